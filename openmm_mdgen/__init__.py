@@ -1,0 +1,1 @@
+"""Generated molecular dynamics trajectories inside OpenMM."""

@@ -1,0 +1,24 @@
+"""Everything the package raises on bad input, one class per kind of mistake.
+
+All of them are `MDGenError` and `ValueError`, and each message says what to do.
+"""
+
+
+class MDGenError(ValueError):
+    """Base of the package's errors."""
+
+
+class UnsupportedTopologyError(MDGenError):
+    """The topology is not one the model can take; names chain, residue and atom."""
+
+
+class CheckpointError(MDGenError):
+    """Weights that are missing, corrupt, or made for another task or device."""
+
+
+class ReportIntervalError(MDGenError):
+    """A step or report that does not fall on a generated frame."""
+
+
+class StateError(MDGenError):
+    """Positions that are unset or not finite."""

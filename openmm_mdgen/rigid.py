@@ -1,0 +1,106 @@
+"""Rigid transforms of three-dimensional space, batched.
+
+A `Rigid` holds rotations ``(..., 3, 3)`` (acting on column vectors) and translations ``(..., 3)``. Quaternions are
+``(w, x, y, z)``, Hamilton convention, with w >= 0 wherever this package makes one. Lengths in ångström.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_EPSILON = 1e-8  # Å², inside square roots, as published checkpoints were trained with
+
+
+@dataclass(frozen=True)
+class Rigid:
+    """x -> rotation @ x + translation."""
+
+    rotation: Tensor  # (..., 3, 3)
+    translation: Tensor  # (..., 3)
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.translation.shape[:-1]
+
+    def __getitem__(self, index: Any) -> Rigid:
+        """Index the batch axes."""
+        index = index if isinstance(index, tuple) else (index,)
+        tail = (slice(None),) if Ellipsis in index else ()
+        return Rigid(self.rotation[index + tail + tail], self.translation[index + tail])
+
+    def __matmul__(self, other: Rigid) -> Rigid:
+        """Composition: ``(a @ b)(x) = a(b(x))``."""
+        return Rigid(self.rotation @ other.rotation, self.apply(other.translation))
+
+    def inverse(self) -> Rigid:
+        transposed = self.rotation.mT
+        return Rigid(transposed, -_rotate(transposed, self.translation))
+
+    def apply(self, points: Tensor) -> Tensor:
+        return _rotate(self.rotation, points) + self.translation
+
+    def to(self, *args: Any) -> Rigid:
+        return Rigid(self.rotation.to(*args), self.translation.to(*args))
+
+    def to_tensor7(self) -> Tensor:
+        """(..., 7): quaternion with w >= 0, then translation."""
+        return torch.cat([quaternion_from_rotation(self.rotation), self.translation], dim=-1)
+
+    @staticmethod
+    def from_tensor7(values: Tensor) -> Rigid:
+        """Inverse of `to_tensor7`; the quaternion may have any length but zero."""
+        return Rigid(rotation_from_quaternion(values[..., :4]), values[..., 4:7])
+
+    @staticmethod
+    def from_three_points(on_negative_x: Tensor, origin: Tensor, in_xy_plane: Tensor) -> Rigid:
+        """Frame at `origin` with x pointing away from the first point and the third in the xy half plane y > 0."""
+        e0 = origin - on_negative_x
+        e0 = e0 / torch.sqrt((e0**2).sum(-1, keepdim=True) + _EPSILON)
+        e1 = in_xy_plane - origin
+        e1 = e1 - e0 * (e0 * e1).sum(-1, keepdim=True)
+        e1 = e1 / torch.sqrt((e1**2).sum(-1, keepdim=True) + _EPSILON)
+        return Rigid(torch.stack([e0, e1, torch.linalg.cross(e0, e1)], dim=-1), origin)
+
+
+def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
+    return (rotation @ points[..., None])[..., 0]
+
+
+def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
+    """(..., 4) of any non-zero length to (..., 3, 3)."""
+    w, x, y, z = (quaternion / quaternion.norm(dim=-1, keepdim=True)).unbind(-1)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+
+
+def quaternion_from_rotation(rotation: Tensor) -> Tensor:
+    """(..., 3, 3) to (..., 4) with w >= 0.
+
+    Four algebraically equal expressions, each scaled by 2|q_i|; the one with the largest component loses no digits
+    (Shepperd 1978).
+    """
+    xx, yy, zz = rotation[..., 0, 0], rotation[..., 1, 1], rotation[..., 2, 2]
+    xy, yx, xz, zx, yz, zy = (
+        rotation[..., i, j] for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1))
+    )
+    outer = torch.stack(  # row i is 4 q_i q
+        [
+            torch.stack([1 + xx + yy + zz, zy - yz, xz - zx, yx - xy], dim=-1),
+            torch.stack([zy - yz, 1 + xx - yy - zz, xy + yx, xz + zx], dim=-1),
+            torch.stack([xz - zx, xy + yx, 1 - xx + yy - zz, yz + zy], dim=-1),
+            torch.stack([yx - xy, xz + zx, yz + zy, 1 - xx - yy + zz], dim=-1),
+        ],
+        dim=-2,
+    )
+    largest = outer.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    q = torch.gather(outer, -2, largest[..., None, None].expand(*largest.shape, 1, 4))[..., 0, :]
+    q = q / q.norm(dim=-1, keepdim=True)
+    return torch.where(q[..., :1] < 0, -q, q)
