@@ -1,0 +1,129 @@
+"""The generative model of token trajectories: network, interpolant, tokenizer and task made one.
+
+Axes as in `tokens`. `TrajectoryFlow.loss` trains it, `TrajectoryFlow.sample` draws from it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from openmm_mdgen.dirichlet import N_TYPES, DirichletFlow
+from openmm_mdgen.interpolant import INTERPOLANTS
+from openmm_mdgen.network import NetworkConfig, VelocityNetwork
+from openmm_mdgen.ode import OdeSolver
+from openmm_mdgen.tasks import Condition, Task
+from openmm_mdgen.tokens import Frames, Tokenizer
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """All that defines a model besides its weights.
+
+    Parameters
+    ----------
+    network : NetworkConfig
+    tokenizer : Tokenizer
+    task : Task
+    interpolant : {"GVP", "Linear", "VP"}
+    hold_known : bool
+        Known tokens and channels without meaning keep their value through the flow, in training and sampling. False,
+        as in published checkpoints, noises and generates them like all others.
+    simplex : DirichletFlow
+        Flow of the residue types, for networks that design.
+    """
+
+    network: NetworkConfig
+    tokenizer: Tokenizer
+    task: Task
+    interpolant: str = "GVP"
+    hold_known: bool = True
+    simplex: DirichletFlow = DirichletFlow()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Generated tokens (B, T, L, D) and what they cost."""
+
+    tokens: Tensor
+    evaluations: int
+
+
+class TrajectoryFlow(nn.Module):
+    """Velocity network with the rules of its training and sampling."""
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.interpolant = INTERPOLANTS[config.interpolant]()
+        self.network = VelocityNetwork(config.network)
+
+    def condition(self, frames: Frames) -> tuple[Tensor, Condition]:
+        """Clean tokens (B, T, L, D) of a trajectory, and what the network is told of them."""
+        tokens = self.config.tokenizer.encode(frames)
+        return tokens, self.config.task.condition(frames, tokens)
+
+    def loss(self, frames: Frames, noise: Tensor, t: Tensor, type_noise: Tensor | None = None) -> Tensor:
+        """Squared error of the velocity, (B,), each a mean over the channels that count.
+
+        Parameters
+        ----------
+        frames : Frames
+        noise : (B, T, L, D)
+            Standard normal.
+        t : (B,)
+            Flow coordinates.
+        type_noise : (B, L, 20), optional
+            Simplex states at `t`, for networks that design; half of the loss is then the cross-entropy of the types.
+        """
+        tokens, condition = self.condition(frames)
+        counted = self._free(frames, condition)
+        x_t = self._hold(self.interpolant.interpolate(noise, tokens, t), tokens, counted)
+        if type_noise is None:
+            velocity = self.network(x_t, t, condition)
+        else:
+            x_t = torch.cat([x_t, type_noise[:, None].expand(*x_t.shape[:3], N_TYPES)], dim=-1)
+            velocity, logits = self.network(x_t, t, condition).split([tokens.shape[-1], N_TYPES], dim=-1)
+        squared = counted * (velocity - self.interpolant.target(noise, tokens, t)) ** 2
+        loss = squared.sum((1, 2, 3)) / counted.sum((1, 2, 3))
+        if type_noise is None:
+            return loss
+        targets = frames.aatype[:, None].expand(logits.shape[:3])
+        return 0.5 * loss + 0.5 * F.cross_entropy(logits.flatten(0, 2), targets.flatten())
+
+    def sample(self, frames: Frames, noise: Tensor, solver: OdeSolver) -> Sample:
+        """Follow the flow from noise to data.
+
+        Parameters
+        ----------
+        frames : Frames
+            A trajectory whose known parts are filled in; the rest is not read.
+        noise : (B, T, L, D), or (B, T, L, D + 20) with simplex states for networks that design
+        solver : OdeSolver
+        """
+        tokens, condition = self.condition(frames)
+        width = tokens.shape[-1]
+        free = self._free(frames, condition)
+
+        def velocity_field(t: float, x: Tensor) -> Tensor:
+            velocity = self.network(x, x.new_full((x.shape[0],), t), condition)
+            if not self.config.network.designs:
+                return velocity * free if self.config.hold_known else velocity
+            continuous, logits = velocity.split([width, N_TYPES], dim=-1)
+            return torch.cat([continuous, self.config.simplex.velocity(x[..., width:], logits, t)], dim=-1)
+
+        with torch.no_grad():
+            start = torch.cat([self._hold(noise[..., :width], tokens, free), noise[..., width:]], dim=-1)
+            solution = solver.solve(velocity_field, start, self.interpolant.sampling_interval)
+        return Sample(solution.state, solution.evaluations)
+
+    def _free(self, frames: Frames, condition: Condition) -> Tensor:
+        """(B, T, L, D): 1.0 for the channels that are generated and counted in the loss."""
+        channels = self.config.tokenizer.channel_mask(frames)[:, None]
+        if self.config.hold_known:
+            return channels * (1 - condition.mask[..., None].to(channels))
+        return channels.expand(-1, frames.n_frames, -1, -1)
+
+    def _hold(self, x: Tensor, tokens: Tensor, free: Tensor) -> Tensor:
+        return x * free + tokens * (1 - free) if self.config.hold_known else x

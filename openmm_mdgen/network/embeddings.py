@@ -1,0 +1,58 @@
+"""Sinusoidal tables and the embedding of the flow coordinate."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+N_TIME_FEATURES = 256
+
+
+def sinusoid_table(n: int, width: int) -> Tensor:
+    """(1, n, width) float32: sines of n positions, then cosines (Vaswani et al. 2017)."""
+    half = width // 2
+    frequencies = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = torch.arange(n, dtype=torch.float64)[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[None].float()
+
+
+class TimeEmbedder(nn.Module):
+    """Flow coordinate t (B,) to a vector (B, C)."""
+
+    def __init__(self, width: int, multiplier: float) -> None:
+        super().__init__()
+        self.multiplier = multiplier
+        self.mlp = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def features(self, t: Tensor) -> Tensor:
+        half = N_TIME_FEATURES // 2
+        frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=t.dtype, device=t.device) / half)
+        angles = (self.multiplier * t)[:, None] * frequencies
+        return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.mlp(self.features(t))
+
+
+class Modulation(nn.Sequential):
+    """adaLN: n vectors (B, C) from the time embedding (Peebles & Xie 2023)."""
+
+    def __init__(self, width: int, n: int) -> None:
+        super().__init__(nn.SiLU(), nn.Linear(width, n * width))
+        self.n = n
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, ...]:
+        return super().forward(embedding).chunk(self.n, dim=-1)
+
+
+def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Layer norm without gain, then x (1 + scale) + shift; the two (B, C) broadcast over the axes between."""
+    between = [1] * (x.ndim - 2)
+    shift, scale = (v.reshape(v.shape[0], *between, v.shape[-1]) for v in (shift, scale))
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+def gated(x: Tensor, gate: Tensor) -> Tensor:
+    """x times gate (B, C), broadcast over the axes between."""
+    return x * gate.reshape(gate.shape[0], *[1] * (x.ndim - 2), gate.shape[-1])

@@ -1,0 +1,119 @@
+"""Frames to tokens relative to key frames, and back.
+
+Axes: ``B`` trajectories, ``T`` frames, ``L`` residues, ``D`` channels. A token is, for each of K key frames, the residue's
+offset from its own rigid in that key frame (quaternion 4, w >= 0, translation 3, ångström), then the 14 torsion numbers
+(sin, cos of pre-omega, phi, psi, chi1-chi4): D = 7 K + 14. The first key frame is frame 0, a second one the last frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from openmm_mdgen import atom14
+from openmm_mdgen.rigid import Rigid
+
+N_TORSION_CHANNELS = 14
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Conformations of a batch of chains, padded to one length."""
+
+    aatype: Tensor  # (B, L) int, 20 = unknown
+    rigids: Rigid  # (B, T, L), ångström
+    torsions: Tensor  # (B, T, L, 7, 2), (sin, cos)
+    torsion_mask: Tensor  # (B, L, 7), 1.0 where defined
+    residue_mask: Tensor  # (B, L), 1.0 for a residue, 0.0 for padding
+
+    @staticmethod
+    def from_atom14(aatype: Tensor, positions: Tensor) -> Frames:
+        """From types (B, L) and heavy atoms (B, T, L, 14, 3) in ångström, without padding."""
+        mask = atom14.torsion_mask(aatype).to(positions)
+        return Frames(
+            aatype=aatype,
+            rigids=atom14.backbone_rigids(positions),
+            torsions=atom14.torsions(aatype[:, None].expand(positions.shape[:3]), positions),
+            torsion_mask=mask,
+            residue_mask=torch.ones_like(mask[..., 0]),
+        )
+
+    @property
+    def n_frames(self) -> int:
+        return self.rigids.shape[1]
+
+    def repeat_first(self, n_frames: int) -> Frames:
+        """The first frame of each trajectory, held for `n_frames` frames."""
+        shape = (self.aatype.shape[0], n_frames, self.aatype.shape[1])
+        rigids = Rigid(
+            self.rigids.rotation[:, :1].expand(*shape, 3, 3), self.rigids.translation[:, :1].expand(*shape, 3)
+        )
+        return replace(self, rigids=rigids, torsions=self.torsions[:, :1].expand(*shape, 7, 2))
+
+    def to(self, *args: torch.device | torch.dtype) -> Frames:
+        """On another device; a floating type given leaves the integer fields alone."""
+        device_only = [a for a in args if not isinstance(a, torch.dtype)]
+        return Frames(
+            self.aatype.to(*device_only) if device_only else self.aatype,
+            self.rigids.to(*args),
+            *(x.to(*args) for x in (self.torsions, self.torsion_mask, self.residue_mask)),
+        )
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """How frames become tokens; part of a checkpoint's configuration.
+
+    Parameters
+    ----------
+    n_key_frames : int
+        1 (first frame) or 2 (first and last frame).
+    torsions : bool
+        False leaves the torsion channels at zero, as the published inpainting model does.
+    zero_undefined : bool
+        Torsions that do not exist are zero. Published checkpoints keep what `atom14.torsions` returns for them.
+    shift, scale : tuple of float, optional
+        Per channel: token = (value - shift) / scale. Published checkpoints use raw values.
+    """
+
+    n_key_frames: int = 1
+    torsions: bool = True
+    zero_undefined: bool = True
+    shift: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
+
+    @property
+    def width(self) -> int:
+        return 7 * self.n_key_frames + N_TORSION_CHANNELS
+
+    def encode(self, frames: Frames) -> Tensor:
+        """(B, T, L, D)."""
+        parts = [(frames.rigids[:, k : k + 1].inverse() @ frames.rigids).to_tensor7() for k in self._key_frames(frames)]
+        torsions = frames.torsions.flatten(-2)
+        parts.append(torsions if self.torsions else torch.zeros_like(torsions))
+        tokens = torch.cat(parts, dim=-1)
+        if self.shift is not None and self.scale is not None:
+            tokens = (tokens - tokens.new_tensor(self.shift)) / tokens.new_tensor(self.scale)
+        return tokens * self.channel_mask(frames)[:, None] if self.zero_undefined else tokens
+
+    def decode(self, tokens: Tensor, start: Rigid) -> tuple[Rigid, Tensor]:
+        """Rigids (B, T, L) and normalised torsions (B, T, L, 7, 2) from tokens and the rigids of frame 0 (B, L).
+
+        Torsions that do not exist come out as anything, (0, 0) included. Offsets to a second key frame are not used.
+        """
+        tokens = tokens[..., : self.width]
+        if self.shift is not None and self.scale is not None:
+            tokens = tokens * tokens.new_tensor(self.scale) + tokens.new_tensor(self.shift)
+        torsions = tokens[..., -N_TORSION_CHANNELS:].unflatten(-1, (7, 2))
+        torsions = torsions / torsions.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(tokens.dtype).tiny)
+        return start[:, None] @ Rigid.from_tensor7(tokens[..., :7]), torsions
+
+    def channel_mask(self, frames: Frames) -> Tensor:
+        """(B, L, D): 1.0 for channels with a meaning, the same for all frames."""
+        offsets = frames.residue_mask[..., None].expand(*frames.residue_mask.shape, 7 * self.n_key_frames)
+        return torch.cat([offsets, frames.torsion_mask.repeat_interleave(2, dim=-1)], dim=-1)
+
+    def _key_frames(self, frames: Frames) -> tuple[int, ...]:
+        return (0, frames.n_frames - 1)[: self.n_key_frames]
