@@ -36,9 +36,10 @@ class Interpolant(ABC):
         return d_alpha * x1 + d_sigma * x0
 
     def draw_times(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n,) times, uniform over the training interval."""
+        """(n,) times, uniform over the training interval, one in each of n equal parts of it."""
         low, high = self.training_interval
-        return low + (high - low) * torch.rand(n, generator=generator)
+        parts = (torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)) / n
+        return low + (high - low) * parts
 
 
 class Linear(Interpolant):

@@ -66,6 +66,18 @@ class Rigid:
         return Rigid(torch.stack([e0, e1, torch.linalg.cross(e0, e1)], dim=-1), origin)
 
 
+def superposition(points: Tensor, reference: Tensor, weights: Tensor) -> Rigid:
+    """The rigid motion that brings points (..., n, 3) closest to a reference, weights (..., n) (Kabsch 1976)."""
+    weights = (weights / weights.sum(-1, keepdim=True))[..., None]
+    centre, target = (weights * points).sum(-2), (weights * reference).sum(-2)
+    covariance = (weights * (points - centre[..., None, :])).mT @ (reference - target[..., None, :])
+    u, _, vh = torch.linalg.svd(covariance)
+    handedness = torch.ones_like(centre)
+    handedness[..., 2] = torch.sign(torch.linalg.det(u) * torch.linalg.det(vh))
+    rotation = (vh.mT * handedness[..., None, :]) @ u.mT
+    return Rigid(rotation, target - _rotate(rotation, centre))
+
+
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     return (rotation @ points[..., None])[..., 0]
 
