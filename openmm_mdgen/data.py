@@ -44,7 +44,7 @@ def read_recording(topology: Path, trajectory: Path) -> Recording:
     """
     try:
         data = mdtraj.load(str(trajectory), top=str(topology))
-        chain = ProteinChain.from_openmm(data.topology.to_openmm())
+        chain = ProteinChain.from_openmm(data.topology.to_openmm()).resolved(data.xyz[0])
     except Exception as error:  # mdtraj raises what its readers raise
         raise MDGenError(f"{trajectory} with {topology}: {error}") from error
     if not np.isfinite(data.xyz).all():

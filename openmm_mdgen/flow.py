@@ -64,7 +64,15 @@ class TrajectoryFlow(nn.Module):
         tokens = self.config.tokenizer.encode(frames)
         return tokens, self.config.task.condition(frames, tokens)
 
-    def loss(self, frames: Frames, noise: Tensor, t: Tensor, type_noise: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        frames: Frames,
+        noise: Tensor,
+        t: Tensor,
+        type_noise: Tensor | None = None,
+        *,
+        channel_weights: Tensor | None = None,
+    ) -> Tensor:
         """Squared error of the velocity, (B,), each a mean over the channels that count.
 
         Parameters
@@ -76,10 +84,13 @@ class TrajectoryFlow(nn.Module):
             Flow coordinates.
         type_noise : (B, L, 20), optional
             Simplex states at `t`, for networks that design; half of the loss is then the cross-entropy of the types.
+        channel_weights : (D,), optional
+            Of the mean; all equal by default.
         """
         tokens, condition = self.condition(frames)
         counted = self._free(frames, condition)
         x_t = self._hold(self.interpolant.interpolate(noise, tokens, t), tokens, counted)
+        counted = counted if channel_weights is None else counted * channel_weights
         if type_noise is None:
             velocity = self.network(x_t, t, condition)
         else:

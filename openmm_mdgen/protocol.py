@@ -50,6 +50,10 @@ class Generator(Protocol):
     frame_interval: float  # ps
     temperature: float  # K
 
+    def check(self, topology: Any) -> None:
+        """Raise `UnsupportedTopologyError` if the model cannot take this molecule; quick."""
+        ...
+
     def propagator(self, topology: Any, positions: np.ndarray) -> Propagator:
         """Bind to an OpenMM topology.
 

@@ -29,7 +29,7 @@ class Rigid:
     def __getitem__(self, index: Any) -> Rigid:
         """Index the batch axes."""
         index = index if isinstance(index, tuple) else (index,)
-        tail = (slice(None),) if Ellipsis in index else ()
+        tail = (slice(None),) if any(i is Ellipsis for i in index) else ()
         return Rigid(self.rotation[index + tail + tail], self.translation[index + tail])
 
     def __matmul__(self, other: Rigid) -> Rigid:

@@ -27,7 +27,7 @@ from openmm_mdgen.data import Recording, Windows
 from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.network import NetworkConfig
 from openmm_mdgen.tasks import ForwardSimulation
-from openmm_mdgen.tokens import Tokenizer
+from openmm_mdgen.tokens import N_TORSION_CHANNELS, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class TrainingConfig:
     n_frames, frame_interval : int, float
         Of a window; picoseconds.
     learning_rate, warmup_steps, weight_decay, gradient_clip : float
+    offset_weight : float
+        Of the offset channels in the loss, next to 1 for torsions: these alone shape the chain when atoms are placed.
     ema_decay : float
         Of the running mean of the weights, which is what is saved.
     width, n_layers, n_heads : int
@@ -58,6 +60,7 @@ class TrainingConfig:
     warmup_steps: int = 200
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
+    offset_weight: float = 0.3
     ema_decay: float = 0.999
     width: int = 96
     n_layers: int = 4
@@ -90,7 +93,9 @@ class FlowTraining(lightning.LightningModule):
         noise = torch.randn(*frames.rigids.shape, width, generator=generator)
         t = self.flow.interpolant.draw_times(config.batch_size, generator)
         frames, noise, t = frames.to(self.device), noise.to(self.device), t.to(self.device)
-        loss = self.flow.loss(frames, noise, t).mean()
+        weights = torch.ones(width, device=self.device)
+        weights[:-N_TORSION_CHANNELS] = config.offset_weight
+        loss = self.flow.loss(frames, noise, t, channel_weights=weights).mean()
         self.log("loss", loss, prog_bar=True)
         return loss
 

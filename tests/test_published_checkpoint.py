@@ -5,6 +5,7 @@ makers of the fixtures state.
 """
 
 import argparse
+import gzip
 import json
 import os
 from pathlib import Path
@@ -109,13 +110,11 @@ def test_every_key_loads_and_none_is_left_over(name):
         assert torch.equal(value, stored[f"model.{key}"]), key
 
 
-LAYOUT = FIXTURES / "checkpoint_layout.json"
-
-
 def layouts():
-    if not LAYOUT.exists():
-        return []
-    content = json.loads(LAYOUT.read_text())
+    content = {"published_commands": {}, "small_variants": {}}
+    for path in FIXTURES.glob("checkpoint_layout.json*"):
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as file:
+            content = json.load(file)
     groups = {**content["published_commands"], **content["small_variants"]}
     return [pytest.param(v, id=k) for k, v in groups.items() if not v["hyper_parameters"]["args"]["no_frames"]]
 

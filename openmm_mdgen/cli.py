@@ -1,0 +1,37 @@
+"""The command ``openmm-mdgen``."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import openmm_mdgen
+from openmm_mdgen.commands.run import run
+from openmm_mdgen.errors import MDGenError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.command()(run)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"openmm-mdgen {openmm_mdgen.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Generated molecular dynamics trajectories."""
+
+
+def main() -> None:
+    """Run the command; a mistake in its input is one line on the error stream and exit code 2."""
+    try:
+        app()
+    except (MDGenError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

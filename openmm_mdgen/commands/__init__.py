@@ -1,0 +1,1 @@
+"""The sub-commands of ``openmm-mdgen``, one module each."""

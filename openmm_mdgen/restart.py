@@ -1,0 +1,77 @@
+"""The generator's place inside OpenMM's own checkpoint and state files, which plain OpenMM still loads.
+
+A *block* is a header (magic, length, checksum) and an npz archive. A checkpoint carries it behind OpenMM's bytes, which
+OpenMM does not read; a state carries it as base64 in an element that OpenMM does not know. Equal arrays give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import struct
+import zlib
+
+import numpy as np
+
+from openmm_mdgen.errors import CheckpointError
+
+Arrays = dict[str, np.ndarray]
+
+_MAGIC = b"\x89openmm-mdgen\r\n\x01"
+_HEADER = struct.Struct(f"<{len(_MAGIC)}sQI")
+_OPEN, _CLOSE = "<MDGen>", "</MDGen>"
+_END_OF_STATE = "</State>"
+
+
+def add_to_checkpoint(checkpoint: bytes, arrays: Arrays) -> bytes:
+    """OpenMM's checkpoint with `arrays` behind it."""
+    return checkpoint + _pack(arrays)
+
+
+def split_checkpoint(data: bytes) -> tuple[bytes, Arrays | None]:
+    """OpenMM's checkpoint, and the arrays behind it or None.
+
+    Raises
+    ------
+    CheckpointError
+        If the block is cut short or damaged.
+    """
+    place = data.rfind(_MAGIC)
+    return (data, None) if place < 0 else (data[:place], _unpack(data[place:]))
+
+
+def add_to_state(xml: str, arrays: Arrays) -> str:
+    """OpenMM's state with `arrays` in its last element."""
+    head, end, tail = xml.rpartition(_END_OF_STATE)
+    return f"{head}\t{_OPEN}{base64.b64encode(_pack(arrays)).decode()}{_CLOSE}\n{end}{tail}"
+
+
+def split_state(xml: str) -> tuple[str, Arrays | None]:
+    """OpenMM's state, and the arrays in it or None; raises as `split_checkpoint`."""
+    head, opening, rest = xml.rpartition(_OPEN)
+    if not opening:
+        return xml, None
+    text, closing, tail = rest.partition(_CLOSE)
+    try:
+        block = base64.b64decode(text if closing else "", validate=True)
+    except binascii.Error:
+        block = b""
+    return head + tail, _unpack(block)
+
+
+def _pack(arrays: Arrays) -> bytes:
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)
+    payload = archive.getvalue()
+    return _HEADER.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
+
+
+def _unpack(block: bytes) -> Arrays:
+    payload = block[_HEADER.size :]
+    if len(block) < _HEADER.size or _HEADER.unpack_from(block) != (_MAGIC, len(payload), zlib.crc32(payload)):
+        raise CheckpointError(
+            "the generator's part of this file is cut short or damaged: restart from an earlier checkpoint or state"
+        )
+    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        return dict(archive)

@@ -1,0 +1,121 @@
+"""What comes next in a simulation, integration or generation, and on which steps generated frames fall.
+
+A *phase* is a stretch of steps advanced in one way. A schedule is a frozen description that finds the phase from the
+step count alone, so a phase goes on where a call, a report or a checkpoint cut it. Steps are integrator steps, times ps.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from openmm_mdgen.errors import ReportIntervalError
+
+_RELATIVE_TOLERANCE = 1e-6  # of a frame interval in whole steps: 1 ps in a microsecond
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of steps that is advanced in one way.
+
+    Parameters
+    ----------
+    generates : bool
+        Advance by generated frames, else by the integrator.
+    end_step : int
+        The step count at which the phase is over; a whole number of frames from its start where it generates.
+    """
+
+    generates: bool
+    end_step: int = sys.maxsize
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What a simulation asks before it advances."""
+
+    generates: bool  # whether any phase does: only then a generator is loaded
+
+    def phase(self, step: int, step_size: float) -> Phase:
+        """The phase that holds the move away from `step`; `step_size` in ps."""
+        ...
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Every frame comes from the generator."""
+
+    generates: ClassVar[bool] = True
+
+    def phase(self, step: int, step_size: float) -> Phase:
+        return Phase(generates=True)
+
+
+@dataclass(frozen=True)
+class Integrate:
+    """Every step is the integrator's: plain `openmm.app.Simulation`. No generator is loaded."""
+
+    generates: ClassVar[bool] = False
+
+    def phase(self, step: int, step_size: float) -> Phase:
+        return Phase(generates=False)
+
+
+def steps_per_frame(frame_interval: float, step_size: float) -> int:
+    """Integrator steps that one generated frame stands for.
+
+    Parameters
+    ----------
+    frame_interval, step_size : float, ps
+
+    Raises
+    ------
+    ReportIntervalError
+        If they are not a whole number; names the nearest step sizes that divide the frame.
+    """
+    steps = round(frame_interval / step_size) if step_size > 0 else 0
+    if steps >= 1 and math.isclose(steps * step_size, frame_interval, rel_tol=_RELATIVE_TOLERANCE):
+        return steps
+    raise ReportIntervalError(
+        f"a generated frame is {frame_interval:g} ps, not a whole number of steps of {step_size:g} ps: "
+        f"use a step size of {_dividing_step_sizes(frame_interval, step_size)} ps"
+    )
+
+
+def require_end_on_frame(step: int, end_step: int, frame_steps: int) -> None:
+    """Raise `ReportIntervalError` if frames that follow each other from `step` do not end on `end_step`."""
+    steps = end_step - step
+    if steps % frame_steps:
+        raise ReportIntervalError(
+            f"{steps} steps do not end on a generated frame, which is {frame_steps} steps: "
+            f"take {_nearest_multiples(steps, frame_steps)} steps"
+        )
+
+
+def require_report_on_frame(reporter: str, step: int, report_step: int, frame_steps: int) -> None:
+    """Raise `ReportIntervalError` if frames that follow each other from `step` do not meet a report at `report_step`."""
+    if (report_step - step) % frame_steps == 0:
+        return
+    if step % frame_steps:
+        remedy = f"the simulation stands between frames, at step {step}: set simulation.currentStep to a multiple first"
+    else:
+        remedy = f"use a report interval of {_nearest_multiples(report_step, frame_steps)} steps"
+    raise ReportIntervalError(
+        f"{reporter} reports next at step {report_step}, but generated frames are {frame_steps} steps apart: {remedy}"
+    )
+
+
+def _nearest_multiples(steps: int, frame_steps: int) -> str:
+    below = steps // frame_steps * frame_steps
+    return f"{below} or {below + frame_steps}" if below > 0 else f"{frame_steps}"
+
+
+def _dividing_step_sizes(frame_interval: float, step_size: float) -> str:
+    """The nearest below and above among whole tenths of a femtosecond."""
+    frame = max(1, round(frame_interval * 1e4))
+    divisors = [tenths for tenths in range(1, frame + 1) if frame % tenths == 0]
+    below = [tenths for tenths in divisors if tenths < step_size * 1e4][-1:]
+    above = [tenths for tenths in divisors if tenths > step_size * 1e4][:1]
+    return " or ".join(f"{tenths * 1e-4:g}" for tenths in below + above)
