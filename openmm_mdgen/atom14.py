@@ -12,6 +12,14 @@ from openmm_mdgen.rigid import Rigid
 
 _N, _CA, _C, _O = range(4)
 
+# N, CA and C of an average residue in its own rigid, ångström: stand for a rigid where points are superposed.
+_BACKBONE_POSITIONS = torch.tensor([[-0.525, 1.363, 0.0], [0.0, 0.0, 0.0], [1.526, 0.0, 0.0]])
+
+
+def backbone_points(rigids: Rigid) -> Tensor:
+    """(..., L) to (..., 3 L, 3): N, CA and C of every residue, with average geometry."""
+    return rigids[..., None].apply(_BACKBONE_POSITIONS.to(rigids.translation)).flatten(-3, -2)
+
 
 def table(values, like: Tensor) -> Tensor:
     """A table of `residues` as a tensor on the device of `like`, floats in its type."""
@@ -73,18 +81,11 @@ def group_rigids(rigids: Rigid, torsions: Tensor, default: Rigid) -> Rigid:
         Each group relative to the backbone (groups 0-4) or to the chi before it (5-7), at torsion zero.
     """
     no_turn = torch.stack([torch.zeros_like(torsions[..., :1, 0]), torch.ones_like(torsions[..., :1, 0])], dim=-1)
-    sin, cos = torch.cat([no_turn, torsions], dim=-2).unbind(-1)  # (..., L, 8)
-    zero, one = torch.zeros_like(sin), torch.ones_like(sin)
-    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=-1).unflatten(-1, (3, 3))
-    local = Rigid(default.rotation @ turn, default.translation.expand(*turn.shape[:-1]))
-    chain = [local[..., 4]]
+    local = default.turned(torch.cat([no_turn, torsions], dim=-2))  # (..., L, 8)
+    groups = [local[..., k] for k in range(5)]
     for k in (5, 6, 7):
-        chain.append(chain[-1] @ local[..., k])
-    stacked = Rigid(
-        torch.cat([local.rotation[..., :4, :, :], torch.stack([c.rotation for c in chain], dim=-3)], dim=-3),
-        torch.cat([local.translation[..., :4, :], torch.stack([c.translation for c in chain], dim=-2)], dim=-2),
-    )
-    return rigids[..., None] @ stacked
+        groups.append(groups[-1] @ local[..., k])
+    return rigids[..., None] @ Rigid.stack(groups)
 
 
 def atom14_from_rigids(aatype: Tensor, rigids: Rigid, torsions: Tensor) -> Tensor:

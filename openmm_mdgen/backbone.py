@@ -1,21 +1,20 @@
 """A chain built from its torsions alone, with the peptide bonds of a given structure.
 
 Axes as in `reconstruct`. The rigid of residue i + 1 follows from that of residue i by psi of i and omega and phi of
-i + 1, and by what does not turn: the bond lengths and angles in between. A generated chain placed so holds together
-exactly, however inexact the generated rigids are; those then give its place in space. Errors of torsions add up along
-the chain, so this is for peptides, not for proteins.
+i + 1, and by what does not turn: the bond lengths and angles in between. A chain placed so holds together exactly,
+however inexact the generated rigids are; those then say where in space it lies. Errors of torsions add up along the
+chain, so this is for peptides, not for proteins.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from openmm_mdgen.atom14 import BACKBONE_POSITIONS, backbone_rigids, torsions, turn_about_x
-from openmm_mdgen.reconstruct import AllAtomTemplate
+from openmm_mdgen.atom14 import backbone_points, backbone_rigids
+from openmm_mdgen.atom14 import torsions as torsions_of
 from openmm_mdgen.rigid import Rigid, superposition
 
 _N, _CA, _C = range(3)
@@ -23,25 +22,45 @@ _OMEGA, _PHI, _PSI = range(3)
 
 
 @dataclass(frozen=True, eq=False)
-class Backbone:
-    """The fixed part of each peptide link, (L - 1,) rigids in ångström, float64."""
+class PeptideLinks:
+    """What does not turn between neighbours, (3, L - 1) rigids in ångström.
 
-    to_psi: Rigid  # (L - 1,) backbone rigid to the psi group of the same residue at torsion zero
-    to_omega: Rigid  # (L - 1,) psi group to the frame of C-N
-    to_phi: Rigid  # (L - 1,) frame of C-N to that of N-CA
-    to_next: Rigid  # (L - 1,) frame of N-CA to the next backbone rigid
+    From the psi group of a residue (as `group_rigids` gives it) to the frame of its bond C-N, from there to the frame of
+    N-CA, from there to the rigid of the next residue, each with the torsion before it taken out.
+    """
+
+    rigids: Rigid
 
     @classmethod
-    def measure(cls, template: AllAtomTemplate, positions: np.ndarray) -> Backbone:
-        """Take the links of the structure that the template was measured on, (N, 3) nm."""
-        chain = template.chain
-        atom14 = chain.atom14(np.asarray(positions, dtype=np.float64))
-        found = torsions(torch.as_tensor(chain.aatype), atom14)
+    def measure(cls, aatype: Tensor, atom14: Tensor, psi_groups: Rigid) -> PeptideLinks:
+        """Take the links of a structure: types (L,), atoms (L, 14, 3), psi groups (L,)."""
+        found = torsions_of(aatype, atom14)
         n, ca, c = (atom14[:, k] for k in (_N, _CA, _C))
-        rigids, to_psi = backbone_rigids(atom14), template.default[:-1, 3]
-        psi = (rigids[:-1] @ to_psi).turned(found[:-1, _PSI])
         omega = Rigid.from_three_points(c[:-1], n[1:], ca[:-1])
         phi = Rigid.from_three_points(n[1:], ca[1:], c[:-1])
-        to_phi = omega.turned(found[1:, _OMEGA]).inverse() @ phi
-        to_next = phi.turned(found[1:, _PHI]).inverse() @ rigids[1:]
-        return cls(to_psi, psi.inverse() @ omega, to_phi, to_next)
+        after_omega, after_phi = omega.turned(found[1:, _OMEGA]), phi.turned(found[1:, _PHI])
+        links = (
+            psi_groups[:-1].inverse() @ omega,
+            after_omega.inverse() @ phi,
+            after_phi.inverse() @ backbone_rigids(atom14)[1:],
+        )
+        return cls(
+            Rigid(torch.stack([x.rotation for x in links]), torch.stack([x.translation for x in links]))
+        )
+
+    def chain(self, torsions: Tensor, to_psi: Rigid, near: Rigid) -> Rigid:
+        """Rigids (..., L) of the chain with these torsions (..., L, 7, 2), superposed on the rigids `near` (..., L).
+
+        `to_psi` (L,) leads from a backbone rigid to its psi group at torsion zero; all of one floating type.
+        """
+        links = self.rigids.to(near.translation)
+        chain = [Rigid(near.rotation[..., 0, :, :], near.translation[..., 0, :])]
+        for i in range(torsions.shape[-3] - 1):
+            psi, omega, phi = torsions[..., i, _PSI, :], torsions[..., i + 1, _OMEGA, :], torsions[..., i + 1, _PHI, :]
+            turned = (chain[-1] @ to_psi[i]).turned(psi) @ links[0, i]
+            turned = turned.turned(omega) @ links[1, i]
+            chain.append(turned.turned(phi) @ links[2, i])
+        built = Rigid.stack(chain)
+        points = backbone_points(built)
+        motion = superposition(points, backbone_points(near), torch.ones_like(points[..., 0]))
+        return motion[..., None] @ built

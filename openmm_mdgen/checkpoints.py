@@ -48,6 +48,9 @@ class ModelInfo:
         Of the training data.
     ode_solver : str
         Name in `ode.SOLVERS` of the solver that the weights are used with by default.
+    backbone : {"torsions", "rigids"}
+        Which of the generated numbers place the backbone: its torsions, so that a short chain holds together exactly, or
+        the residues' rigids, as in the published model.
     about : dict
         Training data, settings, metrics, licence: for people, not read by the code.
     """
@@ -58,6 +61,7 @@ class ModelInfo:
     temperature: float
     force_field: str = "unknown"
     ode_solver: str = "multistep"
+    backbone: str = "torsions"
     about: dict[str, Any] = field(default_factory=dict)
 
 
@@ -212,5 +216,6 @@ def _published_info(name: str, args: dict[str, Any]) -> ModelInfo:
         temperature=300.0 if args.get("atlas") else 350.0,
         force_field="charmm36m, tip3p (ATLAS)" if args.get("atlas") else "amber14",
         ode_solver=method if method in ode.SOLVERS else "dopri5",
+        backbone="rigids",
         about={"source": "MDGen, arXiv 2409.17808", "licence": "MIT"},
     )

@@ -15,13 +15,11 @@ import mdtraj
 import numpy as np
 import torch
 
+from openmm_mdgen.atom14 import backbone_points
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.rigid import Rigid, superposition
 from openmm_mdgen.tokens import Frames
 from openmm_mdgen.topology import ProteinChain
-
-# N, CA and C of a residue in its own rigid, ångström: what a superposition is fitted on.
-_BACKBONE = torch.tensor([[-0.525, 1.363, 0.0], [0.0, 0.0, 0.0], [1.526, 0.0, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -139,12 +137,11 @@ class Windows:
 
 def superposed(frames: Frames) -> Frames:
     """Every frame moved onto the first of its trajectory, fitted on the backbone."""
-    rigids = frames.rigids
-    points = rigids[..., None].apply(_BACKBONE.to(rigids.translation)).flatten(-3, -2)  # (B, T, 3 L, 3)
+    points = backbone_points(frames.rigids)  # (B, T, 3 L, 3)
     weights = frames.residue_mask.repeat_interleave(3, dim=-1)[:, None]
-    motion: Rigid = superposition(points, points[:, :1], weights)
+    motion = superposition(points, points[:, :1], weights)
     return Frames(
-        frames.aatype, motion[..., None] @ rigids, frames.torsions, frames.torsion_mask, frames.residue_mask
+        frames.aatype, motion[..., None] @ frames.rigids, frames.torsions, frames.torsion_mask, frames.residue_mask
     )
 
 

@@ -19,7 +19,7 @@ from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopology
 from openmm_mdgen.flow import TrajectoryFlow
 from openmm_mdgen.ode import SOLVERS, FixedStep, AdamsBashforth, OdeSolver
 from openmm_mdgen.reconstruct import AllAtomTemplate
-from openmm_mdgen.rings import close_rings
+from openmm_mdgen.rings import limit_puckers
 from openmm_mdgen.tasks import ForwardSimulation
 from openmm_mdgen.tokens import Frames
 from openmm_mdgen.topology import ProteinChain
@@ -174,11 +174,13 @@ class MoleculePropagator:
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         sample = flow.sample(frames, noise.to(device), self.generator.solver)
         self.evaluations += sample.evaluations
-        rigids, torsions = flow.config.tokenizer.decode(sample.tokens[:, 1:], frames.rigids[:, 0])
-        placed = self.template.place(rigids, close_rings(self.template, torsions)).double().cpu().numpy() + centre[:, None]
-        if not np.isfinite(placed).all():
+        if not torch.isfinite(sample.tokens).all():
             raise MDGenError("the network generated values that are not finite: use other weights, or another solver")
-        return placed
+        rigids, torsions = flow.config.tokenizer.decode(sample.tokens[:, 1:], frames.rigids[:, 0])
+        if self.generator.info.backbone == "torsions":
+            rigids = self.template.chain_rigids(torsions, rigids)
+        placed = self.template.place(rigids, limit_puckers(self.template, torsions))
+        return placed.double().cpu().numpy() + centre[:, None]
 
     def state(self) -> dict[str, np.ndarray]:
         return self.template.state()

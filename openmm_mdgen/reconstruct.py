@@ -14,11 +14,13 @@ from torch import Tensor
 
 from openmm_mdgen import residues
 from openmm_mdgen.atom14 import backbone_rigids, group_rigids, table, torsion_mask, torsions
+from openmm_mdgen.backbone import PeptideLinks
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.topology import ANGSTROM_PER_NM, ProteinChain
 
 _N, _CA, _C = range(3)
+_PSI_GROUP = 3
 _CD = residues.ATOM14_NAMES["PRO"].index("CD")
 _LARGEST_BEND = 0.35  # rad
 _SHORTEST_PAIR = 1e-6  # a (sin, cos) pair shorter than this has no direction
@@ -44,6 +46,7 @@ class AllAtomTemplate:
     positions: Tensor  # (n, 3) float64, ångström: each atom in its group
     torsions: Tensor  # (L, 7, 2) float64: the structure's own, (0, 1) where undefined
     ring_bonds: Tensor  # (P,) float64, ångström: N to CD of each PRO
+    links: PeptideLinks  # float64, from each residue to the next
 
     @classmethod
     def measure(cls, chain: ProteinChain, positions: np.ndarray) -> AllAtomTemplate:
@@ -68,11 +71,19 @@ class AllAtomTemplate:
         own = torsions(aatype, atom14)
         own = torch.where(torsion_mask(aatype)[..., None] > 0, own / own.norm(dim=-1, keepdim=True), _no_turn(own))
         default = _default_frames(aatype, atom14, rigids)
-        groups = _per_atom(chain, group_rigids(rigids, own, default))
+        groups = group_rigids(rigids, own, default)
         atoms = torch.as_tensor(positions[chain.atom_indices]) * ANGSTROM_PER_NM
         rings = atom14[_prolines(chain)]
         ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
-        return cls(chain, default, groups.inverse().apply(atoms), own, ring_bonds)
+        links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP])
+        return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
+
+    def chain_rigids(self, torsions: Tensor, near: Rigid) -> Rigid:
+        """Backbone rigids (..., L) from torsions (..., L, 7, 2), with the structure's own peptide bonds.
+
+        `near` (..., L) says where the chain lies in space: what is returned is superposed on it.
+        """
+        return self.links.chain(self._usable(torsions), self.default[:, _PSI_GROUP].to(near.translation), near)
 
     def place(self, rigids: Rigid, torsions: Tensor) -> Tensor:
         """Every atom of the chain, in the order of `chain.atom_indices`.
@@ -107,6 +118,8 @@ class AllAtomTemplate:
             "positions": self.positions.numpy(),
             "torsions": self.torsions.numpy(),
             "ring_bonds": self.ring_bonds.numpy(),
+            "link_rotation": self.links.rigids.rotation.numpy(),
+            "link_translation": self.links.rigids.translation.numpy(),
         }
 
     @classmethod
@@ -130,6 +143,7 @@ class AllAtomTemplate:
             positions=stored["positions"],
             torsions=stored["torsions"],
             ring_bonds=stored["ring_bonds"],
+            links=PeptideLinks(Rigid(stored["link_rotation"], stored["link_translation"])),
         )
 
     def _usable(self, torsions: Tensor) -> Tensor:
@@ -208,8 +222,8 @@ def _default_frames(aatype: Tensor, atom14: Tensor, rigids: Rigid) -> Rigid:
     a0, a1, a2, a3 = atom14[torch.arange(len(aatype))[:, None, None], slots].unbind(-2)  # (L, 4, 3) each
     chi = Rigid.from_three_points(a1, a2, a0)
     chi_as_found = Rigid.from_three_points(a1, a2, a3)
-    groups = _stack([rigids, rigids, phi, psi, *(chi[:, k] for k in range(4))])
-    parents = _stack([rigids] * 5 + [chi_as_found[:, k] for k in range(3)])
+    groups = Rigid.stack([rigids, rigids, phi, psi, *(chi[:, k] for k in range(4))])
+    parents = Rigid.stack([rigids] * 5 + [chi_as_found[:, k] for k in range(3)])
     default = parents.inverse() @ groups
     exists = torch.cat([torch.ones_like(atom14[:, :4, 0]), table(residues.CHI_MASK, atom14)[aatype]], dim=-1) > 0
     identity = torch.eye(3).to(atom14)

@@ -6,6 +6,7 @@ A `Rigid` holds rotations ``(..., 3, 3)`` (acting on column vectors) and transla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,21 @@ class Rigid:
 
     def apply(self, points: Tensor) -> Tensor:
         return _rotate(self.rotation, points) + self.translation
+
+    def turned(self, pair: Tensor) -> Rigid:
+        """Turned about its own x axis by angles given as (sin, cos), (..., 2); batch axes broadcast."""
+        sin, cos = pair.unbind(-1)
+        zero, one = torch.zeros_like(sin), torch.ones_like(sin)
+        turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=-1).unflatten(-1, (3, 3))
+        rotation = self.rotation @ turn
+        return Rigid(rotation, self.translation.expand(rotation.shape[:-1]))
+
+    @staticmethod
+    def stack(rigids: Sequence[Rigid]) -> Rigid:
+        """A new last batch axis."""
+        return Rigid(
+            torch.stack([r.rotation for r in rigids], dim=-3), torch.stack([r.translation for r in rigids], dim=-2)
+        )
 
     def to(self, *args: Any) -> Rigid:
         return Rigid(self.rotation.to(*args), self.translation.to(*args))

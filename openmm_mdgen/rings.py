@@ -1,8 +1,8 @@
-"""Closing the ring of proline, whose generated torsions know nothing of the bond that closes it.
+"""Keeping proline's generated torsions within reach of a closed ring.
 
-Axes as in `reconstruct`. With the template's bond lengths and angles the distance N-CD depends on chi1 and chi2 alone and
-grows with their common amplitude, so each direction in the (chi1, chi2) plane, that is each pucker, has one amplitude at
-which the ring is closed. Angles that give way let real rings stray from it, so a small error is left alone.
+Axes as in `reconstruct`, which closes a ring by bending two of its angles. With fixed angles the distance N-CD depends
+on chi1 and chi2 alone and grows with their common amplitude, so each direction in the (chi1, chi2) plane, that is each
+pucker, has one amplitude at which the ring is closed; torsions far from it are moved along their direction.
 """
 
 import math
@@ -16,13 +16,13 @@ from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rigid import Rigid
 
 _CHI1, _CHI2 = 3, 4
-TOLERANCE = 0.1  # ångström; chi1 of real rings spreads as far, were the angles fixed
+TOLERANCE = 0.4  # ångström; more than real rings at 350 K need, and small enough to be closed by bending
 _LARGEST = math.radians(100.0)
 _HALVINGS = 24  # 100 degrees over 2^24
 
 
-def close_rings(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
-    """Torsions (..., L, 7, 2) with chi1 and chi2 of every proline scaled until its bond N-CD is within `TOLERANCE` of the template's.
+def limit_puckers(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
+    """Torsions (..., L, 7, 2) with chi1 and chi2 of every proline scaled until N-CD, angles fixed, is within `TOLERANCE` of the bond.
 
     The ratio of the two angles, hence the pucker, is kept. Other residues are not touched.
     """

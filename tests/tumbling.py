@@ -1,5 +1,6 @@
 """A second implementation of the generator protocol: any molecule, tumbling and drifting as a rigid body."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,7 +45,7 @@ class TumblingGenerator:
     n_frames: int = 4  # of a segment
     n_moved: int | None = None  # the first atoms; default all
     refuses: bool = False
-    spoil: staticmethod = staticmethod(lambda frames: frames)
+    spoil: Callable[[np.ndarray], np.ndarray] = lambda frames: frames  # what becomes of a segment
     propagators: list = field(default_factory=list)  # those it has made
 
     def check(self, topology):

@@ -1,0 +1,234 @@
+"""Time as a contract: which steps are frames, what is refused, and plain integration bit for bit."""
+
+import math
+import os
+import time
+from dataclasses import dataclass
+
+import mdtraj
+import mdtraj.reporters
+import numpy as np
+import openmm
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openmm import app, unit
+
+from openmm_mdgen.errors import MDGenError, ReportIntervalError
+from openmm_mdgen.schedule import (
+    Generate,
+    Integrate,
+    Phase,
+    require_end_on_frame,
+    require_report_on_frame,
+    steps_per_frame,
+)
+from openmm_mdgen.simulation import MDGenSimulation
+
+from dipeptide import (
+    FRAME,
+    REFERENCE,
+    Recorder,
+    assert_same_state,
+    langevin,
+    peptide,
+    plain_simulation,
+    simulation_of,
+    state_of,
+)
+from tumbling import TumblingGenerator
+
+
+@given(steps=st.integers(1, 10**6), tenths=st.integers(1, 100))
+def test_a_frame_of_whole_steps_is_counted_exactly(steps, tenths):
+    step_size = tenths * 1e-4
+    assert steps_per_frame(steps * step_size, step_size) == steps
+
+
+@given(frame_interval=st.sampled_from([0.1, 1.0, 10.0, 100.0]), step_size=st.floats(1e-4, 0.05))
+def test_a_refused_step_size_comes_with_ones_that_work(frame_interval, step_size):
+    try:
+        steps = steps_per_frame(frame_interval, step_size)
+    except ReportIntervalError as error:
+        offered = str(error).split("use a step size of ")[1].removesuffix(" ps").split(" or ")
+        assert offered
+        for size in map(float, offered):
+            assert math.isclose(steps_per_frame(frame_interval, size) * size, frame_interval, rel_tol=1e-9)
+    else:
+        assert math.isclose(steps * step_size, frame_interval, rel_tol=1e-5)
+
+
+def test_the_offered_step_sizes_are_the_nearest():
+    with pytest.raises(ReportIntervalError, match="0.0025 or 0.0032 ps"):
+        steps_per_frame(10.0, 0.003)
+
+
+@given(start=st.integers(0, 50), steps=st.integers(1, 10**5), frame=st.integers(2, 5000))
+def test_an_end_between_frames_is_refused_and_the_steps_named_are_accepted(start, steps, frame):
+    if steps % frame == 0:
+        require_end_on_frame(start, start + steps, frame)
+        return
+    with pytest.raises(ReportIntervalError) as caught:
+        require_end_on_frame(start, start + steps, frame)
+    named = [int(word) for word in str(caught.value).split("take ")[1].split() if word.isdigit()]
+    assert min(abs(n - steps) for n in named) < frame
+    for n in named:
+        require_end_on_frame(start, start + n, frame)
+
+
+def test_a_report_between_frames_names_the_nearest_intervals():
+    require_report_on_frame("DCDReporter", 20, 40, 10)
+    with pytest.raises(ReportIntervalError, match="DCDReporter reports next at step 25.* 20 or 30 steps"):
+        require_report_on_frame("DCDReporter", 0, 25, 10)
+    with pytest.raises(ReportIntervalError, match="stands between frames, at step 3"):
+        require_report_on_frame("DCDReporter", 3, 20, 10)
+
+
+@pytest.mark.parametrize("steps", [FRAME - 1, FRAME + 1, 1])
+def test_steps_that_end_between_frames_generate_nothing(steps):
+    simulation = simulation_of()
+    with pytest.raises(ReportIntervalError, match=f"{steps} steps"):
+        simulation.step(steps)
+    assert simulation.generator.propagators == [] and simulation.currentStep == 0
+
+
+@pytest.mark.parametrize("interval", [FRAME - 1, FRAME // 2, FRAME + 5, 1000 * FRAME + 1])
+def test_a_reporter_between_frames_generates_nothing_and_writes_nothing(interval):
+    simulation = simulation_of()
+    simulation.reporters.append(Recorder(FRAME))
+    simulation.reporters.append(Recorder(interval))
+    with pytest.raises(ReportIntervalError, match="Recorder"):
+        simulation.step(4 * FRAME)
+    assert simulation.generator.propagators == [] and simulation.reporters[0].frames == []
+
+
+def test_a_step_count_between_frames_is_explained():
+    simulation = simulation_of()
+    simulation.currentStep = 3
+    simulation.reporters.append(Recorder(FRAME))
+    with pytest.raises(ReportIntervalError, match="currentStep"):
+        simulation.step(FRAME)
+    simulation.currentStep = 2 * FRAME
+    simulation.step(FRAME)
+    assert len(simulation.reporters[0].frames) == 1
+
+
+def test_a_step_size_changed_to_one_that_does_not_divide_is_refused():
+    simulation = simulation_of()
+    simulation.integrator.setStepSize(0.003)
+    with pytest.raises(ReportIntervalError, match="0.003 ps"):
+        simulation.step(FRAME)
+    simulation.integrator.setStepSize(0.004)
+    simulation.step(FRAME // 2)
+    assert state_of(simulation)[:2] == (FRAME // 2, pytest.approx(0.02))
+
+
+def test_odd_arguments_of_step_are_taken_as_in_openmm():
+    simulation = simulation_of()
+    simulation.step(0)
+    simulation.step(np.int64(FRAME))
+    with pytest.raises(TypeError):
+        simulation.step(2.5)
+    assert simulation.currentStep == FRAME
+
+
+def test_the_step_size_has_to_divide_the_frame():
+    with pytest.raises(ReportIntervalError, match="0.0025 or 0.004 ps"):
+        simulation_of(integrator=langevin(step_size=0.003))
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: _compound(x)])
+def test_an_integrator_without_a_fixed_step_is_refused(wrap):
+    with pytest.raises(MDGenError, match="VariableVerletIntegrator has no fixed step size"):
+        simulation_of(integrator=wrap(openmm.VariableVerletIntegrator(0.001)))
+
+
+@pytest.mark.parametrize("schedule", ["integrate", Integrate, 3])
+def test_what_is_not_a_schedule_is_refused(schedule):
+    with pytest.raises(MDGenError, match="Generate"):
+        simulation_of(schedule=schedule)
+
+
+def test_the_clock_is_looked_at_between_frames():
+    simulation = simulation_of()
+    simulation.step(FRAME)
+    recorder = Recorder(FRAME)
+    simulation.reporters.append(recorder)
+    begin = time.monotonic()
+    simulation.runForClockTime(1.0 * unit.seconds)
+    assert 0.9 < time.monotonic() - begin < 3
+    assert simulation.currentStep == (1 + len(recorder.frames)) * FRAME > 20
+
+
+def test_integrate_equals_openmm_bit_for_bit(tmp_path):
+    ours = simulation_of(schedule=Integrate())
+    both = {"plain": plain_simulation(), "ours": ours}
+    for name, simulation in both.items():
+        simulation.context.setVelocitiesToTemperature(300, 3)
+        files = str(tmp_path / name)
+        simulation.reporters.append(app.DCDReporter(files + ".dcd", 7))
+        simulation.reporters.append(app.PDBReporter(files + ".pdb", 20))
+        simulation.reporters.append(app.StateDataReporter(files + ".csv", 3, step=True, time=True, totalEnergy=True))
+        simulation.reporters.append(app.CheckpointReporter(files + ".chk", 4))
+        simulation.reporters.append(mdtraj.reporters.HDF5Reporter(files + ".h5", 6))
+        simulation.step(13)
+        simulation.step(29)
+        simulation.saveState(files + ".xml")
+        simulation.reporters.pop().close()
+        simulation.reporters.clear()
+    assert ours.generator is None and ours.seed is None
+    assert_same_state(both["plain"], ours)
+    for suffix in ("dcd", "pdb", "csv", "chk", "xml"):
+        assert (tmp_path / f"plain.{suffix}").read_bytes() == (tmp_path / f"ours.{suffix}").read_bytes(), suffix
+    frames = [mdtraj.load(str(tmp_path / f"{name}.h5")) for name in both]
+    np.testing.assert_array_equal(frames[0].xyz, frames[1].xyz)
+
+
+def test_integrate_loads_no_generator_and_takes_any_topology():
+    system = openmm.System()
+    system.addParticle(1.0)
+    simulation = MDGenSimulation(
+        app.Topology(), system, openmm.VerletIntegrator(0.1), REFERENCE, generator="nothing", schedule=Integrate()
+    )
+    simulation.context.setPositions(np.zeros((1, 3)))
+    simulation.step(3)
+    assert simulation.currentStep == 3
+
+
+@dataclass(frozen=True)
+class IntegrateThenGenerate:
+    """15 steps of MD, then 3 frames, and again."""
+
+    generates = True
+
+    def phase(self, step, step_size):
+        period = 15 + 3 * FRAME
+        begin = step // period * period
+        integrating = step - begin < 15
+        return Phase(not integrating, begin + (15 if integrating else period))
+
+
+def test_phases_go_on_across_calls_reports_and_checkpoints(tmp_path):
+    whole, parts = (simulation_of(schedule=IntegrateThenGenerate()) for _ in range(2))
+    recorder = Recorder(5)
+    whole.reporters.append(recorder)
+    with pytest.raises(ReportIntervalError):  # reports every 5 steps suit the integrated phase alone
+        whole.step(90)
+    assert whole.currentStep == 15
+    recorder.interval = 45
+    whole.step(75)
+    parts.step(7)
+    parts.step(8 + FRAME)
+    parts.saveCheckpoint(str(tmp_path / "a.chk"))
+    parts.step(90)
+    parts.loadCheckpoint(str(tmp_path / "a.chk"))
+    parts.step(2 * FRAME + 45)
+    assert_same_state(whole, parts)
+    assert [len(p.calls) for p in whole.generator.propagators] == [2]
+    assert [state.getStepCount() for state in recorder.frames][-2:] == [45, 90]
+
+
+def _compound(integrator):
+    compound = openmm.CompoundIntegrator()
+    compound.addIntegrator(integrator)
+    return compound
