@@ -16,7 +16,7 @@ from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rigid import Rigid
 
 _CHI1, _CHI2 = 3, 4
-TOLERANCE = 0.4  # ångström; more than real rings at 350 K need, and small enough to be closed by bending
+TOLERANCE = 0.5  # ångström; more than real rings at 350 K need, and small enough to be closed by bending
 _LARGEST = math.radians(100.0)
 _HALVINGS = 24  # 100 degrees over 2^24
 

@@ -202,7 +202,8 @@ class MDGenSimulation(app.Simulation):
         """Steps of a frame, after making sure that the end and all reports inside this phase fall on frames."""
         step = self.currentStep
         frame_steps = steps_per_frame(self.generator.frame_interval, self._step_size())
-        if end_step <= phase.end_step and end_step != sys.maxsize:
+        end_step = min(end_step, phase.end_step)
+        if end_step != sys.maxsize:
             require_end_on_frame(step, end_step, frame_steps)
         for reporter, report in pending:
             report_step = step + report["steps"]
@@ -297,8 +298,6 @@ class MDGenSimulation(app.Simulation):
         """The integrator's, in K; the generator's where the integrator has none."""
         integrator = self._present_integrator()
         if not hasattr(integrator, "getTemperature"):
-            return self.generator.temperature
-        if isinstance(integrator, openmm.NoseHooverIntegrator) and integrator.getNumThermostats() == 0:
             return self.generator.temperature
         return integrator.getTemperature().value_in_unit(unit.kelvin)
 

@@ -5,11 +5,10 @@ from functools import cache
 import numpy as np
 import openmm
 from openmm import app, unit
+from tumbling import TumblingGenerator
 
 from openmm_mdgen.simulation import MDGenSimulation
 from openmm_mdgen.structure import build_peptide, implicit_system
-
-from tumbling import TumblingGenerator
 
 REFERENCE = openmm.Platform.getPlatform("Reference")
 STEP_SIZE = 0.002  # ps

@@ -1,7 +1,6 @@
 """Time as a contract: which steps are frames, what is refused, and plain integration bit for bit."""
 
 import math
-import os
 import time
 from dataclasses import dataclass
 
@@ -10,13 +9,22 @@ import mdtraj.reporters
 import numpy as np
 import openmm
 import pytest
+from dipeptide import (
+    FRAME,
+    REFERENCE,
+    Recorder,
+    assert_same_state,
+    langevin,
+    plain_simulation,
+    simulation_of,
+    state_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.schedule import (
-    Generate,
     Integrate,
     Phase,
     require_end_on_frame,
@@ -24,19 +32,6 @@ from openmm_mdgen.schedule import (
     steps_per_frame,
 )
 from openmm_mdgen.simulation import MDGenSimulation
-
-from dipeptide import (
-    FRAME,
-    REFERENCE,
-    Recorder,
-    assert_same_state,
-    langevin,
-    peptide,
-    plain_simulation,
-    simulation_of,
-    state_of,
-)
-from tumbling import TumblingGenerator
 
 
 @given(steps=st.integers(1, 10**6), tenths=st.integers(1, 100))
@@ -161,27 +156,29 @@ def test_the_clock_is_looked_at_between_frames():
 
 
 def test_integrate_equals_openmm_bit_for_bit(tmp_path):
-    ours = simulation_of(schedule=Integrate())
-    both = {"plain": plain_simulation(), "ours": ours}
-    for name, simulation in both.items():
+    ran = {}
+    # One after the other: contexts of the Reference platform share one stream of random numbers.
+    for name, make in {"plain": plain_simulation, "ours": lambda: simulation_of(schedule=Integrate())}.items():
+        simulation = ran[name] = make()
         simulation.context.setVelocitiesToTemperature(300, 3)
         files = str(tmp_path / name)
         simulation.reporters.append(app.DCDReporter(files + ".dcd", 7))
         simulation.reporters.append(app.PDBReporter(files + ".pdb", 20))
         simulation.reporters.append(app.StateDataReporter(files + ".csv", 3, step=True, time=True, totalEnergy=True))
         simulation.reporters.append(app.CheckpointReporter(files + ".chk", 4))
-        simulation.reporters.append(mdtraj.reporters.HDF5Reporter(files + ".h5", 6))
+        simulation.reporters.append(mdtraj.reporters.DCDReporter(files + ".mdtraj.dcd", 6))
         simulation.step(13)
         simulation.step(29)
         simulation.saveState(files + ".xml")
         simulation.reporters.pop().close()
         simulation.reporters.clear()
-    assert ours.generator is None and ours.seed is None
-    assert_same_state(both["plain"], ours)
+    assert ran["ours"].generator is None and ran["ours"].seed is None
+    assert_same_state(ran["plain"], ran["ours"])
     for suffix in ("dcd", "pdb", "csv", "chk", "xml"):
         assert (tmp_path / f"plain.{suffix}").read_bytes() == (tmp_path / f"ours.{suffix}").read_bytes(), suffix
-    frames = [mdtraj.load(str(tmp_path / f"{name}.h5")) for name in both]
-    np.testing.assert_array_equal(frames[0].xyz, frames[1].xyz)
+    frames = [mdtraj.load(str(tmp_path / f"{name}.mdtraj.dcd"), top=str(tmp_path / "ours.pdb")).xyz for name in ran]
+    np.testing.assert_array_equal(*frames)
+    assert len(frames[0]) == 7
 
 
 def test_integrate_loads_no_generator_and_takes_any_topology():
@@ -197,19 +194,20 @@ def test_integrate_loads_no_generator_and_takes_any_topology():
 
 @dataclass(frozen=True)
 class IntegrateThenGenerate:
-    """15 steps of MD, then 3 frames, and again."""
+    """15 steps of MD, then generated ones, and again."""
 
+    generated: int = 3 * FRAME
     generates = True
 
     def phase(self, step, step_size):
-        period = 15 + 3 * FRAME
+        period = 15 + self.generated
         begin = step // period * period
         integrating = step - begin < 15
         return Phase(not integrating, begin + (15 if integrating else period))
 
 
 def test_phases_go_on_across_calls_reports_and_checkpoints(tmp_path):
-    whole, parts = (simulation_of(schedule=IntegrateThenGenerate()) for _ in range(2))
+    whole = simulation_of(schedule=IntegrateThenGenerate())
     recorder = Recorder(5)
     whole.reporters.append(recorder)
     with pytest.raises(ReportIntervalError):  # reports every 5 steps suit the integrated phase alone
@@ -217,6 +215,7 @@ def test_phases_go_on_across_calls_reports_and_checkpoints(tmp_path):
     assert whole.currentStep == 15
     recorder.interval = 45
     whole.step(75)
+    parts = simulation_of(schedule=IntegrateThenGenerate())
     parts.step(7)
     parts.step(8 + FRAME)
     parts.saveCheckpoint(str(tmp_path / "a.chk"))
@@ -226,6 +225,14 @@ def test_phases_go_on_across_calls_reports_and_checkpoints(tmp_path):
     assert_same_state(whole, parts)
     assert [len(p.calls) for p in whole.generator.propagators] == [2]
     assert [state.getStepCount() for state in recorder.frames][-2:] == [45, 90]
+
+
+def test_a_generating_phase_has_to_be_whole_frames():
+    simulation = simulation_of(schedule=IntegrateThenGenerate(generated=2 * FRAME + 1))
+    simulation.step(15)
+    with pytest.raises(ReportIntervalError, match="21 steps do not end on a generated frame"):
+        simulation.step(100)
+    assert simulation.generator.propagators == []
 
 
 def _compound(integrator):

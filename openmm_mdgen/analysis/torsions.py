@@ -1,61 +1,130 @@
 """Torsions of trajectories, and how far two distributions of them lie apart.
 
 A torsion is named as in the published results: kind, chain index, residue name, residue number, e.g. ``"PHI 0 ALA 2"``.
-Angles in radian. The torsion distance is that of Jing et al. 2024 (MDGen): the square root of the Jensen-Shannon
-divergence (natural logarithm) of two histograms of 100 bins over (-pi, pi); 0 for equal distributions, 0.83 for
-disjoint ones.
+Angles in radian. Order: PHI and PSI in turn (for four residues PHI 2, PSI 1, PHI 3, PSI 2, PHI 4, PSI 3), then all
+CHI1, CHI2 and so on. Axes: ``n_frames``, ``n_torsions``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import mdtraj
 import numpy as np
-from scipy.spatial.distance import jensenshannon
 
+from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
+from openmm_mdgen.analysis.distances import angle_histogram, js_distance
 from openmm_mdgen.errors import MDGenError, StateError
 
-N_BINS = 100
-
 # How to find each kind, and which of its four atoms belongs to the residue it is named after.
-_KINDS = {
-    "PHI": (mdtraj.compute_phi, 1),
-    "PSI": (mdtraj.compute_psi, 0),
+_BACKBONE = {"PHI": (mdtraj.compute_phi, 1), "PSI": (mdtraj.compute_psi, 0)}
+_SIDECHAIN = {
     "CHI1": (mdtraj.compute_chi1, 0),
     "CHI2": (mdtraj.compute_chi2, 0),
     "CHI3": (mdtraj.compute_chi3, 0),
     "CHI4": (mdtraj.compute_chi4, 0),
+    "CHI5": (mdtraj.compute_chi5, 0),
 }
-_BACKBONE = {"PHI", "PSI"}
+# Unchanged by a half turn but for the atoms' names.
+_HALF_TURN = {("CHI2", "ASP"), ("CHI3", "GLU"), ("CHI2", "PHE"), ("CHI2", "TYR")}
 
 
 class TorsionMeans(NamedTuple):
-    """Mean torsion distances; nan where there is no such torsion."""
+    """Mean torsion distances."""
 
-    backbone: float  # phi, psi
-    sidechain: float  # chi1 to chi4
-    all: float
+    backbone: float | NotDefined  # phi, psi
+    sidechain: float | NotDefined  # chi1 to chi5
+    all: float | NotDefined
+
+
+@dataclass(frozen=True, eq=False)
+class TorsionSeries:
+    """All torsions of a trajectory, in four bytes each."""
+
+    names: tuple[str, ...]  # (n_torsions,)
+    angles: np.ndarray  # (n_frames, n_torsions) float32, radian in [-pi, pi]
+    frame_interval: float | NotDefined  # ps
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.angles)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """(n_frames,) of one torsion."""
+        return self.angles[:, self.names.index(name)]
+
+    def features(self) -> np.ndarray:
+        """(n_frames, 2 n_torsions) float32: cosine and sine of each torsion, side by side."""
+        pairs = np.empty((*self.angles.shape, 2), dtype=np.float32)
+        np.cos(self.angles, out=pairs[..., 0])
+        np.sin(self.angles, out=pairs[..., 1])
+        return pairs.reshape(self.n_frames, -1)
+
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(f"{function}({name})" for name in self.names for function in ("COS", "SIN"))
+
+    def every(self, stride: int) -> TorsionSeries:
+        """Each `stride`-th frame from the first."""
+        interval = self.frame_interval
+        longer = interval if isinstance(interval, NotDefined) else interval * stride
+        return replace(self, angles=self.angles[::stride], frame_interval=longer)
+
+    def sound(self) -> TorsionSeries:
+        """Without CHI5, and with symmetric ends folded: those angles doubled, so that one half turn fills the circle."""
+        kept = [k for k, name in enumerate(self.names) if not name.startswith("CHI5")]
+        angles = self.angles[:, kept]
+        names = tuple(self.names[k] for k in kept)
+        for k, name in enumerate(names):
+            kind, _, residue, _ = name.split()
+            if (kind, residue) in _HALF_TURN:
+                twice = 2 * angles[:, k]
+                angles[:, k] = np.arctan2(np.sin(twice), np.cos(twice))
+        return replace(self, names=names, angles=angles)
+
+    def frames_in(self, time: float) -> int:
+        """How many frames make up `time` ps.
+
+        Raises
+        ------
+        UndefinedError
+            If that is no whole number, or the frame interval is not known.
+        """
+        if isinstance(self.frame_interval, NotDefined):
+            raise UndefinedError(self.frame_interval.why)
+        frames = round(time / self.frame_interval)
+        if frames < 1 or abs(frames * self.frame_interval - time) > 0.01 * self.frame_interval:
+            raise UndefinedError(f"a lag time of {time:g} ps is no whole number of frames of {self.frame_interval:g} ps")
+        return frames
 
 
 def torsions(trajectory: mdtraj.Trajectory) -> dict[str, np.ndarray]:
-    """Every phi, psi and chi1-chi4 by name, each ``(n_frames,)`` radian in [-pi, pi].
+    """Every phi, psi and chi1-chi5 by name, each ``(n_frames,)`` radian in [-pi, pi].
 
     Raises
     ------
     StateError
         If a position is not finite.
     """
-    if not np.isfinite(trajectory.xyz).all():
-        raise StateError("the trajectory has positions that are not finite: leave those frames out")
-    named = {}
-    for kind, (compute, owner) in _KINDS.items():
-        atoms, angles = compute(trajectory, periodic=False)
-        for quadruple, series in zip(atoms, angles.T, strict=True):
-            residue = trajectory.topology.atom(quadruple[owner]).residue
-            named[f"{kind} {residue.chain.index} {residue.name} {residue.resSeq}"] = series
-    return named
+    finite = np.isfinite(trajectory.xyz).all(axis=(1, 2))
+    if not finite.all():
+        time = trajectory.time[np.argmin(finite)]
+        raise StateError(
+            f"the trajectory has positions that are not finite, first at time {time:g} ps: leave those frames out"
+        )
+    pair = [_named(trajectory, kind, *how) for kind, how in _BACKBONE.items()]
+    named = [entry for both in zip(*pair, strict=True) for entry in both]
+    for kind, how in _SIDECHAIN.items():
+        named += _named(trajectory, kind, *how)
+    return dict(named)
+
+
+def _named(trajectory: mdtraj.Trajectory, kind: str, compute, owner: int) -> list[tuple[str, np.ndarray]]:
+    atoms, angles = compute(trajectory, periodic=False)
+    owners = [trajectory.topology.atom(quadruple[owner]).residue for quadruple in atoms]
+    names = [f"{kind} {residue.chain.index} {residue.name} {residue.resSeq}" for residue in owners]
+    return list(zip(names, angles.T, strict=True))
 
 
 def torsion_histograms(trajectory: mdtraj.Trajectory | Iterable[mdtraj.Trajectory]) -> dict[str, np.ndarray]:
@@ -76,9 +145,7 @@ def torsion_histograms(trajectory: mdtraj.Trajectory | Iterable[mdtraj.Trajector
     for piece in [trajectory] if isinstance(trajectory, mdtraj.Trajectory) else trajectory:
         n_frames += piece.n_frames
         for name, angles in torsions(piece).items():
-            # float32's pi lies outside of the range
-            binned, _ = np.histogram(np.clip(angles, -np.pi, np.pi, dtype=float), bins=N_BINS, range=(-np.pi, np.pi))
-            counts[name] = counts.get(name, 0) + binned
+            counts[name] = counts.get(name, 0) + angle_histogram(angles)
     if n_frames == 0:
         raise MDGenError("a trajectory without frames has no distribution")
     return counts
@@ -88,7 +155,7 @@ def torsion_distances(
     generated: mdtraj.Trajectory | Iterable[mdtraj.Trajectory],
     reference: mdtraj.Trajectory | Iterable[mdtraj.Trajectory],
 ) -> dict[str, float]:
-    """The torsion distance by name, between two trajectories of the same molecule.
+    """The torsion distance (see `distances`) by name, between two trajectories of the same molecule.
 
     Parameters
     ----------
@@ -101,18 +168,44 @@ def torsion_distances(
         If they are not of the same molecule, or one has no frame.
     """
     ours, theirs = torsion_histograms(generated), torsion_histograms(reference)
-    if ours.keys() != theirs.keys():
-        differing = ", ".join(sorted(ours.keys() ^ theirs.keys())[:4])
-        raise MDGenError(f"the trajectories are of different molecules: only one of them has {differing}")
-    return {name: float(jensenshannon(ours[name], theirs[name])) for name in ours}
+    require_same_torsions(tuple(ours), tuple(theirs))
+    return {name: float(js_distance(ours[name], theirs[name])) for name in ours}
+
+
+def require_same_torsions(generated: Sequence[str], reference: Sequence[str]) -> None:
+    """Raise `MDGenError` unless both trajectories have the same torsions."""
+    if set(generated) != set(reference):
+        differing = ", ".join(sorted(set(generated) ^ set(reference))[:4])
+        raise MDGenError(
+            f"the trajectories are of different molecules: only one of them has {differing}. Compare trajectories "
+            "whose residues have the same names and numbers"
+        )
 
 
 def mean_torsion_distances(distances: dict[str, float]) -> TorsionMeans:
     """Means over the backbone's, the side chains' and all torsions."""
     backbone = [distance for name, distance in distances.items() if name.split()[0] in _BACKBONE]
-    sidechain = [distance for name, distance in distances.items() if name.split()[0] not in _BACKBONE]
+    sidechain = [distance for name, distance in distances.items() if name.split()[0] in _SIDECHAIN]
 
-    def mean(values: list[float]) -> float:
-        return float(np.mean(values)) if values else float("nan")
+    def mean(values: list[float], what: str) -> float | NotDefined:
+        return float(np.mean(values)) if values else NotDefined(f"the molecule has no {what}")
 
-    return TorsionMeans(mean(backbone), mean(sidechain), mean(backbone + sidechain))
+    return TorsionMeans(
+        mean(backbone, "backbone torsion"), mean(sidechain, "side-chain torsion"), mean(backbone + sidechain, "torsion")
+    )
+
+
+def torsion_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs whose joint histograms are published: second and third torsion, fourth and fifth, and so on.
+
+    In the published order these are PSI of a residue with PHI of the residue after the next (so they
+    are no Ramachandran pairs); see `ramachandran_pairs`.
+    """
+    backbone = [name for name in names if name.split()[0] in _BACKBONE]
+    return [(backbone[k], backbone[k + 1]) for k in range(1, len(backbone) - 1, 2)]
+
+
+def ramachandran_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """PHI and PSI of each residue that has both."""
+    phis = [name for name in names if name.startswith("PHI ")]
+    return [(phi, "PSI" + phi[3:]) for phi in phis if "PSI" + phi[3:] in names]
