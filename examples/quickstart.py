@@ -58,6 +58,7 @@ md.minimizeEnergy()
 minimum = md.context.getState(positions=True).getPositions()
 with open(pdb, "w") as file:
     PDBFile.writeFile(topology, minimum, file)
+md.context.setVelocitiesToTemperature(350, 1)
 md_speed = simulate(md, md_dcd, MD_PS, 1)
 
 # The same script, generating.
@@ -75,7 +76,7 @@ figure.savefig(png, dpi=150)
 distance = mean_torsion_distances(torsion_distances(generated, real)).all
 halves = mean_torsion_distances(torsion_distances(real[: MD_PS // 2], real[MD_PS // 2 :])).all
 print(
-    f"{dcd}: {GENERATED_PS / 1000:g} ns of {sequence} generated at {speed:.2g} ns/s, {speed / md_speed:.0f} times as fast "
-    f"as the real MD of this run. Mean torsion distance to that MD, only {MD_PS} ps long: {distance:.2f} (0 equal, 0.83 "
-    f"disjoint; the halves of the MD are {halves:.2f} apart). Figure: {png}"
+    f"{dcd}: {GENERATED_PS / 1000:g} ns of {sequence} generated at {speed:.2g} ns/s, {speed / md_speed:.0f} times as "
+    f"fast as the real MD of this run. Mean torsion distance to that MD, only {MD_PS} ps long: {distance:.2f} "
+    f"(0 equal, 0.83 disjoint; the halves of the MD are {halves:.2f} apart). Figure: {png}"
 )

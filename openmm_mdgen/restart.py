@@ -1,7 +1,8 @@
 """The generator's place inside OpenMM's own checkpoint and state files, which plain OpenMM still loads.
 
 A *block* is a header (magic, length, checksum) and an npz archive. A checkpoint carries it behind OpenMM's bytes, which
-OpenMM does not read; a state carries it as base64 in an element that OpenMM does not know. Equal arrays give equal bytes.
+OpenMM does not read; a state carries it as base64 in an element that OpenMM does not know. Equal arrays give equal
+bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def split_state(xml: str) -> tuple[str, Arrays | None]:
 
 def _pack(arrays: Arrays) -> bytes:
     archive = io.BytesIO()
-    np.savez(archive, **arrays)
+    np.savez(archive, **arrays)  # type: ignore[arg-type]  # the stub takes any name for allow_pickle
     payload = archive.getvalue()
     return _HEADER.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
 

@@ -28,9 +28,11 @@ class Rollout:
         Decides every frame, together with the positions.
     """
 
+    propagator: Propagator  # from `bind` on
+
     def __init__(self, generator: Generator, topology: Any, seed: int) -> None:
         self.generator, self.topology, self.seed = generator, topology, seed
-        self.propagator: Propagator | None = None
+        self.is_bound = False
         self._segment_index = -1
         self._start = np.zeros((0, 3))  # (n_atoms, 3): what the segment continues
         self._state_at_start: dict[str, np.ndarray] = {}  # the propagator's
@@ -41,7 +43,7 @@ class Rollout:
     def bind(self, relaxed: np.ndarray) -> None:
         """Fit the generator to the molecule, (n_atoms, 3) of a relaxed structure."""
         self.propagator = self.generator.propagator(self.topology, relaxed)
-        self._start = relaxed
+        self._start, self.is_bound = relaxed, True
 
     def continues(self, step: int, positions: np.ndarray) -> bool:
         """Whether the last frame left the simulation here."""
@@ -77,12 +79,12 @@ class Rollout:
 
     def arrays(self, step: int, positions: np.ndarray) -> dict[str, np.ndarray]:
         """All that a restart needs, given where the simulation stands now."""
-        arrays = {"seed": np.int64(self.seed), "segment_index": np.int64(self._segment_index)}
-        if self.propagator is not None:
+        arrays = {"seed": np.array(self.seed), "segment_index": np.array(self._segment_index)}
+        if self.is_bound:
             in_use = self._in_use(step, positions)
             state = self._state_at_start if in_use else self.propagator.state()
-            arrays |= {"start": self._start, "cursor": np.int64(self._cursor if in_use else _NOT_IN_USE)}
-            arrays |= {_PROPAGATOR + name: value for name, value in state.items()}
+            arrays |= {"start": self._start, "cursor": np.array(self._cursor if in_use else _NOT_IN_USE)}
+            arrays |= {_PROPAGATOR + name: np.asarray(value) for name, value in state.items()}
         return arrays
 
     def restored(self, arrays: dict[str, np.ndarray]) -> Rollout:

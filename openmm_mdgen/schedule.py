@@ -1,7 +1,8 @@
 """What comes next in a simulation, integration or generation, and on which steps generated frames fall.
 
 A *phase* is a stretch of steps advanced in one way. A schedule is a frozen description that finds the phase from the
-step count alone, so a phase goes on where a call, a report or a checkpoint cut it. Steps are integrator steps, times ps.
+step count alone, so a phase goes on where a call, a report or a checkpoint cut it. Steps are the integrator's, times
+in ps.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Phase:
 class Schedule(Protocol):
     """What a simulation asks before it advances."""
 
-    generates: bool  # whether any phase does: only then a generator is loaded
+    @property
+    def generates(self) -> bool:
+        """Whether any phase does: only then a generator is loaded."""
+        ...
 
     def phase(self, step: int, step_size: float) -> Phase:
         """The phase that holds the move away from `step`; `step_size` in ps."""
@@ -95,13 +99,13 @@ def require_end_on_frame(step: int, end_step: int, frame_steps: int) -> None:
 
 
 def require_report_on_frame(reporter: str, step: int, report_step: int, frame_steps: int) -> None:
-    """Raise `ReportIntervalError` if frames that follow each other from `step` do not meet a report at `report_step`."""
+    """Raise `ReportIntervalError` if frames that follow each other from `step` do not meet the report."""
     if (report_step - step) % frame_steps == 0:
         return
     if step % frame_steps:
         remedy = f"the simulation stands between frames, at step {step}: set simulation.currentStep to a multiple first"
     else:
-        remedy = f"use a report interval of {_nearest_multiples(report_step, frame_steps)} steps"
+        remedy = f"use a report interval of {_nearest_multiples(report_step - step, frame_steps)} steps"
     raise ReportIntervalError(
         f"{reporter} reports next at step {report_step}, but generated frames are {frame_steps} steps apart: {remedy}"
     )

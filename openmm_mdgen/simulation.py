@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import openmm
 from openmm import app, unit
-from openmm.app.internal import safesave
 
 from openmm_mdgen import restart
 from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
+from openmm_mdgen.files import replacing
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.rollout import Rollout
 from openmm_mdgen.schedule import (
@@ -99,7 +99,7 @@ class MDGenSimulation(app.Simulation):
             self._rollout = Rollout(model, topology, _valid_seed(seed))
         super().__init__(topology, system, integrator, platform, platformProperties)
         if self._rollout:
-            self._check_engine()
+            self._check_engine(self._rollout.generator)
         if state is not None:
             with open(state) as file:
                 self.loadState(file)
@@ -141,7 +141,13 @@ class MDGenSimulation(app.Simulation):
         _save(xml, file)
 
     def loadState(self, file) -> None:
-        """As in OpenMM; goes on inside the generated segment where `saveState` was called. Raises as `loadCheckpoint`."""
+        """As in OpenMM; goes on inside the generated segment where `saveState` was called.
+
+        Raises
+        ------
+        CheckpointError
+            As `loadCheckpoint`.
+        """
         xml, arrays = restart.split_state(_read(file, "r"))
         self._load(lambda: self.context.setState(openmm.XmlSerializer.deserialize(xml)), arrays)
 
@@ -154,16 +160,16 @@ class MDGenSimulation(app.Simulation):
         rollout = self._rollout.restored(arrays)
         load_context()
         rollout.resume(self.currentStep, self._positions())
-        is_first = self._rollout.propagator is None
+        is_first = rollout.is_bound and not self._rollout.is_bound
         self._rollout = rollout
-        if is_first and rollout.propagator is not None:
-            self._warn_of_atoms_left_behind()
+        if is_first:
+            self._warn_of_atoms_left_behind(rollout)
 
     # OpenMM's loop. It serves `step` and `runForClockTime`; here each pass ends with a phase too, and the way to
     # advance is the phase's.
 
     def _simulate(self, endStep=None, endTime=None) -> None:
-        end_step = sys.maxsize if endStep is None else endStep
+        end_step = sys.maxsize if endStep is None else int(endStep)
         while self.currentStep < end_step and not _is_over(endTime):
             step = self.currentStep
             phase = self.schedule.phase(step, self._step_size())
@@ -187,7 +193,9 @@ class MDGenSimulation(app.Simulation):
 
     def _report(self, due: list[tuple[Any, dict]]) -> None:
         """One State for the reporters that want molecules wrapped into the box, one for those that do not."""
-        wrapped, unwrapped, either = [], [], []
+        wrapped: list[tuple[Any, dict]] = []
+        unwrapped: list[tuple[Any, dict]] = []
+        either: list[tuple[Any, dict]] = []
         for reporter, report in due:
             wants_wrap = self._usesPBC if report.get("periodic") is None else report["periodic"]
             group = either if "positions" not in report["include"] else wrapped if wants_wrap else unwrapped
@@ -201,7 +209,7 @@ class MDGenSimulation(app.Simulation):
     def _frame_steps(self, phase: Phase, end_step: int, pending: list[tuple[Any, dict]]) -> int:
         """Steps of a frame, after making sure that the end and all reports inside this phase fall on frames."""
         step = self.currentStep
-        frame_steps = steps_per_frame(self.generator.frame_interval, self._step_size())
+        frame_steps = steps_per_frame(self._generating().generator.frame_interval, self._step_size())
         end_step = min(end_step, phase.end_step)
         if end_step != sys.maxsize:
             require_end_on_frame(step, end_step, frame_steps)
@@ -212,12 +220,12 @@ class MDGenSimulation(app.Simulation):
         return frame_steps
 
     def _generate_frame(self, frame_steps: int) -> None:
-        rollout, step, positions = self._rollout, self.currentStep, self._positions()
+        rollout, step, positions = self._generating(), self.currentStep, self._positions()
         if not rollout.continues(step, positions):
             self._require_usable(positions)
-        if rollout.propagator is None:
+        if not rollout.is_bound:
             rollout.bind(self._relaxed())
-            self._warn_of_atoms_left_behind()
+            self._warn_of_atoms_left_behind(rollout)
         frame, velocity_seed = rollout.next_frame(step, positions)
         time = self.context.getTime().value_in_unit(unit.picosecond)
         self.context.setPositions(frame)
@@ -252,7 +260,7 @@ class MDGenSimulation(app.Simulation):
                 raise StateError(f"the simulation has no positions: {remedy}") from error
             raise
 
-    def _check_engine(self) -> None:
+    def _check_engine(self, generator: Generator) -> None:
         """That integrator and System fit the generator."""
         n_particles, n_atoms = self.system.getNumParticles(), self.topology.getNumAtoms()
         if n_particles != n_atoms:
@@ -265,8 +273,8 @@ class MDGenSimulation(app.Simulation):
                 f"{type(integrator).__name__} has no fixed step size, and generated frames are counted in steps: "
                 "use an integrator with one, such as LangevinMiddleIntegrator"
             )
-        steps_per_frame(self.generator.frame_interval, self._step_size())
-        temperature, trained = self._temperature(), self.generator.temperature
+        steps_per_frame(generator.frame_interval, self._step_size())
+        temperature, trained = self._temperature(), generator.temperature
         if abs(temperature - trained) > _TEMPERATURE_TOLERANCE:
             warnings.warn(
                 f"the integrator is at {temperature:g} K and the generator was trained at {trained:g} K: "
@@ -274,14 +282,22 @@ class MDGenSimulation(app.Simulation):
                 stacklevel=3,
             )
 
-    def _warn_of_atoms_left_behind(self) -> None:
-        n_left = self.topology.getNumAtoms() - len(self._rollout.propagator.atom_indices)
+    def _warn_of_atoms_left_behind(self, rollout: Rollout) -> None:
+        n_left = self.topology.getNumAtoms() - len(rollout.propagator.atom_indices)
         if n_left:
             warnings.warn(
                 f"the generator does not move {n_left} atoms of the System (solvent, ions): they stay where they are, "
                 "and energies mean nothing. Report the others alone with the reporters' atomSubset.",
                 stacklevel=2,
             )
+
+    def _generating(self) -> Rollout:
+        if self._rollout is None:
+            raise MDGenError(
+                "this simulation was made with a schedule that never generates, so it has no generator: "
+                "make another with schedule=Generate()"
+            )
+        return self._rollout
 
     def _positions(self) -> np.ndarray:
         return _positions_of(self.context)
@@ -298,7 +314,7 @@ class MDGenSimulation(app.Simulation):
         """The integrator's, in K; the generator's where the integrator has none."""
         integrator = self._present_integrator()
         if not hasattr(integrator, "getTemperature"):
-            return self.generator.temperature
+            return self._generating().generator.temperature
         return integrator.getTemperature().value_in_unit(unit.kelvin)
 
 
@@ -333,9 +349,9 @@ def _next_report(reporter: Any, simulation: app.Simulation) -> dict:
     """The reporter's own dictionary, or one made of the tuple that older reporters return."""
     report = reporter.describeNextReport(simulation)
     if not isinstance(report, tuple):
-        return report
-    wanted = zip(("positions", "velocities", "forces", "energy"), report[1:5])
-    described = {"steps": report[0], "include": [name for name, is_wanted in wanted if is_wanted]}
+        return report | {"steps": int(report["steps"])}
+    wanted = zip(("positions", "velocities", "forces", "energy"), report[1:5], strict=True)
+    described = {"steps": int(report[0]), "include": [name for name, is_wanted in wanted if is_wanted]}
     return described | ({"periodic": report[5]} if len(report) > 5 else {})
 
 
@@ -357,6 +373,7 @@ def _read(file: Any, mode: str) -> Any:
 
 def _save(data: bytes | str, file: Any) -> None:
     if isinstance(file, str):
-        safesave.save(data, file)
+        with replacing(file) as temporary:
+            temporary.write_bytes(data) if isinstance(data, bytes) else temporary.write_text(data)
     else:
         file.write(data)

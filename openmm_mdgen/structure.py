@@ -174,17 +174,15 @@ def _heavy_atoms(sequence: str, rng: random.Random) -> io.StringIO:
     import PeptideBuilder
     from PeptideBuilder import Geometry
 
-    structure, psi = None, 0.0
+    geometries, psi = [], 0.0
     for letter in sequence:
         geometry = Geometry.geometry(letter)
         basin_phi, basin_psi = rng.choice(_BASINS)
         geometry.phi = rng.gauss(_PROLINE_PHI if letter == "P" else basin_phi, _SPREAD)
         geometry.psi_im1 = psi
         psi = rng.gauss(basin_psi, _SPREAD)
-        if structure is None:
-            structure = PeptideBuilder.initialize_res(geometry)
-        else:
-            PeptideBuilder.add_residue(structure, geometry)
+        geometries.append(geometry)
+    structure = PeptideBuilder.make_structure_from_geos(geometries)
     with np.errstate(invalid="ignore"):  # from a dihedral of exactly 180 degrees, which comes out right
         PeptideBuilder.add_terminal_OXT(structure)
     for residue in structure.get_residues():

@@ -1,14 +1,17 @@
 """ALA-ALA in implicit solvent on the Reference platform, the small real system of the simulation tests."""
 
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import openmm
 from openmm import app, unit
-from tumbling import TumblingGenerator
 
 from openmm_mdgen.simulation import MDGenSimulation
 from openmm_mdgen.structure import build_peptide, implicit_system
+from tumbling import TumblingGenerator
 
 REFERENCE = openmm.Platform.getPlatform("Reference")
 STEP_SIZE = 0.002  # ps
@@ -61,7 +64,7 @@ def state_of(simulation):
 
 def assert_same_state(first, second):
     """Bit for bit."""
-    for one, other in zip(state_of(first), state_of(second)):
+    for one, other in zip(state_of(first), state_of(second), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -81,3 +84,10 @@ class Recorder:
     def positions(self):
         """(n_frames, n_atoms, 3) nm."""
         return np.array([s.getPositions(asNumpy=True).value_in_unit(unit.nanometer) for s in self.frames])
+
+
+def python(code, folder):
+    """Run `code` in a process of its own, in `folder`, with the tests and the package at hand."""
+    here = Path(__file__).parent
+    paths = f"import sys; sys.path[:0] = {[str(here), str(here.parent)]!r}; "
+    return subprocess.run([sys.executable, "-c", paths + code], cwd=folder, capture_output=True, text=True, check=False)

@@ -71,7 +71,8 @@ def test_a_sequence_becomes_a_trajectory_beside_its_topology(command, tmp_path):
     for first, second in trajectory.topology.bonds:  # atoms are in the topology's order: bonds are bonds
         length = np.linalg.norm(trajectory.xyz[:, first.index] - trajectory.xyz[:, second.index], axis=-1)
         expected = np.linalg.norm(start.xyz[0, first.index] - start.xyz[0, second.index])
-        assert np.abs(length - expected).max() < (0.02 if {first.name, second.name} != {"C", "N"} else 1), (first, second)
+        allowed = 0.02 if {first.name, second.name} != {"C", "N"} else 1
+        assert np.abs(length - expected).max() < allowed, (first, second)
     assert dcd_timing(tmp_path / "traj.dcd") == pytest.approx((2500, 2500, 0.004))
 
 
@@ -229,7 +230,8 @@ def test_no_subcommand_shows_the_help(command):
 
 
 @pytest.mark.parametrize(
-    ("text", "picoseconds"), [("10ns", 10_000), ("500ps", 500), ("1us", 10**6), ("0.1 ns", 100), ("2.5fs", 0.0025), (".5ns", 500)]
+    ("text", "picoseconds"),
+    [("10ns", 10_000), ("500ps", 500), ("1us", 10**6), ("0.1 ns", 100), ("2.5fs", 0.0025), (".5ns", 500)],
 )
 def test_times_are_read_exactly(text, picoseconds):
     assert parse_time("--time", text) == picoseconds

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "openmm_mdgen"
 LAYERS = {
     "common": ["errors", "files", "protocol"],
     "facts": ["residues"],
-    "geometry": ["rigid", "atom14"],
+    "geometry": ["rigid", "atom14", "backbone"],
     "adapter": ["topology", "reconstruct", "rings"],
     "tokens": ["tokens", "tasks"],
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],

@@ -3,13 +3,12 @@
 import io
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import openmm
 import pytest
+from openmm import app
+
 from dipeptide import (
     FRAME,
     REFERENCE,
@@ -18,15 +17,14 @@ from dipeptide import (
     langevin,
     peptide,
     plain_simulation,
+    python,
     simulation_of,
     state_of,
 )
-from openmm import app
-from tumbling import TumblingGenerator
-
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.schedule import Integrate
 from openmm_mdgen.simulation import MDGenSimulation
+from tumbling import TumblingGenerator
 
 KINDS = {
     "checkpoint": (MDGenSimulation.saveCheckpoint, MDGenSimulation.loadCheckpoint, io.BytesIO),
@@ -60,7 +58,7 @@ def test_file_objects_and_going_back_in_one_simulation_work_too(save, load, stre
     file.seek(0)
     load(simulation, file)
     simulation.step(5 * FRAME)
-    for one, other in zip(end, state_of(simulation)):
+    for one, other in zip(end, state_of(simulation), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -122,6 +120,14 @@ def test_plain_openmm_files_start_a_new_segment_and_keep_the_seed(save, load, st
     np.testing.assert_array_equal(calls[1][0], state_of(plain)[2])
 
 
+def test_a_plain_file_of_this_very_place_starts_a_new_segment_as_it_would_elsewhere():
+    simulation = simulation_of()
+    simulation.step(2 * FRAME)
+    simulation.loadCheckpoint(io.BytesIO(simulation.context.createCheckpoint()))
+    simulation.step(FRAME)
+    assert len(simulation.generator.propagators[0].calls) == 2
+
+
 def test_the_constructor_takes_a_saved_state(tmp_path):
     first = simulation_of()
     first.step(3 * FRAME)
@@ -166,7 +172,7 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing():
     for bad in damaged:
         with pytest.raises(CheckpointError, match="damaged"):
             simulation.loadCheckpoint(io.BytesIO(bad))
-    for one, other in zip(before, state_of(simulation)):
+    for one, other in zip(before, state_of(simulation), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -207,9 +213,9 @@ def test_a_file_of_another_molecule_or_generator_is_refused():
 
 
 def test_a_run_that_was_killed_continues_in_a_new_process_bit_for_bit(tmp_path):
-    dead = _python("import test_restart; test_restart.run_until_killed()", tmp_path)
+    dead = python("import test_restart; test_restart.run_until_killed()", tmp_path)
     assert dead.returncode == -9, dead.stderr
-    alive = _python("import test_restart; test_restart.run_on()", tmp_path)
+    alive = python("import test_restart; test_restart.run_on()", tmp_path)
     assert alive.returncode == 0, alive.stderr
     uninterrupted, recorder = simulation_of(), Recorder(FRAME)
     uninterrupted.reporters.append(recorder)
@@ -240,12 +246,6 @@ def run_on():
     simulation.reporters.append(recorder)
     simulation.step(14 * FRAME - simulation.currentStep)
     np.save("rest.npy", recorder.positions())
-
-
-def _python(code, folder):
-    here = Path(__file__).parent
-    paths = f"import sys; sys.path[:0] = {[str(here), str(here.parent)]!r}; "
-    return subprocess.run([sys.executable, "-c", paths + code], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def _parts():

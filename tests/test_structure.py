@@ -119,7 +119,9 @@ def test_missing_hydrogens_are_added_and_the_rest_stays(tmp_path):
 def test_missing_heavy_atoms_and_foreign_molecules_are_refused_by_name(tmp_path):
     topology, positions = build_peptide("AKL", seed=3)
     modeller = app.Modeller(topology, positions)
-    modeller.delete([a for a in modeller.topology.atoms() if a.residue.name == "LYS" and a.name in ("CE", "HE2", "HE3")])
+    modeller.delete(
+        [a for a in modeller.topology.atoms() if a.residue.name == "LYS" and a.name in ("CE", "HE2", "HE3")]
+    )
     write_pdb(tmp_path / "broken.pdb", modeller.topology, modeller.positions)
     with pytest.raises(UnsupportedTopologyError, match="LYS.*CE"):
         load_structure(tmp_path / "broken.pdb")

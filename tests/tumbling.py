@@ -32,7 +32,7 @@ class TumblingPropagator:
         return self.generator.spoil(frames)
 
     def state(self):
-        return {"structure": self.structure, "n_segments": np.int64(self.n_segments)}
+        return {"structure": self.structure, "n_segments": np.array(self.n_segments)}
 
     def restore(self, state):
         self.structure, self.n_segments = state["structure"], int(state["n_segments"])

@@ -1,11 +1,35 @@
-"""Comparison of trajectories with real MD."""
+"""Comparison of trajectories with real MD.
 
+from openmm_mdgen.analysis import TrajectoryFile, evaluate
+
+evaluation = evaluate(TrajectoryFile("generated.dcd", "generated.pdb"), TrajectoryFile("md.xtc", "md.pdb"))
+print(evaluation.jsd.torsions_all, evaluation.equivalent_md_time)
+"""
+
+from openmm_mdgen.analysis.definitions import Definitions, NotDefined, UndefinedError
+from openmm_mdgen.analysis.evaluation import evaluate
+from openmm_mdgen.analysis.results import Evaluation
+from openmm_mdgen.analysis.sources import TrajectoryFile
 from openmm_mdgen.analysis.torsions import (
     TorsionMeans,
+    TorsionSeries,
     mean_torsion_distances,
     torsion_distances,
     torsion_histograms,
     torsions,
 )
 
-__all__ = ["TorsionMeans", "mean_torsion_distances", "torsion_distances", "torsion_histograms", "torsions"]
+__all__ = [
+    "Definitions",
+    "Evaluation",
+    "NotDefined",
+    "TorsionMeans",
+    "TorsionSeries",
+    "TrajectoryFile",
+    "UndefinedError",
+    "evaluate",
+    "mean_torsion_distances",
+    "torsion_distances",
+    "torsion_histograms",
+    "torsions",
+]

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Definitions(enum.Enum):
-    """``PUBLISHED`` for numbers that can stand beside those of Jing et al. 2024; ``SOUND`` mends what is ill-posed there.
+    """``PUBLISHED`` for numbers comparable with those of Jing et al. 2024; ``SOUND`` mends what is ill-posed there.
 
     ===================  =====================================  =======================================================
     subject              PUBLISHED                              SOUND

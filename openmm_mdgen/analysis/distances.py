@@ -58,9 +58,7 @@ def joint_angle_distance(first: tuple[ArrayLike, ArrayLike], second: tuple[Array
 def sample_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Of two samples ``(n, d)`` over the range that both span: 100 bins for ``d = 1``, 50 x 50 for ``d = 2``."""
     edges = [
-        np.histogram_bin_edges(
-            np.concatenate([a, b]).astype(float), bins=N_BINS if first.shape[1] == 1 else N_BINS_2D
-        )
+        np.histogram_bin_edges(np.concatenate([a, b]).astype(float), bins=N_BINS if first.shape[1] == 1 else N_BINS_2D)
         for a, b in zip(first.T, second.T, strict=True)
     ]
     counts = [np.histogramdd(sample.astype(float), bins=edges)[0].ravel() for sample in (first, second)]

@@ -72,7 +72,7 @@ class TorsionSeries:
         return replace(self, angles=self.angles[::stride], frame_interval=longer)
 
     def sound(self) -> TorsionSeries:
-        """Without CHI5, and with symmetric ends folded: those angles doubled, so that one half turn fills the circle."""
+        """Without CHI5, and with symmetric ends folded: their angles doubled, so that a half turn fills the circle."""
         kept = [k for k, name in enumerate(self.names) if not name.startswith("CHI5")]
         angles = self.angles[:, kept]
         names = tuple(self.names[k] for k in kept)
@@ -94,8 +94,10 @@ class TorsionSeries:
         if isinstance(self.frame_interval, NotDefined):
             raise UndefinedError(self.frame_interval.why)
         frames = round(time / self.frame_interval)
-        if frames < 1 or abs(frames * self.frame_interval - time) > 0.01 * self.frame_interval:
-            raise UndefinedError(f"a lag time of {time:g} ps is no whole number of frames of {self.frame_interval:g} ps")
+        if frames < 1 or abs(frames * self.frame_interval - time) > 1e-3 * time:
+            raise UndefinedError(
+                f"a lag time of {time:g} ps is no whole number of frames of {self.frame_interval:g} ps"
+            )
         return frames
 
 

@@ -60,7 +60,7 @@ def run(
 ) -> None:
     """Generate the trajectory of a peptide.
 
-    The structure is minimised in amber14 with GBn2 first. The topology file shows it so; the trajectory is what follows.
+    The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
     total = parse_time("--time", time)
     interval = None if report_interval is None else parse_time("--report-interval", report_interval)
@@ -81,10 +81,9 @@ def run(
     seconds = clock.perf_counter() - start
     nanoseconds = replicas * total / 1000
     written = out if replicas == 1 else f"{trajectory_paths[0]} to {trajectory_paths[-1].name}"
-    typer.echo(
-        f"{written}: {job.n_reports} frames{' each' if replicas > 1 else ''}, topology {topology_path}, seed {job.seed}; "
-        f"{nanoseconds:g} ns generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s)"
-    )
+    frames = f"{job.n_reports} frames{' each' if replicas > 1 else ''}"
+    speed = f"{nanoseconds:g} ns generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s)"
+    typer.echo(f"{written}: {frames}, topology {topology_path}, seed {job.seed}; {speed}")
 
 
 def parse_time(option: str, text: str) -> float:

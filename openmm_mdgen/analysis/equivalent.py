@@ -1,0 +1,154 @@
+"""How much real MD a generated trajectory is worth.
+
+The equivalent MD time is the length of real MD whose torsion distance to the reference (mean over all torsions, see
+`distances`) is the generated trajectory's. Pieces of real MD come from a second MD run where there is one, else from
+the reference, and are then compared with the reference less the blocks they lie in. It counts what is visited and how
+often, not how fast. Times in picosecond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
+from openmm_mdgen.analysis.distances import FULL_TURN, N_BINS, js_distance
+from openmm_mdgen.analysis.torsions import TorsionSeries, require_same_torsions
+
+N_BLOCKS = 20  # of the reference
+N_LENGTHS, N_PIECES = 14, 20  # lengths of MD tried, pieces of each
+N_BOOTSTRAP = 200
+CONFIDENCE = 0.95
+_SHORTEST = 10  # frames
+
+
+@dataclass(frozen=True, eq=False)
+class EquivalentTime:
+    """Times in ps; a bound that the MD at hand cannot show is not defined, with what can be said in its place."""
+
+    time: float | NotDefined
+    low: float | NotDefined  # the interval holds 95 % of the bootstrap
+    high: float | NotDefined
+    distance: float  # of the generated trajectory
+    lengths: np.ndarray  # (n_lengths,) of MD tried
+    distances: np.ndarray  # (n_lengths,) mean distance of MD of that length
+
+
+def equivalent_md_time(
+    generated: TorsionSeries,
+    reference: TorsionSeries,
+    *,
+    replicate: TorsionSeries | None = None,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+) -> EquivalentTime:
+    """Find the length of MD that is as far from the reference as `generated` is.
+
+    Parameters
+    ----------
+    replicate : TorsionSeries, optional
+        A second MD run of the same molecule, for the pieces.
+    n_bootstrap : int
+        Resamplings of the reference's blocks and of the pieces.
+
+    Raises
+    ------
+    MDGenError
+        If the molecules differ.
+    UndefinedError
+        If the MD's frame interval is not known, or it is shorter than ten frames a block.
+    """
+    md = replicate or reference
+    for series in (generated, md):
+        require_same_torsions(series.names, reference.names)
+    if isinstance(md.frame_interval, NotDefined):
+        raise UndefinedError(md.frame_interval.why)
+    if min(reference.n_frames, md.n_frames) < N_BLOCKS * _SHORTEST:
+        raise UndefinedError(f"MD of fewer than {N_BLOCKS * _SHORTEST} frames is too short to be cut into pieces")
+    rng = np.random.default_rng(seed)
+    edges = np.linspace(0, reference.n_frames, N_BLOCKS + 1).astype(int)
+    binned = _binned(reference)
+    blocks = np.stack([_counts(binned[a:b]) for a, b in pairwise(edges)])  # (n_blocks, n_torsions, 100)
+    order = [generated.names.index(name) for name in reference.names]
+    ours = _counts(_binned(generated)[:, order])
+
+    longest = md.n_frames if replicate else md.n_frames // 2
+    lengths = np.unique(np.geomspace(_SHORTEST, longest, N_LENGTHS).astype(int))
+    source = binned
+    if replicate:
+        source = _binned(replicate)[:, [replicate.names.index(name) for name in reference.names]]
+    pieces, apart = [], []  # (n_lengths, n_pieces, n_torsions, 100) and (n_lengths, n_pieces, n_blocks) bool
+    for length in lengths:
+        starts = rng.integers(0, md.n_frames - length + 1, size=N_PIECES)
+        pieces.append(np.stack([_counts(source[s : s + length]) for s in starts]))
+        overlaps = (starts[:, None] < edges[None, 1:]) & (starts[:, None] + length > edges[None, :-1])
+        apart.append(~overlaps if replicate is None else np.ones_like(overlaps))
+
+    def crossing(weights: np.ndarray, chosen: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Frames of MD, distance of `generated` and of each length; blocks weighted, pieces chosen."""
+        distance = float(js_distance(ours, np.tensordot(weights, blocks, 1)).mean())
+        curve = np.array(
+            [
+                js_distance(piece[c], np.tensordot(free[c] * weights, blocks, 1)).mean()
+                for piece, free, c in zip(pieces, apart, chosen, strict=True)
+            ]
+        )
+        return _length_at(distance, lengths, curve), distance, curve
+
+    everything = np.tile(np.arange(N_PIECES), (len(lengths), 1))
+    frames, distance, curve = crossing(np.ones(N_BLOCKS), everything)
+    resampled = []
+    for _ in range(n_bootstrap):
+        weights = _resampled_blocks(rng, apart)
+        chosen = rng.integers(0, N_PIECES, size=everything.shape)
+        resampled.append(crossing(weights, chosen)[0])
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail], method="nearest")
+    interval = md.frame_interval
+    bounds = lengths[0] * interval, lengths[-1] * interval
+    return EquivalentTime(
+        *(_in_time(value, interval, bounds) for value in (frames, low, high)), distance, lengths * interval, curve
+    )
+
+
+def _binned(series: TorsionSeries) -> np.ndarray:
+    """(n_frames, n_torsions) uint16: the bin of each angle, numbered through all torsions."""
+    width = (FULL_TURN[1] - FULL_TURN[0]) / N_BINS
+    binned = np.empty(series.angles.shape, dtype=np.uint16)
+    for k, angles in enumerate(series.angles.T):
+        binned[:, k] = ((angles.astype(float) - FULL_TURN[0]) / width).astype(int).clip(0, N_BINS - 1) + N_BINS * k
+    return binned
+
+
+def _counts(binned: np.ndarray) -> np.ndarray:
+    """(n_torsions, 100)."""
+    n_torsions = binned.shape[1]
+    return np.bincount(binned.ravel(), minlength=N_BINS * n_torsions).reshape(n_torsions, N_BINS).astype(float)
+
+
+def _resampled_blocks(rng: np.random.Generator, apart: list[np.ndarray]) -> np.ndarray:
+    """How often each block is drawn; drawn again where a piece would have nothing to be compared with."""
+    while True:
+        weights = np.bincount(rng.integers(0, N_BLOCKS, size=N_BLOCKS), minlength=N_BLOCKS).astype(float)
+        if all((free * weights).any(axis=1).all() for free in apart):
+            return weights
+
+
+def _length_at(distance: float, lengths: np.ndarray, curve: np.ndarray) -> float:
+    """Where the falling curve crosses the distance, frames; 0 and inf beyond its ends."""
+    falling = np.minimum.accumulate(curve)
+    if distance > falling[0]:
+        return 0.0
+    if distance < falling[-1]:
+        return float("inf")
+    return float(np.exp(np.interp(-distance, -falling, np.log(lengths))))
+
+
+def _in_time(frames: float, interval: float, bounds: tuple[float, float]) -> float | NotDefined:
+    if frames == 0:
+        return NotDefined(f"less than {bounds[0]:g} ps, the shortest piece of MD tried")
+    if frames == np.inf:
+        return NotDefined(f"more than {bounds[1]:g} ps, the longest piece of MD there is to compare with")
+    return float(frames * interval)

@@ -1,0 +1,135 @@
+"""What an evaluation holds. Times in picosecond; every number may be `NotDefined`, with the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from openmm_mdgen.analysis.definitions import Definitions, NotDefined
+from openmm_mdgen.analysis.equivalent import EquivalentTime
+from openmm_mdgen.analysis.kinetics import Curve
+from openmm_mdgen.analysis.markov import FluxCorrelation
+from openmm_mdgen.analysis.surfaces import Surface
+from openmm_mdgen.analysis.validity import Geometry
+
+Number = float | NotDefined
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Square roots of Jensen-Shannon divergences from the reference (see `distances`): 0 equal, 0.83 disjoint."""
+
+    torsions_backbone: Number  # means over torsions
+    torsions_sidechain: Number
+    torsions_all: Number
+    per_torsion: dict[str, float]
+    torsion_pairs: dict[str, float]  # "NAME|NAME", the pairs of the published tables
+    ramachandran: dict[str, float]  # "PHI|PSI" of the same residue
+    tica_0: Number
+    tica_01: Number
+    msm: Number  # shares of the metastable states
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """How fast one torsion or coordinate forgets."""
+
+    generated: Number  # ps, to 1/e
+    reference: Number
+    generated_curve: Curve | NotDefined
+    reference_curve: Curve | NotDefined
+    generated_seconds: Number  # wall time to simulate the relaxation time
+    reference_seconds: Number
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """Metastable states; matrices are the identity, shares zero, where a state is not left and entered again."""
+
+    generated_shares: np.ndarray  # (n_states,) of frames
+    reference_shares: np.ndarray
+    generated_transition: np.ndarray | NotDefined  # (n_states, n_states), in one lag time
+    reference_transition: np.ndarray
+    generated_stationary: np.ndarray | NotDefined  # (n_states,)
+    reference_stationary: np.ndarray
+    never_visited: tuple[int, ...]  # states of the reference that the generated trajectory has no frame in
+    flux_correlation: FluxCorrelation | NotDefined
+
+
+@dataclass(frozen=True, eq=False)
+class Validity:
+    """The molecules' geometry, and how far the distributions of bonds and angles lie apart."""
+
+    generated: Geometry
+    reference: Geometry
+    bond_distances: dict[str, float]  # by elements, as `Distances`
+    angle_distances: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrajectoryFacts:
+    """What was compared."""
+
+    n_frames: int
+    frame_interval: Number  # ps
+    wall_seconds: Number  # that it took
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a repetition needs."""
+
+    definitions: Definitions
+    lagtime: float  # ps
+    n_clusters: int
+    n_states: int
+    seed: int
+    versions: dict[str, str]  # of the packages that computed it
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A generated trajectory against real MD."""
+
+    settings: Settings
+    generated: TrajectoryFacts
+    reference: TrajectoryFacts
+    replicate: TrajectoryFacts | NotDefined
+    jsd: Distances
+    replicate_jsd: Distances | NotDefined  # of a second MD run: the floor
+    tica_dimensions: Number
+    relaxation: dict[str, Relaxation]  # by torsion
+    tica_relaxation: Relaxation | NotDefined
+    states: States | NotDefined
+    equivalent_md_time: EquivalentTime | NotDefined
+    equivalent_md_seconds: Number  # wall time of that much MD
+    validity: Validity
+    surfaces: dict[str, Surface]  # Ramachandran per residue, and "TICA-0|TICA-1"
+
+    def to_json(self) -> str:
+        """JSON text; what is not defined is a string that says so and why, an infinite free energy is null."""
+        return json.dumps(plain(self), indent=1, allow_nan=False)
+
+
+def plain(value: object) -> object:
+    """As dictionaries, lists, numbers, strings and None."""
+    if isinstance(value, NotDefined):
+        return str(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isinf(value) else value
+    return value

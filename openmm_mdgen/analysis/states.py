@@ -1,0 +1,139 @@
+"""Slow coordinates and metastable states of a reference trajectory, after Jing et al. 2024.
+
+Torsions (cosines and sines) to TICA, its projection to clusters by k-means, clusters to a Markov model, that to
+metastable states by PCCA+, and their labels to a coarse Markov model. Axes: ``n_frames``, ``n_tica`` dimensions,
+``n_clusters``, ``n_states``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from openmm_mdgen.analysis.definitions import Definitions, UndefinedError
+from openmm_mdgen.analysis.markov import MarkovModel, estimate_markov_model
+from openmm_mdgen.analysis.torsions import TorsionSeries
+
+if TYPE_CHECKING:
+    from deeptime.clustering import KMeansModel
+    from deeptime.decomposition import TransferOperatorModel
+
+LAGTIME = 100.0  # ps
+N_CLUSTERS, N_STATES = 100, 10
+SEED = 137
+_KINETIC_VARIANCE = 0.95
+_BLOCK = 50_000  # frames, in double precision at a time
+
+
+@dataclass(frozen=True, eq=False)
+class TicaModel:
+    """The slow coordinates of a reference."""
+
+    model: TransferOperatorModel
+    lagtime: float  # ps
+
+    @property
+    def n_tica(self) -> int:
+        return self.model.output_dimension
+
+    def project(self, series: TorsionSeries) -> np.ndarray:
+        """(n_frames, n_tica) float32, kinetic map, slowest first."""
+        features = series.features()
+        blocks = range(0, len(features), _BLOCK)
+        parts = [self.model.transform(features[k : k + _BLOCK].astype(float)).astype(np.float32) for k in blocks]
+        return np.concatenate(parts)
+
+
+def fit_tica(reference: TorsionSeries, *, lagtime: float, definitions: Definitions) -> TicaModel:
+    """TICA of the torsions' cosines and sines; `lagtime` in ps.
+
+    Raises
+    ------
+    UndefinedError
+        If the lag time is no whole number of frames or longer than the trajectory, or no torsion moves.
+    """
+    from deeptime.decomposition import TICA
+
+    lag = reference.frames_in(lagtime)
+    n_pairs = reference.n_frames - lag
+    if n_pairs < 2:
+        raise UndefinedError(f"{reference.n_frames} frames are too few for a lag time of {lag} frames ({lagtime:g} ps)")
+    features = reference.features()
+    if np.ptp(features, axis=0).max() < 1e-6:
+        raise UndefinedError("no torsion moves")
+    covariance = TICA.covariance_estimator(lagtime=lag, ncov=5)
+    for start in range(0, n_pairs, _BLOCK):
+        stop = min(start + _BLOCK, n_pairs)
+        covariance.partial_fit((features[start:stop].astype(float), features[start + lag : stop + lag].astype(float)))
+    covariances = covariance.fetch_model()
+    model = TICA(lagtime=lag, var_cutoff=_KINETIC_VARIANCE).fit_from_covariances(covariances).fetch_model()
+    if definitions is Definitions.SOUND and model.output_dimension < 2:
+        model = TICA(lagtime=lag, dim=2).fit_from_covariances(covariances).fetch_model()
+    return TicaModel(model, lagtime)
+
+
+@dataclass(frozen=True, eq=False)
+class StateModel:
+    """Metastable states of a reference, and how any trajectory is sorted into them."""
+
+    clusters: KMeansModel
+    state_of_cluster: np.ndarray  # (n_clusters,) int
+    pcca_stationary: np.ndarray  # (n_states,)
+    coarse: MarkovModel  # of the labels
+    labels: np.ndarray  # (n_frames,) of the reference
+
+    @property
+    def n_states(self) -> int:
+        return self.coarse.n_states
+
+    def label(self, projection: np.ndarray) -> np.ndarray:
+        """State of each frame, (n_frames, n_tica) to (n_frames,) int."""
+        return self.state_of_cluster[self.clusters.transform(projection)]
+
+
+def fit_states(
+    projection: np.ndarray,
+    lag_frames: int,
+    *,
+    n_clusters: int = N_CLUSTERS,
+    n_states: int = N_STATES,
+    seed: int = SEED,
+    definitions: Definitions,
+) -> StateModel:
+    """From the reference's TICA projection, (n_frames, n_tica).
+
+    Raises
+    ------
+    UndefinedError
+        If there are too few frames or connected clusters for the numbers asked for.
+    """
+    from deeptime.clustering import KMeans
+    from deeptime.markov import pcca
+
+    distinct = len(np.unique(projection[: 100 * n_clusters], axis=0))
+    if distinct < n_clusters:
+        raise UndefinedError(f"{distinct} distinct frames cannot be sorted into {n_clusters} clusters")
+    clusters = KMeans(
+        n_clusters, max_iter=100, tolerance=1e-5, init_strategy="kmeans++", fixed_seed=seed, n_jobs=1
+    ).fit_fetch(projection)
+    fine = estimate_markov_model(clusters.transform(projection), lag_frames, n_clusters)
+    n_active = len(fine.active)
+    if definitions is Definitions.PUBLISHED and n_active < n_clusters:
+        raise UndefinedError(
+            f"only {n_active} of {n_clusters} clusters are left and entered again within the reference: take a longer "
+            "reference, fewer clusters or the sound definitions"
+        )
+    if n_active <= n_states:
+        raise UndefinedError(f"{n_active} connected clusters cannot be joined into {n_states} states")
+    try:
+        lumped = pcca(fine.transition, n_states, fine.stationary)
+    except (ValueError, AssertionError, np.linalg.LinAlgError) as error:  # what its numerics raise
+        raise UndefinedError(f"PCCA+ finds no {n_states} states: {error}") from error
+    centers = clusters.cluster_centers
+    nearest = ((centers[:, None] - centers[None, fine.active]) ** 2).sum(-1).argmin(axis=1)  # itself where active
+    state_of_cluster = lumped.assignments[nearest]
+    labels = state_of_cluster[clusters.transform(projection)]
+    coarse = estimate_markov_model(labels, lag_frames, n_states)
+    return StateModel(clusters, state_of_cluster, lumped.coarse_grained_stationary_probability, coarse, labels)
