@@ -25,7 +25,7 @@ _OMEGA, _PHI, _PSI = range(3)
 class PeptideLinks:
     """What does not turn between neighbours, (3, L - 1) rigids in ångström.
 
-    From the psi group of a residue (as `group_rigids` gives it) to the frame of its bond C-N, from there to the frame of
+    From the psi group of a residue (as `group_rigids` gives it) to the frame of its bond C-N, from there to that of
     N-CA, from there to the rigid of the next residue, each with the torsion before it taken out.
     """
 
@@ -44,9 +44,7 @@ class PeptideLinks:
             after_omega.inverse() @ phi,
             after_phi.inverse() @ backbone_rigids(atom14)[1:],
         )
-        return cls(
-            Rigid(torch.stack([x.rotation for x in links]), torch.stack([x.translation for x in links]))
-        )
+        return cls(Rigid(torch.stack([x.rotation for x in links]), torch.stack([x.translation for x in links])))
 
     def chain(self, torsions: Tensor, to_psi: Rigid, near: Rigid) -> Rigid:
         """Rigids (..., L) of the chain with these torsions (..., L, 7, 2), superposed on the rigids `near` (..., L).

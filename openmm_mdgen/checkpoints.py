@@ -49,8 +49,8 @@ class ModelInfo:
     ode_solver : str
         Name in `ode.SOLVERS` of the solver that the weights are used with by default.
     backbone : {"torsions", "rigids"}
-        Which of the generated numbers place the backbone: its torsions, so that a short chain holds together exactly, or
-        the residues' rigids, as in the published model.
+        Which of the generated numbers place the backbone: its torsions, so that a short chain holds together exactly,
+        or the residues' rigids, as in the published model.
     about : dict
         Training data, settings, metrics, licence: for people, not read by the code.
     """
@@ -81,7 +81,7 @@ def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
     """
     path = Path(name_or_path)
     if str(name_or_path) in bundled():
-        path = Path(str(resources.files("openmm_mdgen").joinpath("weights", f"{name_or_path}.safetensors")))
+        path = Path(str(resources.files("openmm_mdgen").joinpath(f"weights/{name_or_path}.safetensors")))
     if not path.is_file():
         raise CheckpointError(f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}")
     try:
@@ -96,7 +96,7 @@ def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torc
     """Write weights and configuration; `dtype` is that of the stored numbers."""
     config = asdict(flow.config)
     task = flow.config.task
-    config["task"] = {"name": next(k for k, v in TASKS.items() if v is type(task)), **asdict(task)}
+    config["task"] = {"name": next(k for k, v in TASKS.items() if v is type(task)), **config["task"]}
     # clone: Hyena's three frequencies are one parameter, and safetensors refuses shared memory
     tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}
     header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(asdict(info))}
@@ -113,7 +113,7 @@ def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
     values = json.loads(header["config"])
     task = values["task"]
     task_type = TASKS[task.pop("name")]
-    tokenizer = {k: tuple(v) if isinstance(v, list) else v for k, v in values["tokenizer"].items()}
+    tokenizer: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["tokenizer"].items()}
     config = FlowConfig(
         network=NetworkConfig(**values["network"]),
         tokenizer=Tokenizer(**tokenizer),

@@ -1,7 +1,7 @@
 """Real trajectories as training windows.
 
-A folder holds ``NAME.pdb`` and ``NAME.xtc`` of one peptide each, frames evenly spaced in time. A window is ``T`` frames,
-`frame_interval` apart, superposed on its first frame: what a molecule's tumbling adds to its motion is left out.
+A folder holds ``NAME.pdb`` and ``NAME.xtc`` of one peptide each, frames evenly spaced in time. A window is ``T``
+frames, `frame_interval` apart, superposed on its first frame: what a molecule's tumbling adds is left out.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ class UnsupportedTopologyError(MDGenError):
 
 
 class CheckpointError(MDGenError):
-    """Weights that are missing, corrupt, or made for another task or device."""
+    """Weights or a restart file that is missing, damaged, or made for another task, molecule or device."""
 
 
 class ReportIntervalError(MDGenError):

@@ -17,7 +17,7 @@ from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.flow import TrajectoryFlow
-from openmm_mdgen.ode import SOLVERS, FixedStep, AdamsBashforth, OdeSolver
+from openmm_mdgen.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
 from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rings import limit_puckers
 from openmm_mdgen.tasks import ForwardSimulation
@@ -50,7 +50,7 @@ class TrajectoryGenerator:
     def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
         if not isinstance(flow.config.task, ForwardSimulation):
             task = type(flow.config.task).__name__
-            raise CheckpointError(f"weights {info.name!r} are for {task}: simulation needs weights for ForwardSimulation")
+            raise CheckpointError(f"weights {info.name!r} are for {task}: a simulation needs ForwardSimulation weights")
         self.flow = flow.to(device)
         self.info, self.solver, self.device = info, solver, device
         self.frame_interval, self.temperature = info.frame_interval, info.temperature
@@ -116,7 +116,7 @@ class TrajectoryGenerator:
         propagator = self.propagator(topology, positions)
         current = np.repeat(np.asarray(positions, dtype=np.float64)[None], replicas, axis=0)
         for index in range(-(-n_frames // (self.info.n_frames - 1))):
-            seeds = [int(np.random.SeedSequence((seed, index, r)).generate_state(1, np.uint64)[0] >> 1) for r in range(replicas)]
+            seeds = [_segment_seed(seed, index, replica) for replica in range(replicas)]
             frames = propagator.segments(current, seeds)
             current[:, propagator.atom_indices] = frames[:, -1]
             yield frames[:, : n_frames - index * (self.info.n_frames - 1)]
@@ -187,6 +187,12 @@ class MoleculePropagator:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self.template = AllAtomTemplate.from_state(self.template.chain, state)
+
+
+def _segment_seed(seed: int, index: int, replica: int) -> int:
+    """Replica 0 is the run that a simulation of this seed makes."""
+    entropy = (seed, index) if replica == 0 else (seed, index, replica)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _solver(name: str, evaluations: int | None) -> OdeSolver:

@@ -1,6 +1,6 @@
 """Paths from noise to data: x_t = alpha(t) x1 + sigma(t) x0, with x0 standard normal and x1 data.
 
-Flow coordinate t in [0, 1], 0 noise, 1 data. Albergo et al. 2023; the three paths as in SiT (Ma et al. 2024, section 2).
+Flow coordinate t in [0, 1], 0 noise, 1 data. Albergo et al. 2023; the paths as in SiT (Ma et al. 2024, section 2).
 """
 
 import math

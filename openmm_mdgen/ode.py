@@ -103,7 +103,7 @@ class RungeKutta4(FixedStep):
         return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-# Weights of the last k velocities, newest first (Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, III.1).
+# Weights of the last k velocities, newest first (Hairer, Norsett & Wanner 1993, III.1).
 _ADAMS_BASHFORTH = (
     (1.0,),
     (3 / 2, -1 / 2),

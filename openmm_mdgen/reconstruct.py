@@ -1,7 +1,7 @@
 """All atoms of a molecule from backbone rigids and torsions, with the molecule's own bond lengths and angles.
 
-Axes: any batch axes (frames), ``L`` residues, ``8`` rigid groups, ``7`` torsions as pairs (sin, cos), ``n`` atoms of the
-chain. Lengths inside are in ångström; positions come and go in nanometre.
+Axes: any batch axes (frames), ``L`` residues, ``8`` rigid groups, ``7`` torsions as pairs (sin, cos), ``n`` atoms of
+the chain. Lengths inside are in ångström; positions come and go in nanometre.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
 
 
 def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Tensor) -> Rigid:
-    """Groups (..., L, 8) with the ring of each PRO closed: N-CD as long as in the structure, chi1 and chi2 as asked for.
+    """Groups (..., L, 8) with the ring of each PRO closed: N-CD as long as in the structure, chi1, chi2 as asked.
 
     Two torsions and fixed angles do not close a ring. The angles CA-CB-CG and CB-CG-CD are bent, by as little as it
     takes, about the normals of their own planes (the z axes of groups 4 and 5), which leaves both torsions as they are.

@@ -2,7 +2,7 @@
 
 Axes: ``21`` residue types in the order ``ARNDCQEGHILKMFPSTWYV`` plus 20 = unknown (a row of zeros), ``14`` heavy-atom
 slots, ``8`` rigid groups (0 backbone, 1 pre-omega, 2 phi, 3 psi, 4-7 chi1-chi4), ``7`` torsions (pre-omega, phi, psi,
-chi1-chi4). Lengths in ångström. The tables are those of AlphaFold 2 (Jumper et al. 2021, supplement, rigid-group table),
+chi1-chi4). Lengths in ångström. The tables are those of AlphaFold 2 (Jumper et al. 2021, rigid-group table),
 rounded to float32 as in published checkpoints.
 """
 

@@ -116,9 +116,7 @@ def quaternion_from_rotation(rotation: Tensor) -> Tensor:
     (Shepperd 1978).
     """
     xx, yy, zz = rotation[..., 0, 0], rotation[..., 1, 1], rotation[..., 2, 2]
-    xy, yx, xz, zx, yz, zy = (
-        rotation[..., i, j] for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1))
-    )
+    xy, yx, xz, zx, yz, zy = (rotation[..., i, j] for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)))
     outer = torch.stack(  # row i is 4 q_i q
         [
             torch.stack([1 + xx + yy + zz, zy - yz, xz - zx, yx - xy], dim=-1),

@@ -22,7 +22,7 @@ _HALVINGS = 24  # 100 degrees over 2^24
 
 
 def limit_puckers(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
-    """Torsions (..., L, 7, 2) with chi1 and chi2 of every proline scaled until N-CD, angles fixed, is within `TOLERANCE` of the bond.
+    """Torsions (..., L, 7, 2) with chi1, chi2 of PRO scaled until N-CD, angles fixed, is near the bond's length.
 
     The ratio of the two angles, hence the pucker, is kept. Other residues are not touched.
     """
@@ -34,7 +34,9 @@ def limit_puckers(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
     default = template.default[prolines].to(torsions)
 
     def length(turned: Tensor) -> Tensor:
-        identity = Rigid(torch.eye(3).to(turned).expand(*turned.shape[:-2], 3, 3), turned.new_zeros(*turned.shape[:-2], 3))
+        identity = Rigid(
+            torch.eye(3).to(turned).expand(*turned.shape[:-2], 3, 3), turned.new_zeros(*turned.shape[:-2], 3)
+        )
         groups = group_rigids(identity, turned, default)
         return (groups[..., 5].apply(cd) - groups[..., 0].apply(n)).norm(dim=-1)
 

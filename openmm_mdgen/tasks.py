@@ -1,6 +1,6 @@
 """What each task knows of a trajectory, and what it leaves to be generated.
 
-Axes as in `tokens`. A task gives the tokens that are known (`condition_mask`) and the key frames whose rigids the network sees.
+Axes as in `tokens`. A task gives the tokens that are known (`condition_mask`) and the key frames that the network sees.
 """
 
 from __future__ import annotations

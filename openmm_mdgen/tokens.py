@@ -1,7 +1,7 @@
 """Frames to tokens relative to key frames, and back.
 
-Axes: ``B`` trajectories, ``T`` frames, ``L`` residues, ``D`` channels. A token is, for each of K key frames, the residue's
-offset from its own rigid in that key frame (quaternion 4, w >= 0, translation 3, ångström), then the 14 torsion numbers
+Axes: ``B`` trajectories, ``T`` frames, ``L`` residues, ``D`` channels. A token is, for each of K key frames, the
+residue's offset from its own rigid in that key frame (quaternion 4, w >= 0, translation 3, ångström), then 14 numbers
 (sin, cos of pre-omega, phi, psi, chi1-chi4): D = 7 K + 14. The first key frame is frame 0, a second one the last frame.
 """
 
@@ -52,13 +52,14 @@ class Frames:
         )
         return replace(self, rigids=rigids, torsions=self.torsions[:, :1].expand(*shape, 7, 2))
 
-    def to(self, *args: torch.device | torch.dtype) -> Frames:
-        """On another device; a floating type given leaves the integer fields alone."""
-        device_only = [a for a in args if not isinstance(a, torch.dtype)]
+    def to(self, where: torch.device | torch.dtype) -> Frames:
+        """On another device, or in another floating type, which leaves the integer field alone."""
         return Frames(
-            self.aatype.to(*device_only) if device_only else self.aatype,
-            self.rigids.to(*args),
-            *(x.to(*args) for x in (self.torsions, self.torsion_mask, self.residue_mask)),
+            self.aatype if isinstance(where, torch.dtype) else self.aatype.to(where),
+            self.rigids.to(where),
+            self.torsions.to(where),
+            self.torsion_mask.to(where),
+            self.residue_mask.to(where),
         )
 
 

@@ -252,7 +252,7 @@ def _hydrogen_parents(topology: Topology, members: list[Residue]) -> dict[int, A
             for atom, other in ((first, second), (second, first)):
                 if _is_hydrogen(atom) and not _is_hydrogen(other):
                     parents[atom.index] = other
-        elif None not in (i, j) and (first.name, second.name) == ("C", "N") and j == i + 1:
+        elif i is not None and j == i + 1 and (first.name, second.name) == ("C", "N"):
             linked.add(i)
         elif None in (i, j) or (first.name, second.name) != ("SG", "SG"):
             raise UnsupportedTopologyError(
@@ -303,7 +303,7 @@ def _stereocentres(three: str) -> list[tuple[str, str, str, str]]:
 
 
 def _handedness(points: np.ndarray) -> float:
-    """Triple product of three neighbours about their centre, (4, 3) to a number whose sign tells mirror images apart."""
+    """Triple product of three neighbours about their centre, (4, 3); its sign tells mirror images apart."""
     a, b, c = points[1:] - points[0]
     return float(np.dot(a, np.cross(b, c)))
 

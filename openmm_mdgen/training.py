@@ -1,7 +1,7 @@
 """Training of a forward-simulation model on real trajectories.
 
-Batch number i, its noise and its flow times are functions of the seed and i alone, so a run that is stopped and taken up
-again sees what it would have seen. Lightning holds the loop, checkpoints and averaging of weights.
+Batch number i, its noise and its flow times are functions of the seed and i alone, so a run that is stopped and taken
+up again sees what it would have seen. Lightning holds the loop, checkpoints and averaging of weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
@@ -88,7 +88,9 @@ class FlowTraining(lightning.LightningModule):
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         config, step = self.config, self.global_step
         frames = self.windows.batch(config.batch_size, np.random.default_rng((config.seed, step)))
-        generator = torch.Generator().manual_seed(int(np.random.SeedSequence((config.seed, step, 1)).generate_state(1)[0]))
+        generator = torch.Generator().manual_seed(
+            int(np.random.SeedSequence((config.seed, step, 1)).generate_state(1)[0])
+        )
         width = self.flow.config.network.token_width
         noise = torch.randn(*frames.rigids.shape, width, generator=generator)
         t = self.flow.interpolant.draw_times(config.batch_size, generator)
@@ -99,7 +101,7 @@ class FlowTraining(lightning.LightningModule):
         self.log("loss", loss, prog_bar=True)
         return loss
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         config = self.config
         optimizer = torch.optim.AdamW(
             self.flow.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
@@ -161,7 +163,7 @@ def train(
         ],
     )
     module = FlowTraining(config, windows, flow)
-    steps = DataLoader(range(config.steps), batch_size=None)
+    steps: DataLoader[int] = DataLoader(_Steps(config.steps), batch_size=None)
     trainer.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=False)
     about = {
         **info.about,
@@ -176,6 +178,19 @@ def train(
     )
     checkpoints.save(target, flow, complete, dtype=torch.float16)
     return target
+
+
+class _Steps(Dataset[int]):
+    """Numbers of steps: `FlowTraining` makes each batch itself."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> int:
+        return index
 
 
 def _flow_config(config: TrainingConfig, windows: Windows, last: Path) -> FlowConfig:

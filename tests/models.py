@@ -8,7 +8,15 @@ from openmm_mdgen.network import NetworkConfig
 from openmm_mdgen.tasks import ForwardSimulation
 from openmm_mdgen.tokens import Tokenizer
 
-SMALL = {"width": 16, "n_layers": 2, "n_heads": 2, "ipa_head_width": 4, "ipa_points": 2, "ipa_value_points": 2, "n_frames": 6}
+SMALL = {
+    "width": 16,
+    "n_layers": 2,
+    "n_heads": 2,
+    "ipa_head_width": 4,
+    "ipa_points": 2,
+    "ipa_value_points": 2,
+    "n_frames": 6,
+}
 INFO = ModelInfo("small", n_frames=6, frame_interval=10.0, temperature=350.0)
 # Offsets that stay near the identity, so that generated chains hold together.
 NEAR_KEY_FRAME = {"shift": (1.0, *[0.0] * 20), "scale": (0.02, *[0.05] * 3, *[0.1] * 3, *[0.7] * 14)}

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openmm import unit
 
-from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances, torsion_histograms, torsions
+from openmm_mdgen.analysis import (
+    TorsionSeries,
+    UndefinedError,
+    mean_torsion_distances,
+    torsion_distances,
+    torsion_histograms,
+    torsions,
+)
+from openmm_mdgen.analysis.torsions import ramachandran_pairs, torsion_pairs
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.structure import build_peptide
 
@@ -50,6 +58,51 @@ def test_names_are_the_published_ones_and_complete():
     expected = {"PHI 0 LYS 2", "PHI 0 SER 3", "PHI 0 GLY 4", "PSI 0 ALA 1", "PSI 0 LYS 2", "PSI 0 SER 3"}
     expected |= {"CHI1 0 LYS 2", "CHI2 0 LYS 2", "CHI3 0 LYS 2", "CHI4 0 LYS 2", "CHI1 0 SER 3"}
     assert set(torsions(noisy("AKSG", 2, 0))) == expected
+
+
+def test_order_is_the_published_one():
+    kinds = [(name.split()[0], name.split()[3]) for name in torsions(noisy("RSAA", 1, 0))]
+    backbone = [("PHI", "2"), ("PSI", "1"), ("PHI", "3"), ("PSI", "2"), ("PHI", "4"), ("PSI", "3")]
+    assert kinds == [*backbone, ("CHI1", "1"), ("CHI1", "2"), *((f"CHI{k}", "1") for k in (2, 3, 4, 5))]
+
+
+def test_pairs_are_the_published_ones_and_those_of_a_ramachandran_plot():
+    names = tuple(torsions(noisy("AAAA", 1, 0)))
+    assert torsion_pairs(names) == [("PSI 0 ALA 1", "PHI 0 ALA 3"), ("PSI 0 ALA 2", "PHI 0 ALA 4")]
+    assert ramachandran_pairs(names) == [("PHI 0 ALA 2", "PSI 0 ALA 2"), ("PHI 0 ALA 3", "PSI 0 ALA 3")]
+
+
+def series(names, n_frames=40, interval=0.1):
+    angles = np.random.default_rng(0).uniform(-np.pi, np.pi, (n_frames, len(names))).astype(np.float32)
+    return TorsionSeries(tuple(names), angles, interval)
+
+
+def test_features_are_cosine_and_sine_side_by_side():
+    walk = series(["PHI 0 ALA 2", "PSI 0 ALA 1"])
+    features = walk.features()
+    assert features.dtype == np.float32 and walk.feature_names()[2] == "COS(PSI 0 ALA 1)"
+    for k, name in enumerate(walk.names):
+        np.testing.assert_allclose(features[:, 2 * k], np.cos(walk[name]), atol=1e-6)
+        np.testing.assert_allclose(features[:, 2 * k + 1], np.sin(walk[name]), atol=1e-6)
+
+
+def test_sound_torsions_do_not_tell_the_ends_of_a_ring_apart_and_leave_chi5_out():
+    walk = series(["PHI 0 PHE 2", "CHI2 0 PHE 1", "CHI2 0 LYS 2", "CHI5 0 ARG 3"])
+    flipped = TorsionSeries(walk.names, walk.angles.copy(), 0.1)
+    flipped.angles[::2, 1] -= np.sign(flipped.angles[::2, 1]) * np.pi
+    sound, other = walk.sound(), flipped.sound()
+    assert sound.names == walk.names[:3]
+    np.testing.assert_array_equal(sound.angles[:, [0, 2]], walk.angles[:, [0, 2]])
+    np.testing.assert_allclose(np.exp(1j * sound.angles[:, 1]), np.exp(1j * other.angles[:, 1]), atol=1e-5)
+    assert not np.allclose(np.exp(1j * walk.angles[:, 1]), np.exp(1j * flipped.angles[:, 1]), atol=1e-5)
+
+
+def test_a_lag_time_is_a_whole_number_of_frames_or_refused():
+    walk = series(["PHI 0 ALA 2"], interval=0.1)
+    assert walk.frames_in(100.0) == 1000 and walk.every(20).frames_in(100.0) == 50
+    for time in (0.04, 0.25):
+        with pytest.raises(UndefinedError, match="no whole number of frames"):
+            walk.frames_in(time)
 
 
 def test_torsions_equal_the_dihedrals_of_the_atoms_that_define_them():
@@ -114,7 +167,8 @@ def test_means_are_over_backbone_sidechains_and_all():
     means = mean_torsion_distances({"PHI 0 ALA 2": 0.1, "PSI 0 ALA 1": 0.3, "CHI1 0 VAL 3": 0.5, "CHI2 0 ILE 4": 0.9})
     assert means == pytest.approx((0.2, 0.7, 0.45))
     without = mean_torsion_distances({"PHI 0 ALA 2": 0.1})
-    assert math.isnan(without.sidechain) and without.all == 0.1
+    assert without.all == 0.1
+    assert str(without.sidechain) == "not defined: the molecule has no side-chain torsion"
 
 
 def test_other_molecules_empty_and_broken_trajectories_are_refused():

@@ -93,8 +93,8 @@ def test_solver_order(name, order):
 
 def test_reported_evaluations_are_those_made():
     for solver in (ode.Euler(7), ode.Heun(8), ode.AdamsBashforth(12), ode.DormandPrince()):
-        calls = []
-        solution = solver.solve(lambda t, y: calls.append(t) or -y, torch.ones(1, 1))
+        calls: list[float] = []
+        solution = solver.solve(lambda t, y, calls=calls: calls.append(t) or -y, torch.ones(1, 1))
         assert solution.evaluations == len(calls)
         assert max(calls) <= 1.0 and min(calls) >= 0.0
 
@@ -104,9 +104,7 @@ def test_adaptive_solver_is_as_accurate_as_asked_and_independent_of_the_batch():
     solver = ode.DormandPrince(1e-6, 1e-9)
     both = solver.solve(lambda t, y: -rates * y, torch.ones(2, 1, dtype=torch.float64))
     torch.testing.assert_close(both.state, torch.exp(-rates), rtol=1e-4, atol=1e-6)
-    repeated = solver.solve(
-        lambda t, y: -rates[[1, 1, 1]] * y, torch.ones(3, 1, dtype=torch.float64)
-    )
+    repeated = solver.solve(lambda t, y: -rates[[1, 1, 1]] * y, torch.ones(3, 1, dtype=torch.float64))
     alone = solver.solve(lambda t, y: -rates[[1]] * y, torch.ones(1, 1, dtype=torch.float64))
     torch.testing.assert_close(repeated.state[:1], alone.state, rtol=0, atol=1e-14)
 
@@ -168,7 +166,8 @@ def test_tokens_do_not_depend_on_the_pose(seed):
     frames = random_frames(seed)
     generator = torch.Generator().manual_seed(seed)
     motion = Rigid(
-        rotation_from_quaternion(torch.randn(2, 1, 1, 4, generator=generator)), torch.randn(2, 1, 1, 3, generator=generator)
+        rotation_from_quaternion(torch.randn(2, 1, 1, 4, generator=generator)),
+        torch.randn(2, 1, 1, 3, generator=generator),
     )
     moved = Frames(frames.aatype, motion @ frames.rigids, frames.torsions, frames.torsion_mask, frames.residue_mask)
     tokens, again = (Tokenizer(n_key_frames=2).encode(f) for f in (frames, moved))
@@ -177,7 +176,9 @@ def test_tokens_do_not_depend_on_the_pose(seed):
     torch.testing.assert_close(again[..., :4][clear], tokens[..., :4][clear], atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("config", [{}, {"interleave_ipa": True}, {"time_mixer": "hyena"}, {"n_key_frames": 2}], ids=str)
+@pytest.mark.parametrize(
+    "config", [{}, {"interleave_ipa": True}, {"time_mixer": "hyena"}, {"n_key_frames": 2}], ids=str
+)
 def test_the_network_is_invariant_to_a_common_motion_of_the_key_frames(config):
     frames = random_frames(5)
     n_key_frames = config.get("n_key_frames", 1)
@@ -204,7 +205,11 @@ def test_padding_does_not_reach_real_residues():
         frames.aatype, frames.rigids, frames.torsions, frames.torsion_mask, torch.tensor([[1.0] * 4 + [0.0] * 2] * 2)
     )
     short = Frames(
-        frames.aatype[:, :4], frames.rigids[:, :, :4], frames.torsions[:, :, :4], frames.torsion_mask[:, :4], torch.ones(2, 4)
+        frames.aatype[:, :4],
+        frames.rigids[:, :, :4],
+        frames.torsions[:, :, :4],
+        frames.torsion_mask[:, :4],
+        torch.ones(2, 4),
     )
     x, t = torch.randn(2, 6, 6, 21), torch.tensor([0.2, 0.7])
     long_out = flow.network(x, t, flow.condition(padded)[1])[:, :, :4]
@@ -243,7 +248,9 @@ def test_a_small_network_learns_a_distribution():
     first = base.repeat_first(3)
     angles = torch.where(torch.rand(64, 3, 4) < 0.5, 1.0, -2.0)
     torsions = torch.stack([angles.sin(), angles.cos()], dim=-1)[..., None, :].expand(64, 3, 4, 7, 2)
-    one_residue = Rigid(first.rigids.rotation[:1].expand(64, 3, 4, 3, 3), first.rigids.translation[:1].expand(64, 3, 4, 3))
+    one_residue = Rigid(
+        first.rigids.rotation[:1].expand(64, 3, 4, 3, 3), first.rigids.translation[:1].expand(64, 3, 4, 3)
+    )
     aatype = torch.zeros_like(base.aatype)
     frames = Frames(aatype, one_residue, torsions, base.torsion_mask, base.residue_mask)
     flow = TrajectoryFlow(FlowConfig(NetworkConfig(**{**SMALL, "width": 32}), Tokenizer(), ForwardSimulation()))

@@ -74,7 +74,9 @@ def test_quaternions_at_every_angle(dtype, suffix):
     quaternions = quaternion_from_rotation(torch.from_numpy(stored[f"rots_{suffix}"]))
     theirs = torch.from_numpy(stored[f"quat_{suffix}"])
     half_turn = theirs[:, :1].abs() < 1e-3  # there w >= 0 does not settle the sign
-    sign = torch.where(half_turn, torch.sign((quaternions * theirs).sum(-1, keepdim=True)), torch.ones_like(theirs[:, :1]))
+    sign = torch.where(
+        half_turn, torch.sign((quaternions * theirs).sum(-1, keepdim=True)), torch.ones_like(theirs[:, :1])
+    )
     close(quaternions * sign, theirs, tolerance)
     assert (quaternions[:, 0] >= 0).all()
     rotations = rotation_from_quaternion(torch.from_numpy(stored["quat_true"]).to(dtype))

@@ -124,7 +124,9 @@ def test_published_sizes_have_the_published_names_and_shapes(layout):
     with torch.device("meta"):
         flow = TrajectoryFlow(checkpoints.published_config(layout["hyper_parameters"]["args"]))
     ours = {f"model.{k}".replace("model.model.", "model."): list(v.shape) for k, v in flow.network.state_dict().items()}
-    theirs = {row[0] if row[0].startswith("model.") else f"model.{row[0]}": list(row[1]) for row in layout["state_dict"]}
+    theirs = {
+        row[0] if row[0].startswith("model.") else f"model.{row[0]}": list(row[1]) for row in layout["state_dict"]
+    }
     assert ours == theirs
 
 

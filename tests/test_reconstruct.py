@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structures import ALL_RESIDUES, exchanged_methyls, ideal_structure, peptide, random_rigids, random_torsions
 
 from openmm_mdgen import residues
 from openmm_mdgen.atom14 import backbone_rigids, torsion_mask, torsions
@@ -14,6 +13,7 @@ from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.topology import ProteinChain
+from structures import ALL_RESIDUES, exchanged_methyls, ideal_structure, peptide, random_rigids, random_torsions
 
 SEEDS = st.integers(0, 10_000)
 

@@ -9,6 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openmm import unit
 from openmm.app import Modeller, Topology
+
+from openmm_mdgen import residues
+from openmm_mdgen.errors import StateError, UnsupportedTopologyError
+from openmm_mdgen.topology import ProteinChain
 from structures import (
     ALL_RESIDUES,
     add_chain,
@@ -19,10 +23,6 @@ from structures import (
     peptide,
     topology_of,
 )
-
-from openmm_mdgen import residues
-from openmm_mdgen.errors import StateError, UnsupportedTopologyError
-from openmm_mdgen.topology import ProteinChain
 
 SEQUENCES = st.text(ALL_RESIDUES, min_size=1, max_size=12)
 

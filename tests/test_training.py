@@ -30,7 +30,9 @@ def folder(tmp_path_factory):
         topology, positions = build_peptide(sequence)
         integrator = LangevinMiddleIntegrator(350 * unit.kelvin, 1 / unit.picosecond, 0.004 * unit.picosecond)
         integrator.setRandomNumberSeed(1)
-        simulation = app.Simulation(topology, implicit_system(topology), integrator, Platform.getPlatformByName("Reference"))
+        simulation = app.Simulation(
+            topology, implicit_system(topology), integrator, Platform.getPlatformByName("Reference")
+        )
         simulation.context.setPositions(positions)
         LocalEnergyMinimizer.minimize(simulation.context, maxIterations=100)
         frames = []

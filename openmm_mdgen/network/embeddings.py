@@ -1,6 +1,7 @@
 """Sinusoidal tables and the embedding of the flow coordinate."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,10 @@ class Modulation(nn.Sequential):
     def __init__(self, width: int, n: int) -> None:
         super().__init__(nn.SiLU(), nn.Linear(width, n * width))
         self.n = n
+
+    @property
+    def linear(self) -> nn.Linear:
+        return cast(nn.Linear, self[1])
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, ...]:
         return super().forward(embedding).chunk(self.n, dim=-1)

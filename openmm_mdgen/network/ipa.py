@@ -34,7 +34,7 @@ class InvariantPointAttention(nn.Module):
         kv_points = self._points(self.linear_kv_points(s), rigids)
         k_points, v_points = kv_points.split([self.n_query_points, self.n_value_points], dim=-2)
 
-        # The factors 1/3 and 2/27 are those of three logit terms, as in the model this follows, though the pair term is absent.
+        # The factors 1/3 and 2/27 are those of three logit terms, though the pair term is absent: so it was published.
         logits = torch.einsum("bihc,bjhc->bhij", q, k) * math.sqrt(1 / (3 * self.head_width))
         gamma = F.softplus(self.head_weights) * math.sqrt(2 / (27 * self.n_query_points))
         squared = (q_points[:, :, None] - k_points[:, None]).square().sum((-1, -2))  # (B, i, j, H)

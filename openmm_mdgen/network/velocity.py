@@ -19,9 +19,7 @@ from openmm_mdgen.tasks import Condition
 
 
 def _attention(config: NetworkConfig) -> Attention:
-    return Attention(
-        config.width, config.n_heads, rotary=config.rotary, sink_has_position=config.sink_has_position
-    )
+    return Attention(config.width, config.n_heads, rotary=config.rotary, sink_has_position=config.sink_has_position)
 
 
 class _AttentionSlot(nn.Module):
@@ -116,6 +114,9 @@ class VelocityNetwork(nn.Module):
     config : NetworkConfig
     """
 
+    pos_embed: Tensor
+    time_embed: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
@@ -146,7 +147,9 @@ class VelocityNetwork(nn.Module):
         """Noised tokens (B, T, L, D) and flow coordinates (B,) to velocities (B, T, L, D)."""
         padded = None if bool((condition.residue_mask == 1).all()) else condition.residue_mask
         embedding = self.t_embedder(t)  # (B, C)
-        h = self.latent_to_emb(x) + self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)  # (B, T, L, C)
+        h = (
+            self.latent_to_emb(x) + self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)
+        )  # (B, T, L, C)
         if self.config.position_embedding:
             h = h + self.pos_embed.to(h)
         if self.config.frame_embedding:
@@ -190,11 +193,11 @@ class VelocityNetwork(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for layer in (self.t_embedder.mlp[0], self.t_embedder.mlp[2]):
-            nn.init.normal_(layer.weight, std=0.02)
-        zeroed: list[nn.Module] = [m.linear_out for m in self.modules() if isinstance(m, InvariantPointAttention)]
-        zeroed += [layer.adaLN_modulation[1] for layer in self.layers]
-        zeroed += [self.emb_to_latent.adaLN_modulation[1], self.emb_to_latent.linear]
-        for linear in zeroed:
+        for module in self.t_embedder.mlp:
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+        zeroed = [m.linear_out for m in self.modules() if isinstance(m, InvariantPointAttention)]
+        zeroed += [m.adaLN_modulation.linear for m in self.modules() if isinstance(m, TrunkLayer | FinalLayer)]
+        for linear in (*zeroed, self.emb_to_latent.linear):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
