@@ -7,10 +7,12 @@ import typer
 
 import openmm_mdgen
 from openmm_mdgen.commands.run import run
+from openmm_mdgen.commands.train import train
 from openmm_mdgen.errors import MDGenError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.command()(run)
+app.command()(train)
 
 
 def _print_version(wanted: bool) -> None:

@@ -54,6 +54,7 @@ class TrajectoryGenerator:
         self.flow = flow.to(device)
         self.info, self.solver, self.device = info, solver, device
         self.frame_interval, self.temperature = info.frame_interval, info.temperature
+        self.evaluations = 0  # of the network, spent so far
 
     @classmethod
     def load(
@@ -147,16 +148,12 @@ class TrajectoryGenerator:
 
 
 class MoleculePropagator:
-    """A generator bound to one molecule; implements `protocol.Propagator`.
-
-    `evaluations` counts the network evaluations spent so far.
-    """
+    """A generator bound to one molecule; implements `protocol.Propagator`."""
 
     def __init__(self, generator: TrajectoryGenerator, template: AllAtomTemplate) -> None:
         self.generator, self.template = generator, template
         self.atom_indices = template.chain.atom_indices
         self.frame_interval, self.temperature = generator.frame_interval, generator.temperature
-        self.evaluations = 0
 
     def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
         """The frames that follow `positions`; see `protocol.Propagator`."""
@@ -173,7 +170,7 @@ class MoleculePropagator:
         shape = (*frames.rigids.shape[1:], flow.config.network.token_width)
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         sample = flow.sample(frames, noise.to(device), self.generator.solver)
-        self.evaluations += sample.evaluations
+        self.generator.evaluations += sample.evaluations
         if not torch.isfinite(sample.tokens).all():
             raise MDGenError("the network generated values that are not finite: use other weights, or another solver")
         rigids, torsions = flow.config.tokenizer.decode(sample.tokens[:, 1:], frames.rigids[:, 0])
@@ -197,13 +194,16 @@ def _segment_seed(seed: int, index: int, replica: int) -> int:
 
 def _solver(name: str, evaluations: int | None) -> OdeSolver:
     if name not in SOLVERS:
-        raise ValueError(f"ode_solver {name!r} is not one of {', '.join(SOLVERS)}")
+        raise MDGenError(f"ode_solver {name!r} is not one of {', '.join(SOLVERS)}")
     kind = SOLVERS[name]
     if evaluations is None:
         return kind()
     if not issubclass(kind, (FixedStep, AdamsBashforth)):
-        raise ValueError(f"ode_solver {name!r} chooses its own number of evaluations: leave evaluations out")
-    return kind(evaluations)
+        raise MDGenError(f"ode_solver {name!r} chooses its own number of evaluations: leave evaluations out")
+    try:
+        return kind(evaluations)
+    except ValueError as error:
+        raise MDGenError(f"ode_solver {name!r}: {error}") from error
 
 
 def _device(name: str) -> torch.device:

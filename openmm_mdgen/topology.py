@@ -82,12 +82,13 @@ class ProteinChain:
             Naming chain, residue and atom. LEU and VAL atoms are in slots by name until `resolved` is called.
         """
         members = _protein_residues(topology)
+        for residue in members:
+            _check_atoms(residue, _STANDARD_NAME[residue.name], is_last=residue is members[-1])
         parents = _hydrogen_parents(topology, members)
         atom14_index = np.full((len(members), residues.N_SLOTS), -1, dtype=np.int64)
         atom_residue, atom_group, atom_indices = [], [], []
         for i, residue in enumerate(members):
             three = _STANDARD_NAME[residue.name]
-            _check_atoms(residue, three, is_last=i == len(members) - 1)
             for atom in residue.atoms():
                 if _is_hydrogen(atom):
                     group = _hydrogen_group(three, parents[atom.index].name, is_first=i == 0)

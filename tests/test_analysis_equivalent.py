@@ -21,6 +21,10 @@ def series(n_frames, seed, interval=2.0):
 REFERENCE = series(20_000, 0)
 
 
+def bound(value, otherwise):
+    return otherwise if isinstance(value, NotDefined) else value
+
+
 def piece(of, start, length):
     return TorsionSeries(NAMES, of.angles[start : start + length], of.frame_interval)
 
@@ -32,7 +36,7 @@ def test_an_independent_md_run_is_worth_its_own_length():
         for start in (2000 * k, 2000 * k + 10_000):
             result = equivalent_md_time(piece(other, start, length), REFERENCE, n_bootstrap=40)
             found.append(result.time / (2.0 * length))
-            covered += result.low <= 2.0 * length <= result.high
+            covered += bound(result.low, 0) <= 2.0 * length <= bound(result.high, np.inf)
     assert 0.7 < np.exp(np.mean(np.log(found))) < 1.4
     assert max(found) < 4 and min(found) > 0.25
     assert covered >= 3

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from openmm import unit
+from openmm import LangevinMiddleIntegrator, Platform, unit
 
 from models import INFO, SMALL, random_flow, small_forward_flow
 from openmm_mdgen import checkpoints
 from openmm_mdgen.errors import CheckpointError, MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.flow import FlowConfig
-from openmm_mdgen.generator import TrajectoryGenerator
+from openmm_mdgen.generator import TrajectoryGenerator, _segment_seed
 from openmm_mdgen.network import NetworkConfig
 from openmm_mdgen.protocol import Generator, Propagator
-from openmm_mdgen.structure import build_peptide
+from openmm_mdgen.simulation import MDGenSimulation
+from openmm_mdgen.structure import build_peptide, implicit_system
 from openmm_mdgen.tasks import Upsampling
 from openmm_mdgen.tokens import Tokenizer
 
@@ -72,6 +73,31 @@ def test_replicas_in_one_batch_are_the_trajectories_of_their_own_seeds(generator
     assert np.abs(replicas[0].xyz - replicas[1].xyz).max() > 1e-3
 
 
+def test_a_simulation_of_the_same_seed_makes_the_same_frames(generator, molecule):
+    topology, positions = molecule
+    integrator = LangevinMiddleIntegrator(350 * unit.kelvin, 1 / unit.picosecond, 0.002 * unit.picosecond)
+    simulation = MDGenSimulation(
+        topology,
+        implicit_system(topology),
+        integrator,
+        Platform.getPlatformByName("Reference"),
+        generator=generator,
+        seed=9,
+    )
+    simulation.context.setPositions(positions)
+    simulation.minimizeEnergy(maxIterations=50)
+    start = simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    simulation.step(6 * 5000)
+    state = simulation.context.getState(positions=True)
+    relaxed = simulation._rollout.propagator.template  # bond lengths and angles come from a structure relaxed further
+    propagator = generator.propagator(topology, start)
+    propagator.restore(relaxed.state())
+    first = propagator.segment(start, seed=_segment_seed(9, 0, 0))
+    second = propagator.segment(first[-1], seed=_segment_seed(9, 1, 0))
+    found = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    np.testing.assert_allclose(found, second[0], atol=1e-6)
+
+
 def test_a_stream_never_holds_more_than_a_segment(generator, molecule):
     sizes = [chunk.shape for chunk in generator.stream(*molecule, n_frames=13, replicas=2)]
     assert [s[1] for s in sizes] == [5, 5, 3]
@@ -114,7 +140,7 @@ def test_the_number_of_evaluations_is_an_option_and_is_reported(weights, molecul
     generator = TrajectoryGenerator.load(weights, device="cpu", ode_solver=solver, evaluations=evaluations)
     propagator = generator.propagator(*molecule)
     propagator.segment(molecule[1], seed=0)
-    assert propagator.evaluations == spent
+    assert generator.evaluations == spent
 
 
 def test_atoms_outside_the_chain_stay(generator):
@@ -161,9 +187,12 @@ def test_a_device_that_is_not_there_is_refused(weights):
             TrajectoryGenerator.load(weights, device="cuda")
 
 
-@pytest.mark.parametrize("options", [{"ode_solver": "leapfrog"}, {"ode_solver": "dopri5", "evaluations": 10}])
+@pytest.mark.parametrize(
+    "options",
+    [{"ode_solver": "leapfrog"}, {"ode_solver": "dopri5", "evaluations": 10}, {"ode_solver": "heun", "evaluations": 5}],
+)
 def test_impossible_solvers_are_refused(weights, options):
-    with pytest.raises(ValueError, match="ode_solver"):
+    with pytest.raises(MDGenError, match="ode_solver"):
         TrajectoryGenerator.load(weights, **options)
 
 

@@ -171,8 +171,9 @@ def test_integrate_equals_openmm_bit_for_bit(tmp_path):
         simulation.reporters.clear()
     assert ran["ours"].generator is None and ran["ours"].seed is None
     assert_same_state(ran["plain"], ran["ours"])
-    for suffix in ("dcd", "pdb", "csv", "chk", "xml"):
-        assert (tmp_path / f"plain.{suffix}").read_bytes() == (tmp_path / f"ours.{suffix}").read_bytes(), suffix
+    for suffix, dated in {"dcd": 276, "pdb": 100, "csv": 0, "chk": 0, "xml": 0}.items():  # bytes that hold the date
+        plain, ours = ((tmp_path / f"{name}.{suffix}").read_bytes()[dated:] for name in ran)
+        assert plain == ours and plain, suffix
     frames = [mdtraj.load(str(tmp_path / f"{name}.mdtraj.dcd"), top=str(tmp_path / "ours.pdb")).xyz for name in ran]
     np.testing.assert_array_equal(*frames)
     assert len(frames[0]) == 7

@@ -3,7 +3,8 @@
 The equivalent MD time is the length of real MD whose torsion distance to the reference (mean over all torsions, see
 `distances`) is the generated trajectory's. Pieces of real MD come from a second MD run where there is one, else from
 the reference, and are then compared with the reference less the blocks they lie in. It counts what is visited and how
-often, not how fast. Times in picosecond.
+often, not how fast. The interval is what the MD leaves open; luck in the generated trajectory is not in it. Times in
+picosecond.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
 from openmm_mdgen.analysis.distances import FULL_TURN, N_BINS, js_distance
-from openmm_mdgen.analysis.torsions import TorsionSeries, require_same_torsions
+from openmm_mdgen.analysis.torsions import TorsionSeries
 
 N_BLOCKS = 20  # of the reference
 N_LENGTHS, N_PIECES = 14, 20  # lengths of MD tried, pieces of each
@@ -60,9 +61,8 @@ def equivalent_md_time(
     UndefinedError
         If the MD's frame interval is not known, or it is shorter than ten frames a block.
     """
-    md = replicate or reference
-    for series in (generated, md):
-        require_same_torsions(series.names, reference.names)
+    generated = generated.ordered(reference.names)
+    md = reference if replicate is None else replicate.ordered(reference.names)
     if isinstance(md.frame_interval, NotDefined):
         raise UndefinedError(md.frame_interval.why)
     if min(reference.n_frames, md.n_frames) < N_BLOCKS * _SHORTEST:
@@ -71,14 +71,11 @@ def equivalent_md_time(
     edges = np.linspace(0, reference.n_frames, N_BLOCKS + 1).astype(int)
     binned = _binned(reference)
     blocks = np.stack([_counts(binned[a:b]) for a, b in pairwise(edges)])  # (n_blocks, n_torsions, 100)
-    order = [generated.names.index(name) for name in reference.names]
-    ours = _counts(_binned(generated)[:, order])
+    ours = _counts(_binned(generated))
 
-    longest = md.n_frames if replicate else md.n_frames // 2
+    longest = md.n_frames // 2 if replicate is None else md.n_frames
     lengths = np.unique(np.geomspace(_SHORTEST, longest, N_LENGTHS).astype(int))
-    source = binned
-    if replicate:
-        source = _binned(replicate)[:, [replicate.names.index(name) for name in reference.names]]
+    source = binned if replicate is None else _binned(md)
     pieces, apart = [], []  # (n_lengths, n_pieces, n_torsions, 100) and (n_lengths, n_pieces, n_blocks) bool
     for length in lengths:
         starts = rng.integers(0, md.n_frames - length + 1, size=N_PIECES)

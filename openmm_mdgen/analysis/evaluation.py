@@ -37,7 +37,6 @@ from openmm_mdgen.analysis.torsions import (
     TorsionSeries,
     mean_torsion_distances,
     ramachandran_pairs,
-    require_same_torsions,
     torsion_pairs,
 )
 from openmm_mdgen.analysis.validity import Geometry
@@ -164,12 +163,7 @@ def _check_options(
 
 def _comparable(measured: Measurement, reference: Measurement, definitions: Definitions) -> TorsionSeries:
     """The torsions in the reference's order, as the definitions have them."""
-    series, names = measured.torsions, reference.torsions.names
-    require_same_torsions(series.names, names)
-    if series.names != names:
-        series = TorsionSeries(
-            names, series.angles[:, [series.names.index(name) for name in names]], series.frame_interval
-        )
+    series = measured.torsions.ordered(reference.torsions.names)
     return series.sound() if definitions is Definitions.SOUND else series
 
 

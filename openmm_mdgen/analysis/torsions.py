@@ -65,6 +65,13 @@ class TorsionSeries:
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"{function}({name})" for name in self.names for function in ("COS", "SIN"))
 
+    def ordered(self, names: Sequence[str]) -> TorsionSeries:
+        """The same torsions in the order of `names`; `MDGenError` if they are not the same."""
+        require_same_torsions(self.names, names)
+        if self.names == tuple(names):
+            return self
+        return replace(self, names=tuple(names), angles=self.angles[:, [self.names.index(name) for name in names]])
+
     def every(self, stride: int) -> TorsionSeries:
         """Each `stride`-th frame from the first."""
         interval = self.frame_interval

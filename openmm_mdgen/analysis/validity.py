@@ -12,7 +12,7 @@ import mdtraj
 import numpy as np
 from scipy.spatial import cKDTree
 
-CLASH = 0.2  # nm, between heavy atoms more than three bonds apart; real MD at 350 K stays above
+CLASH = 0.23  # nm, between heavy atoms more than three bonds apart; tetrapeptides at 350 K stay above 0.25
 BREAK = 0.2  # nm, of a peptide bond (0.133 nm)
 BOND_EDGES = np.linspace(0.10, 0.22, 121)  # nm; shorter and longer ones are counted in the outer bins
 ANGLE_EDGES = np.linspace(60, 180, 121)  # degree; likewise

@@ -56,17 +56,22 @@ def run(
     replicas: Annotated[int, typer.Option(min=1, help="Independent trajectories, NAME_000.dcd and so on.")] = 1,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
     report_interval: Annotated[str | None, typer.Option(help="Time between written frames. [default: all]")] = None,
+    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Of the network, a segment. [default: the solver's]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Generate the trajectory of a peptide.
 
     The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
+    from openmm_mdgen.generator import TrajectoryGenerator
+
     total = parse_time("--time", time)
     interval = None if report_interval is None else parse_time("--report-interval", report_interval)
     topology_path, trajectory_paths = _output_paths(out, replicas)
     _check_outputs([topology_path, *trajectory_paths], structure, force=force)
-    job = _prepare(structure, total, interval, seed, generator, device)
+    model = TrajectoryGenerator.load(generator, device=device, ode_solver=ode_solver, evaluations=evaluations)
+    job = _prepare(structure, total, interval, seed, model)
 
     start = clock.perf_counter()
     positions = _relax(job)
@@ -82,7 +87,7 @@ def run(
     nanoseconds = replicas * total / 1000
     written = out if replicas == 1 else f"{trajectory_paths[0]} to {trajectory_paths[-1].name}"
     frames = f"{job.n_reports} frames{' each' if replicas > 1 else ''}"
-    speed = f"{nanoseconds:g} ns generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s)"
+    speed = f"{nanoseconds:g} ns generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
     typer.echo(f"{written}: {frames}, topology {topology_path}, seed {job.seed}; {speed}")
 
 
@@ -119,17 +124,15 @@ def _check_outputs(paths: list[Path], structure: str, *, force: bool) -> None:
 
 
 def _prepare(
-    structure: str, total: float, interval: float | None, seed: int | None, weights: str | None, device: str
+    structure: str, total: float, interval: float | None, seed: int | None, generator: TrajectoryGenerator
 ) -> _Job:
     """Find out whether all can be done as asked; raises before any long work."""
     from openmm import unit
 
-    from openmm_mdgen.generator import TrajectoryGenerator
     from openmm_mdgen.schedule import steps_per_frame
     from openmm_mdgen.structure import implicit_system, load_structure
 
     seed = secrets.randbelow(2**31) if seed is None else seed
-    generator = TrajectoryGenerator.load(weights, device=device)
     frame = generator.frame_interval
     frame_steps = steps_per_frame(frame, _STEP_SIZE)
     stride = 1 if interval is None else _whole("--report-interval", interval, frame, "generated frame")
