@@ -5,6 +5,7 @@ Lengths in ångström. Formulas: Jumper et al. 2021, supplementary algorithms 21
 """
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from openmm_mdgen import residues
@@ -16,7 +17,7 @@ _N, _CA, _C, _O = range(4)
 _BACKBONE_POSITIONS = torch.tensor([[-0.525, 1.363, 0.0], [0.0, 0.0, 0.0], [1.526, 0.0, 0.0]])
 
 
-def backbone_points(rigids: Rigid) -> Tensor:
+def backbone_points(rigids: Rigid) -> Float[Tensor, "... points 3"]:
     """(..., L) to (..., 3 L, 3): N, CA and C of every residue, with average geometry."""
     return rigids[..., None].apply(_BACKBONE_POSITIONS.to(rigids.translation)).flatten(-3, -2)
 
@@ -27,31 +28,31 @@ def table(values, like: Tensor) -> Tensor:
     return tensor.to(like) if tensor.is_floating_point() else tensor.to(like.device)
 
 
-def backbone_rigids(atom14: Tensor) -> Rigid:
-    """(..., L, 14, 3) to (..., L): origin CA, x towards C, y towards N."""
+def backbone_rigids(atom14: Float[Tensor, "*batch L 14 3"]) -> Rigid:
+    """(..., L) rigids: origin CA, x towards C, y towards N."""
     rigid = Rigid.from_three_points(atom14[..., _C, :], atom14[..., _CA, :], atom14[..., _N, :])
     flip = rigid.rotation.new_tensor([-1.0, 1.0, -1.0])
     return Rigid(rigid.rotation * flip, rigid.translation)
 
 
-def torsion_mask(aatype: Tensor) -> Tensor:
-    """(..., L) to (..., L, 7): 1.0 where the torsion is defined; the first residue is taken as a chain start."""
+def torsion_mask(aatype: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch L 7"]:
+    """1.0 where the torsion is defined; the first residue is taken as a chain start."""
     chi = table(residues.CHI_MASK, aatype.new_zeros((), dtype=torch.get_default_dtype()))[aatype]
     backbone = torch.ones_like(chi[..., :3])
     backbone[..., 0, :2] = 0
     return torch.cat([backbone, chi], dim=-1)
 
 
-def dihedral(points: Tensor) -> Tensor:
-    """(..., 4, 3) to the pair (sin, cos) (..., 2) of the IUPAC dihedral; (0, 0) where the last two points coincide."""
+def dihedral(points: Float[Tensor, "*batch 4 3"]) -> Float[Tensor, "*batch 2"]:
+    """The pair (sin, cos) of the IUPAC dihedral; (0, 0) where the last two points coincide."""
     a0, a1, a2, a3 = points.unbind(-2)
     local = Rigid.from_three_points(a1, a2, a0).inverse().apply(a3)
     pair = torch.stack([local[..., 2], local[..., 1]], dim=-1)
     return pair / torch.sqrt((pair**2).sum(-1, keepdim=True) + 1e-8)
 
 
-def torsions(aatype: Tensor, atom14: Tensor) -> Tensor:
-    """Torsions of every residue, (..., L, 7, 2) from types (..., L) and atoms (..., L, 14, 3).
+def torsions(aatype: Int[Tensor, "*#batch L"], atom14: Float[Tensor, "*batch L 14 3"]) -> Float[Tensor, "*batch L 7 2"]:
+    """Torsions of every residue.
 
     psi is measured to the carbonyl oxygen and turned by half a circle, so the last residue has one. Where a torsion is
     undefined the value is not: an absent chi gives (0, 0), and the first residue is measured as if its missing
@@ -69,13 +70,13 @@ def torsions(aatype: Tensor, atom14: Tensor) -> Tensor:
     return dihedral(quadruples) * sign
 
 
-def group_rigids(rigids: Rigid, torsions: Tensor, default: Rigid) -> Rigid:
+def group_rigids(rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"], default: Rigid) -> Rigid:
     """The eight rigid groups of each residue in space, (..., L, 8).
 
     Parameters
     ----------
     rigids : Rigid, (..., L)
-    torsions : (..., L, 7, 2)
+    torsions : Tensor
         (sin, cos), used as they are: a pair that is not normalised shears its group.
     default : Rigid, (..., L, 8)
         Each group relative to the backbone (groups 0-4) or to the chi before it (5-7), at torsion zero.
@@ -88,8 +89,10 @@ def group_rigids(rigids: Rigid, torsions: Tensor, default: Rigid) -> Rigid:
     return rigids[..., None] @ Rigid.stack(groups)
 
 
-def atom14_from_rigids(aatype: Tensor, rigids: Rigid, torsions: Tensor) -> Tensor:
-    """Place the heavy atoms with ideal residue geometry: (..., L, 14, 3) ångström, zeros in unused slots."""
+def atom14_from_rigids(
+    aatype: Int[Tensor, "*#batch L"], rigids: Rigid, torsions: Float[Tensor, "*#batch L 7 2"]
+) -> Float[Tensor, "*#batch L 14 3"]:
+    """Place the heavy atoms with ideal residue geometry; ångström, zeros in unused slots."""
     default = table(residues.DEFAULT_FRAME, torsions)[aatype]
     groups = group_rigids(rigids, torsions, Rigid(default[..., :3, :3], default[..., :3, 3]))
     which = table(residues.ATOM14_GROUP, torsions)[aatype].expand(*rigids.shape, residues.N_SLOTS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from openmm_mdgen.atom14 import backbone_points, backbone_rigids
@@ -32,8 +33,8 @@ class PeptideLinks:
     rigids: Rigid
 
     @classmethod
-    def measure(cls, aatype: Tensor, atom14: Tensor, psi_groups: Rigid) -> PeptideLinks:
-        """Take the links of a structure: types (L,), atoms (L, 14, 3), psi groups (L,)."""
+    def measure(cls, aatype: Int[Tensor, " L"], atom14: Float[Tensor, "L 14 3"], psi_groups: Rigid) -> PeptideLinks:
+        """Take the links of a structure; psi groups (L,)."""
         found = torsions_of(aatype, atom14)
         n, ca, c = (atom14[:, k] for k in (_N, _CA, _C))
         omega = Rigid.from_three_points(c[:-1], n[1:], ca[:-1])
@@ -46,8 +47,8 @@ class PeptideLinks:
         )
         return cls(Rigid(torch.stack([x.rotation for x in links]), torch.stack([x.translation for x in links])))
 
-    def chain(self, torsions: Tensor, to_psi: Rigid, near: Rigid) -> Rigid:
-        """Rigids (..., L) of the chain with these torsions (..., L, 7, 2), superposed on the rigids `near` (..., L).
+    def chain(self, torsions: Float[Tensor, "*batch L 7 2"], to_psi: Rigid, near: Rigid) -> Rigid:
+        """Rigids (..., L) of the chain with these torsions, superposed on the rigids `near` (..., L).
 
         `to_psi` (L,) leads from a backbone rigid to its psi group at torsion zero; all of one floating type.
         """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from scipy.special import beta, betainc
 from torch import Tensor
 
@@ -29,20 +30,22 @@ class DirichletFlow:
     maximum: float = 8.0
     temperature: float = 1.0
 
-    def concentration(self, t: Tensor) -> Tensor:
+    def concentration(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return 1 + t * (self.maximum - 1)
 
-    def parameters(self, aatype: Tensor, t: Tensor) -> Tensor:
-        """(B, L, 20) parameters of the law of x_d, from types (B, L) and times (B,)."""
+    def parameters(self, aatype: Int[Tensor, "B L"], t: Float[Tensor, " B"]) -> Float[Tensor, "B L 20"]:
+        """Parameters of the law of x_d, from types and times."""
         onehot = torch.nn.functional.one_hot(aatype, N_TYPES).to(t)
         return 1 + onehot * (self.concentration(t) - 1)[:, None, None]
 
-    def velocity(self, x_d: Tensor, logits: Tensor, t: float) -> Tensor:
-        """dx_d/dt, same shape as `x_d` (..., 20)."""
+    def velocity(
+        self, x_d: Float[Tensor, "*batch 20"], logits: Float[Tensor, "*batch 20"], t: float
+    ) -> Float[Tensor, "*batch 20"]:
+        """dx_d/dt."""
         weighted = torch.softmax(logits / self.temperature, dim=-1) * self.factor(x_d, t)
         return (self.maximum - 1) * (weighted - x_d * weighted.sum(-1, keepdim=True))
 
-    def factor(self, b: Tensor, t: float) -> Tensor:
+    def factor(self, b: Float[Tensor, "*shape"], t: float) -> Float[Tensor, "*shape"]:
         """c(b, a) = -dI_b(a, 19)/da B(a, 19) / ((1 - b)^19 b^(a - 1)), a = concentration(t).
 
         Evaluated as published checkpoints were sampled: a forward difference over 0.001 at the nearest of the grid

@@ -6,6 +6,7 @@ Axes as in `tokens`. `TrajectoryFlow.loss` trains it, `TrajectoryFlow.sample` dr
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,9 +45,9 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class Sample:
-    """Generated tokens (B, T, L, D) and what they cost."""
+    """Generated tokens and what they cost."""
 
-    tokens: Tensor
+    tokens: Float[Tensor, "B T L D"]
     evaluations: int
 
 
@@ -59,32 +60,32 @@ class TrajectoryFlow(nn.Module):
         self.interpolant = INTERPOLANTS[config.interpolant]()
         self.network = VelocityNetwork(config.network)
 
-    def condition(self, frames: Frames) -> tuple[Tensor, Condition]:
-        """Clean tokens (B, T, L, D) of a trajectory, and what the network is told of them."""
+    def condition(self, frames: Frames) -> tuple[Float[Tensor, "B T L D"], Condition]:
+        """Clean tokens of a trajectory, and what the network is told of them."""
         tokens = self.config.tokenizer.encode(frames)
         return tokens, self.config.task.condition(frames, tokens)
 
     def loss(
         self,
         frames: Frames,
-        noise: Tensor,
-        t: Tensor,
-        type_noise: Tensor | None = None,
+        noise: Float[Tensor, "B T L D"],
+        t: Float[Tensor, " B"],
+        type_noise: Float[Tensor, "B L 20"] | None = None,
         *,
-        channel_weights: Tensor | None = None,
-    ) -> Tensor:
-        """Squared error of the velocity, (B,), each a mean over the channels that count.
+        channel_weights: Float[Tensor, " D"] | None = None,
+    ) -> Float[Tensor, " B"]:
+        """Squared error of the velocity, each a mean over the channels that count.
 
         Parameters
         ----------
         frames : Frames
-        noise : (B, T, L, D)
+        noise : Tensor
             Standard normal.
-        t : (B,)
+        t : Tensor
             Flow coordinates.
-        type_noise : (B, L, 20), optional
+        type_noise : Tensor, optional
             Simplex states at `t`, for networks that design; half of the loss is then the cross-entropy of the types.
-        channel_weights : (D,), optional
+        channel_weights : Tensor, optional
             Of the mean; all equal by default.
         """
         tokens, condition = self.condition(frames)
@@ -103,7 +104,7 @@ class TrajectoryFlow(nn.Module):
         targets = frames.aatype[:, None].expand(logits.shape[:3])
         return 0.5 * loss + 0.5 * F.cross_entropy(logits.flatten(0, 2), targets.flatten())
 
-    def sample(self, frames: Frames, noise: Tensor, solver: OdeSolver) -> Sample:
+    def sample(self, frames: Frames, noise: Float[Tensor, "B T L _"], solver: OdeSolver) -> Sample:
         """Follow the flow from noise to data.
 
         Parameters

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -18,25 +19,29 @@ class Interpolant(ABC):
     sampling_interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     @abstractmethod
-    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """Weights of data and of noise."""
 
     @abstractmethod
-    def derivatives(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def derivatives(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """d alpha / dt and d sigma / dt."""
 
-    def interpolate(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
-        """x_t; `t` is (B,), one time per member of the batch."""
+    def interpolate(
+        self, x0: Float[Tensor, "*shape"], x1: Float[Tensor, "*shape"], t: Float[Tensor, " B"]
+    ) -> Float[Tensor, "*shape"]:
+        """x_t, with one time per member of the batch."""
         alpha, sigma = (_expand(c, x1) for c in self.alpha_sigma(t))
         return alpha * x1 + sigma * x0
 
-    def target(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
+    def target(
+        self, x0: Float[Tensor, "*shape"], x1: Float[Tensor, "*shape"], t: Float[Tensor, " B"]
+    ) -> Float[Tensor, "*shape"]:
         """The velocity dx_t / dt that a network is trained to predict."""
         d_alpha, d_sigma = (_expand(c, x1) for c in self.derivatives(t))
         return d_alpha * x1 + d_sigma * x0
 
-    def draw_times(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n,) times, uniform over the training interval, one in each of n equal parts of it."""
+    def draw_times(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, " {n}"]:
+        """Times, uniform over the training interval, one in each of n equal parts of it."""
         low, high = self.training_interval
         parts = (torch.randperm(n, generator=generator) + torch.rand(n, generator=generator)) / n
         return low + (high - low) * parts
@@ -45,21 +50,21 @@ class Interpolant(ABC):
 class Linear(Interpolant):
     """alpha = t, sigma = 1 - t."""
 
-    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         return t, 1 - t
 
-    def derivatives(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def derivatives(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         return torch.ones_like(t), -torch.ones_like(t)
 
 
 class GVP(Interpolant):
     """Generalised variance preserving: alpha = sin(pi t / 2), sigma = cos(pi t / 2)."""
 
-    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         angle = t * (math.pi / 2)
         return torch.sin(angle), torch.cos(angle)
 
-    def derivatives(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def derivatives(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         alpha, sigma = self.alpha_sigma(t)
         return sigma * (math.pi / 2), -alpha * (math.pi / 2)
 
@@ -75,11 +80,11 @@ class VP(Interpolant):
         u, span = 1 - t, self._high - self._low
         return -(u**2) * span / 4 - u * self._low / 2, u * span / 2 + self._low / 2
 
-    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         g, _ = self._exponent(t)
         return torch.exp(g), torch.sqrt(1 - torch.exp(2 * g))
 
-    def derivatives(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def derivatives(self, t: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         g, d_g = self._exponent(t)
         alpha, sigma = self.alpha_sigma(t)
         return alpha * d_g, -torch.exp(2 * g) * d_g / sigma

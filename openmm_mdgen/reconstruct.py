@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from openmm_mdgen import residues
@@ -43,9 +44,9 @@ class AllAtomTemplate:
 
     chain: ProteinChain  # resolved by the structure's geometry
     default: Rigid  # (L, 8) float64: each group as `atom14.group_rigids` takes it, at torsion zero
-    positions: Tensor  # (n, 3) float64, ångström: each atom in its group
-    torsions: Tensor  # (L, 7, 2) float64: the structure's own, (0, 1) where undefined
-    ring_bonds: Tensor  # (P,) float64, ångström: N to CD of each PRO
+    positions: Float[Tensor, "n 3"]  # float64, ångström: each atom in its group
+    torsions: Float[Tensor, "L 7 2"]  # float64: the structure's own, (0, 1) where undefined
+    ring_bonds: Float[Tensor, " P"]  # float64, ångström: N to CD of each PRO
     links: PeptideLinks  # float64, from each residue to the next
 
     @classmethod
@@ -78,27 +79,27 @@ class AllAtomTemplate:
         links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP])
         return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
 
-    def chain_rigids(self, torsions: Tensor, near: Rigid) -> Rigid:
-        """Backbone rigids (..., L) from torsions (..., L, 7, 2), with the structure's own peptide bonds.
+    def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"], near: Rigid) -> Rigid:
+        """Backbone rigids (..., L) from torsions, with the structure's own peptide bonds.
 
         `near` (..., L) says where the chain lies in space: what is returned is superposed on it.
         """
         return self.links.chain(self._usable(torsions), self.default[:, _PSI_GROUP].to(near.translation), near)
 
-    def place(self, rigids: Rigid, torsions: Tensor) -> Tensor:
+    def place(self, rigids: Rigid, torsions: Float[Tensor, "*#batch L 7 2"]) -> Float[Tensor, "*#batch n 3"]:
         """Every atom of the chain, in the order of `chain.atom_indices`.
 
         Parameters
         ----------
         rigids : Rigid, (..., L)
             Backbone rigids, ångström, float32 or float64, on any device.
-        torsions : (..., L, 7, 2)
+        torsions : Tensor
             (sin, cos) of any length. Where a torsion does not exist the pair is not read; a pair without a direction
             such as (0, 0) is replaced by the structure's own.
 
         Returns
         -------
-        (..., n, 3) nm. Values that are not finite stay so.
+        Tensor, nm. Values that are not finite stay so.
         """
         like = rigids.translation
         groups = group_rigids(rigids, self._usable(torsions.to(like)), self.default.to(like))

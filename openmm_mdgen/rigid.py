@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 _EPSILON = 1e-8  # Å², inside square roots, as published checkpoints were trained with
@@ -20,8 +21,8 @@ _EPSILON = 1e-8  # Å², inside square roots, as published checkpoints were trai
 class Rigid:
     """x -> rotation @ x + translation."""
 
-    rotation: Tensor  # (..., 3, 3)
-    translation: Tensor  # (..., 3)
+    rotation: Float[Tensor, "*batch 3 3"]
+    translation: Float[Tensor, "*batch 3"]
 
     @property
     def shape(self) -> torch.Size:
@@ -41,11 +42,11 @@ class Rigid:
         transposed = self.rotation.mT
         return Rigid(transposed, -_rotate(transposed, self.translation))
 
-    def apply(self, points: Tensor) -> Tensor:
+    def apply(self, points: Float[Tensor, "... 3"]) -> Float[Tensor, "... 3"]:
         return _rotate(self.rotation, points) + self.translation
 
-    def turned(self, pair: Tensor) -> Rigid:
-        """Turned about its own x axis by angles given as (sin, cos), (..., 2); batch axes broadcast."""
+    def turned(self, pair: Float[Tensor, "... 2"]) -> Rigid:
+        """Turned about its own x axis by angles given as (sin, cos); batch axes broadcast."""
         sin, cos = pair.unbind(-1)
         zero, one = torch.zeros_like(sin), torch.ones_like(sin)
         turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], dim=-1).unflatten(-1, (3, 3))
@@ -62,17 +63,21 @@ class Rigid:
     def to(self, *args: Any) -> Rigid:
         return Rigid(self.rotation.to(*args), self.translation.to(*args))
 
-    def to_tensor7(self) -> Tensor:
-        """(..., 7): quaternion with w >= 0, then translation."""
+    def to_tensor7(self) -> Float[Tensor, "... 7"]:
+        """Quaternion with w >= 0, then translation."""
         return torch.cat([quaternion_from_rotation(self.rotation), self.translation], dim=-1)
 
     @staticmethod
-    def from_tensor7(values: Tensor) -> Rigid:
+    def from_tensor7(values: Float[Tensor, "*batch 7"]) -> Rigid:
         """Inverse of `to_tensor7`; the quaternion may have any length but zero."""
         return Rigid(rotation_from_quaternion(values[..., :4]), values[..., 4:7])
 
     @staticmethod
-    def from_three_points(on_negative_x: Tensor, origin: Tensor, in_xy_plane: Tensor) -> Rigid:
+    def from_three_points(
+        on_negative_x: Float[Tensor, "*batch 3"],
+        origin: Float[Tensor, "*batch 3"],
+        in_xy_plane: Float[Tensor, "*batch 3"],
+    ) -> Rigid:
         """Frame at `origin` with x pointing away from the first point and the third in the xy half plane y > 0."""
         e0 = origin - on_negative_x
         e0 = e0 / torch.sqrt((e0**2).sum(-1, keepdim=True) + _EPSILON)
@@ -82,8 +87,10 @@ class Rigid:
         return Rigid(torch.stack([e0, e1, torch.linalg.cross(e0, e1)], dim=-1), origin)
 
 
-def superposition(points: Tensor, reference: Tensor, weights: Tensor) -> Rigid:
-    """The rigid motion that brings points (..., n, 3) closest to a reference, weights (..., n) (Kabsch 1976)."""
+def superposition(
+    points: Float[Tensor, "*#batch n 3"], reference: Float[Tensor, "*#batch n 3"], weights: Float[Tensor, "*#batch n"]
+) -> Rigid:
+    """The rigid motion that brings points closest to a reference (Kabsch 1976)."""
     weights = (weights / weights.sum(-1, keepdim=True))[..., None]
     centre, target = (weights * points).sum(-2), (weights * reference).sum(-2)
     covariance = (weights * (points - centre[..., None, :])).mT @ (reference - target[..., None, :])
@@ -98,8 +105,8 @@ def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     return (rotation @ points[..., None])[..., 0]
 
 
-def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
-    """(..., 4) of any non-zero length to (..., 3, 3)."""
+def rotation_from_quaternion(quaternion: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
+    """From quaternions of any non-zero length."""
     w, x, y, z = (quaternion / quaternion.norm(dim=-1, keepdim=True)).unbind(-1)
     rows = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
@@ -109,8 +116,8 @@ def rotation_from_quaternion(quaternion: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
-def quaternion_from_rotation(rotation: Tensor) -> Tensor:
-    """(..., 3, 3) to (..., 4) with w >= 0.
+def quaternion_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
+    """Quaternions with w >= 0.
 
     Four algebraically equal expressions, each scaled by 2|q_i|; the one with the largest component loses no digits
     (Shepperd 1978).

@@ -8,6 +8,7 @@ pucker, has one amplitude at which the ring is closed; torsions far from it are 
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from openmm_mdgen import residues
@@ -21,8 +22,8 @@ _LARGEST = math.radians(100.0)
 _HALVINGS = 24  # 100 degrees over 2^24
 
 
-def limit_puckers(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
-    """Torsions (..., L, 7, 2) with chi1, chi2 of PRO scaled until N-CD, angles fixed, is near the bond's length.
+def limit_puckers(template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]) -> Float[Tensor, "*batch L 7 2"]:
+    """Torsions with chi1, chi2 of PRO scaled until N-CD, angles fixed, is near the bond's length.
 
     The ratio of the two angles, hence the pucker, is kept. Other residues are not touched.
     """

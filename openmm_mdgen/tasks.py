@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from openmm_mdgen.residues import UNKNOWN
@@ -21,14 +22,14 @@ from openmm_mdgen.tokens import Frames
 class Condition:
     """Everything the velocity network is told besides the noised tokens."""
 
-    tokens: Tensor  # (B, T, L, D) known tokens, zero elsewhere
-    mask: Tensor  # (B, T, L) int: 1 where the token is known
-    aatype: Tensor  # (B, L) int, 20 where hidden
-    residue_mask: Tensor  # (B, L), 1.0 for a residue
+    tokens: Float[Tensor, "B T L D"]  # known tokens, zero elsewhere
+    mask: Int[Tensor, "B T L"]  # 1 where the token is known
+    aatype: Int[Tensor, "B L"]  # 20 where hidden
+    residue_mask: Float[Tensor, "B L"]  # 1.0 for a residue
     start: Rigid  # (B, L) rigids of the first frame, ångström
     end: Rigid  # (B, L) rigids of the last frame; read by two-key-frame networks only
-    end_from_start: Tensor  # (B, L, 7) start^-1 @ end
-    start_from_end: Tensor  # (B, L, 7) end^-1 @ start
+    end_from_start: Float[Tensor, "B L 7"]  # start^-1 @ end
+    start_from_end: Float[Tensor, "B L 7"]  # end^-1 @ start
 
 
 class Task(ABC):
@@ -37,14 +38,14 @@ class Task(ABC):
     n_key_frames: ClassVar[int] = 1
 
     @abstractmethod
-    def condition_mask(self, n_frames: int, n_residues: int) -> Tensor:
-        """(T, L) bool: which tokens are known."""
+    def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
+        """Which tokens are known."""
 
-    def visible_aatype(self, aatype: Tensor) -> Tensor:
-        """(B, L) residue types as the network sees them."""
+    def visible_aatype(self, aatype: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
+        """Residue types as the network sees them."""
         return aatype
 
-    def condition(self, frames: Frames, tokens: Tensor) -> Condition:
+    def condition(self, frames: Frames, tokens: Float[Tensor, "B T L D"]) -> Condition:
         """What the network is told, from a trajectory whose known parts are filled in, and its tokens."""
         n_batch, n_frames, n_residues = tokens.shape[:3]
         mask = self.condition_mask(n_frames, n_residues).to(tokens.device).expand(n_batch, n_frames, n_residues)
@@ -65,7 +66,7 @@ class Task(ABC):
 class ForwardSimulation(Task):
     """The first frame is known."""
 
-    def condition_mask(self, n_frames: int, n_residues: int) -> Tensor:
+    def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         return (torch.arange(n_frames) == 0)[:, None].expand(n_frames, n_residues)
 
 
@@ -75,7 +76,7 @@ class Interpolation(Task):
 
     n_key_frames: ClassVar[int] = 2
 
-    def condition_mask(self, n_frames: int, n_residues: int) -> Tensor:
+    def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         index = torch.arange(n_frames)
         return ((index == 0) | (index == n_frames - 1))[:, None].expand(n_frames, n_residues)
 
@@ -86,7 +87,7 @@ class Upsampling(Task):
 
     factor: int = 100
 
-    def condition_mask(self, n_frames: int, n_residues: int) -> Tensor:
+    def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         return (torch.arange(n_frames) % self.factor == 0)[:, None].expand(n_frames, n_residues)
 
 
@@ -100,10 +101,10 @@ class Inpainting(Task):
     def _is_designed(self, n_residues: int) -> Tensor:
         return torch.isin(torch.arange(n_residues), torch.tensor(self.designed))
 
-    def condition_mask(self, n_frames: int, n_residues: int) -> Tensor:
+    def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         return (~self._is_designed(n_residues)).expand(n_frames, n_residues)
 
-    def visible_aatype(self, aatype: Tensor) -> Tensor:
+    def visible_aatype(self, aatype: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
         return aatype.masked_fill(self._is_designed(aatype.shape[-1]).to(aatype.device), UNKNOWN)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from openmm_mdgen import atom14
@@ -22,15 +23,15 @@ N_TORSION_CHANNELS = 14
 class Frames:
     """Conformations of a batch of chains, padded to one length."""
 
-    aatype: Tensor  # (B, L) int, 20 = unknown
+    aatype: Int[Tensor, "B L"]  # 20 = unknown
     rigids: Rigid  # (B, T, L), ångström
-    torsions: Tensor  # (B, T, L, 7, 2), (sin, cos)
-    torsion_mask: Tensor  # (B, L, 7), 1.0 where defined
-    residue_mask: Tensor  # (B, L), 1.0 for a residue, 0.0 for padding
+    torsions: Float[Tensor, "B T L 7 2"]  # (sin, cos)
+    torsion_mask: Float[Tensor, "B L 7"]  # 1.0 where defined
+    residue_mask: Float[Tensor, "B L"]  # 1.0 for a residue, 0.0 for padding
 
     @staticmethod
-    def from_atom14(aatype: Tensor, positions: Tensor) -> Frames:
-        """From types (B, L) and heavy atoms (B, T, L, 14, 3) in ångström, without padding."""
+    def from_atom14(aatype: Int[Tensor, "B L"], positions: Float[Tensor, "B T L 14 3"]) -> Frames:
+        """From types and heavy atoms in ångström, without padding."""
         mask = atom14.torsion_mask(aatype).to(positions)
         return Frames(
             aatype=aatype,
@@ -89,8 +90,7 @@ class Tokenizer:
     def width(self) -> int:
         return 7 * self.n_key_frames + N_TORSION_CHANNELS
 
-    def encode(self, frames: Frames) -> Tensor:
-        """(B, T, L, D)."""
+    def encode(self, frames: Frames) -> Float[Tensor, "B T L D"]:
         parts = [(frames.rigids[:, k : k + 1].inverse() @ frames.rigids).to_tensor7() for k in self._key_frames(frames)]
         torsions = frames.torsions.flatten(-2)
         parts.append(torsions if self.torsions else torch.zeros_like(torsions))
@@ -99,8 +99,8 @@ class Tokenizer:
             tokens = (tokens - tokens.new_tensor(self.shift)) / tokens.new_tensor(self.scale)
         return tokens * self.channel_mask(frames)[:, None] if self.zero_undefined else tokens
 
-    def decode(self, tokens: Tensor, start: Rigid) -> tuple[Rigid, Tensor]:
-        """Rigids (B, T, L) and normalised torsions (B, T, L, 7, 2) from tokens and the rigids of frame 0 (B, L).
+    def decode(self, tokens: Float[Tensor, "B T L D"], start: Rigid) -> tuple[Rigid, Float[Tensor, "B T L 7 2"]]:
+        """Rigids (B, T, L) and normalised torsions from tokens and the rigids of frame 0 (B, L).
 
         Torsions that do not exist come out as anything, (0, 0) included. Offsets to a second key frame are not used.
         """
@@ -111,8 +111,8 @@ class Tokenizer:
         torsions = torsions / torsions.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(tokens.dtype).tiny)
         return start[:, None] @ Rigid.from_tensor7(tokens[..., :7]), torsions
 
-    def channel_mask(self, frames: Frames) -> Tensor:
-        """(B, L, D): 1.0 for channels with a meaning, the same for all frames."""
+    def channel_mask(self, frames: Frames) -> Float[Tensor, "B L D"]:
+        """1.0 for channels with a meaning, the same for all frames."""
         offsets = frames.residue_mask[..., None].expand(*frames.residue_mask.shape, 7 * self.n_key_frames)
         return torch.cat([offsets, frames.torsion_mask.repeat_interleave(2, dim=-1)], dim=-1)
 

@@ -8,7 +8,6 @@ from openmm_mdgen.analysis.distances import angle_distance
 from openmm_mdgen.analysis.equivalent import equivalent_md_time
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.errors import MDGenError
-
 from torsion_walks import walk
 
 NAMES = ("PSI 0 VAL 1", "PHI 0 SER 2", "PSI 0 SER 2", "PHI 0 ALA 3", "CHI1 0 VAL 1", "CHI1 0 SER 2")

@@ -17,7 +17,6 @@ from openmm_mdgen.analysis.kinetics import (
     upsampling_curve,
 )
 from openmm_mdgen.analysis.torsions import TorsionSeries
-
 from torsion_walks import well_angles
 
 NAME = "PSI 0 ALA 1"

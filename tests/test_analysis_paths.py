@@ -1,6 +1,6 @@
 """Markov models, fluxes and transition paths against the published program's numbers and enumeration."""
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ def test_path_law_equals_enumeration_of_all_paths():
     weights = {}
     for middle in product(range(5), repeat=length - 2):
         path = (start, *middle, end)
-        weights[path] = np.prod([P[a, b] for a, b in zip(path, path[1:])])
+        weights[path] = np.prod([P[a, b] for a, b in pairwise(path)])
     total = sum(weights.values())
     scores = step_probabilities(np.array(list(weights)), P, end).prod(axis=1)
     np.testing.assert_allclose(scores, np.array(list(weights.values())) / total, atol=1e-14)

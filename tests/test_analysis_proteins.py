@@ -10,7 +10,6 @@ from scipy.spatial.transform import Rotation
 from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.proteins import compare_ensembles, mutual_information, tabulate, wasserstein
 from openmm_mdgen.errors import MDGenError, StateError
-
 from structures import peptide
 from torsion_walks import place
 
@@ -104,13 +103,16 @@ def test_wasserstein_distance_equals_the_best_of_all_pairings():
     assert wasserstein(first, second) == pytest.approx(np.sqrt(best))
 
 
-def test_principal_component_distance_is_in_rmsd_units():
-    """Two ensembles whose C-alpha lie rigidly apart along the first component, by a known RMSD."""
-    folded = hinged(0.5)
-    shares = [compare_ensembles(hinged(x), folded, structure()).md_pca_w2 for x in (0.5, 0.75, 1.0)]
-    assert shares[0] < 1e-5
-    # moving a quarter of the frames costs sqrt(1/4), moving half sqrt(1/2) of the distance between the two states
-    assert shares[2] / shares[1] == pytest.approx(np.sqrt(2), rel=0.02)
+def test_principal_component_distance_is_the_rmsd_that_frames_must_be_moved_by():
+    start = structure()
+    states = mdtraj.join([hinged(1.0)[0], hinged(0.0)[0]])
+    alpha = start.topology.select("name CA")
+    states.superpose(start, atom_indices=alpha)
+    rmsd = np.sqrt(((states.xyz[0, alpha] - states.xyz[1, alpha]) ** 2).sum(axis=1).mean())
+    for share in (0.5, 0.75, 1.0):
+        found = compare_ensembles(hinged(share), hinged(0.5), start)
+        assert found.md_pca_w2 == pytest.approx(rmsd * np.sqrt(share - 0.5), rel=1e-3, abs=1e-5)
+        assert found.joint_pca_w2 == pytest.approx(found.md_pca_w2, rel=1e-3, abs=1e-5)
 
 
 def test_mutual_information_equals_its_definition():
@@ -143,7 +145,7 @@ def test_contacts_that_open_and_form_are_told_apart():
 
 
 def test_buried_side_chains_that_become_exposed_are_found():
-    buried, free = structure("GGGGAGGGG"), None
+    buried = structure("GGGGAGGGG")
     cage = buried.xyz[0, buried.topology.select("resid 4 and name CB")[0]]
     shell = [a.index for a in buried.topology.atoms if a.residue.index not in (4,) and a.element.symbol != "H"]
     free = mdtraj.Trajectory(np.repeat(buried.xyz, 10, axis=0), buried.topology)

@@ -7,7 +7,6 @@ import scipy.linalg
 from openmm_mdgen.analysis.definitions import Definitions, UndefinedError
 from openmm_mdgen.analysis.states import fit_states, fit_tica
 from openmm_mdgen.analysis.torsions import TorsionSeries
-
 from torsion_walks import jumps, well_angles
 
 PUBLISHED, SOUND = Definitions.PUBLISHED, Definitions.SOUND

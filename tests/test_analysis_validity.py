@@ -11,7 +11,6 @@ from openmm_mdgen.analysis.energies import potential_energies
 from openmm_mdgen.analysis.validity import CLASH, Geometry, GeometryCounter
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.structure import implicit_system
-
 from structures import ALL_RESIDUES, peptide
 
 

@@ -60,7 +60,7 @@ def dcd_timing(path: Path) -> tuple[int, int, float]:
 
 
 def test_a_sequence_becomes_a_trajectory_beside_its_topology(command, tmp_path):
-    code, out, errors = command("APLV", "--time", "120ps", "--seed", 7, "--out", "traj.dcd")
+    code, out, errors = command("APLV", "--time", "120ps", "--seed", 7)  # --out is traj.dcd by default
     assert code == 0 and errors == ""
     assert names(tmp_path) == {"traj.dcd", "traj.pdb"}
     assert "traj.dcd: 12 frames, topology traj.pdb, seed 7; 0.12 ns" in out and len(out.splitlines()) == 1

@@ -8,7 +8,6 @@ from openmm_mdgen.atom14 import backbone_rigids
 from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.topology import ProteinChain
-
 from structures import peptide
 
 _SLOT = {"PHI": 1, "PSI": 2, "CHI1": 3, "CHI2": 4, "CHI3": 5, "CHI4": 6}
@@ -42,7 +41,7 @@ def place(sequence, angles, *, interval=1.0):
     n_frames = len(next(iter(angles.values())))
     pairs = template.torsions.expand(n_frames, -1, -1, -1).clone()
     for (residue, kind), series in angles.items():
-        series = torch.as_tensor(np.asarray(series, dtype=float))
+        series = torch.as_tensor(np.array(series, dtype=float))
         pairs[:, residue, _SLOT[kind]] = torch.stack([series.sin(), series.cos()], dim=-1)
     own = backbone_rigids(template.chain.atom14(positions))
     near = Rigid(own.rotation.expand(n_frames, -1, -1, -1), own.translation.expand(n_frames, -1, -1))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.errors import MDGenError
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,6 @@ def design_recovery(
     )
 
 
-def _most_common(values: list) -> object:
+def _most_common(values: Sequence[T]) -> T:
     """The first met of the most frequent."""
     return Counter(values).most_common(1)[0][0]

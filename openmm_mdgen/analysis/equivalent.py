@@ -63,8 +63,7 @@ def equivalent_md_time(
     """
     generated = generated.ordered(reference.names)
     md = reference if replicate is None else replicate.ordered(reference.names)
-    if isinstance(md.frame_interval, NotDefined):
-        raise UndefinedError(md.frame_interval.why)
+    interval = md.known_interval()
     if min(reference.n_frames, md.n_frames) < N_BLOCKS * _SHORTEST:
         raise UndefinedError(f"MD of fewer than {N_BLOCKS * _SHORTEST} frames is too short to be cut into pieces")
     rng = np.random.default_rng(seed)
@@ -101,13 +100,10 @@ def equivalent_md_time(
         weights = _resampled_blocks(rng, apart)
         chosen = rng.integers(0, N_PIECES, size=everything.shape)
         resampled.append(crossing(weights, chosen)[0])
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail], method="nearest")
-    interval = md.frame_interval
+    low, high = _interval(frames, np.array(resampled))
     bounds = lengths[0] * interval, lengths[-1] * interval
-    return EquivalentTime(
-        *(_in_time(value, interval, bounds) for value in (frames, low, high)), distance, lengths * interval, curve
-    )
+    time, low_time, high_time = (_in_time(value, interval, bounds) for value in (frames, low, high))
+    return EquivalentTime(time, low_time, high_time, distance, lengths * interval, curve)
 
 
 def _binned(series: TorsionSeries) -> np.ndarray:
@@ -143,9 +139,17 @@ def _length_at(distance: float, lengths: np.ndarray, curve: np.ndarray) -> float
     return float(np.exp(np.interp(-distance, -falling, np.log(lengths))))
 
 
+def _interval(frames: float, resampled: np.ndarray) -> tuple[float, float]:
+    """Of the bootstrap, its median laid on the estimate: a resampled reference is farther from everything."""
+    tail = (1 - CONFIDENCE) / 2
+    low, middle, high = np.quantile(resampled, [tail, 0.5, 1 - tail], method="nearest")
+    known = 0 < frames < np.inf and 0 < middle < np.inf
+    return (low * frames / middle, high * frames / middle) if known else (low, high)
+
+
 def _in_time(frames: float, interval: float, bounds: tuple[float, float]) -> float | NotDefined:
-    if frames == 0:
+    if frames * interval < bounds[0]:
         return NotDefined(f"less than {bounds[0]:g} ps, the shortest piece of MD tried")
-    if frames == np.inf:
+    if frames * interval > bounds[1]:
         return NotDefined(f"more than {bounds[1]:g} ps, the longest piece of MD there is to compare with")
     return float(frames * interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -93,7 +94,7 @@ def evaluate(
     measured = [measure(source) for source in (generated, reference)]
     repeated = None if replicate is None else measure(replicate)
     ours, theirs = (_comparable(m, measured[1], definitions) for m in measured)
-    again = NotDefined("no replicate was given")
+    again: TorsionSeries | NotDefined = NotDefined("no replicate was given")
     if repeated is not None:
         again = _comparable(repeated, measured[1], definitions)
 
@@ -112,9 +113,7 @@ def evaluate(
     )
     ours_labels, again_labels = (attempt(StateModel.label, model, slow) for slow in (ours_slow, again_slow))
     facts = _facts(ours, generated_seconds), _facts(theirs, reference_seconds)
-    again_jsd = again
-    if isinstance(again, TorsionSeries):
-        again_jsd = _distances(again, theirs, again_slow, theirs_slow, again_labels, model)
+    again_jsd = attempt(lambda s: _distances(s, theirs, again_slow, theirs_slow, again_labels, model), again)
     equivalent = attempt(
         lambda: equivalent_md_time(
             ours, theirs, replicate=again if isinstance(again, TorsionSeries) else None, seed=seed
@@ -207,27 +206,31 @@ def _distances(
 def _torsion_relaxation(
     name: str, ours: TorsionSeries, theirs: TorsionSeries, facts: tuple[TrajectoryFacts, TrajectoryFacts]
 ) -> Relaxation:
-    return _relaxation(*(attempt(decorrelation_curve, series, name) for series in (ours, theirs)), facts)
+    generated, reference = (attempt(decorrelation_curve, series, name) for series in (ours, theirs))
+    return _relaxation(generated, reference, facts)
 
 
 def _tica_relaxation(
     ours: np.ndarray, theirs: np.ndarray, facts: tuple[TrajectoryFacts, TrajectoryFacts], mean_free: bool
 ) -> Relaxation:
-    curves = [
-        attempt(lambda v, i: coordinate_decorrelation(v, i, mean_free=mean_free), slow[:, 0], fact.frame_interval)
+    generated, reference = (
+        attempt(partial(coordinate_decorrelation, mean_free=mean_free), slow[:, 0], fact.frame_interval)
         for slow, fact in zip((ours, theirs), facts, strict=True)
-    ]
-    return _relaxation(*curves, facts)
+    )
+    return _relaxation(generated, reference, facts)
 
 
 def _relaxation(
-    ours: Curve | NotDefined, theirs: Curve | NotDefined, facts: tuple[TrajectoryFacts, TrajectoryFacts]
+    generated: Curve | NotDefined, reference: Curve | NotDefined, facts: tuple[TrajectoryFacts, TrajectoryFacts]
 ) -> Relaxation:
-    times = [attempt(relaxation_time, curve) for curve in (ours, theirs)]
+    times = attempt(relaxation_time, generated), attempt(relaxation_time, reference)
     return Relaxation(
-        *times,
-        *(attempt(Curve.thinned, curve) for curve in (ours, theirs)),
-        *(_seconds(time, fact) for time, fact in zip(times, facts, strict=True)),
+        generated=times[0],
+        reference=times[1],
+        generated_curve=attempt(Curve.thinned, generated),
+        reference_curve=attempt(Curve.thinned, reference),
+        generated_seconds=_seconds(times[0], facts[0]),
+        reference_seconds=_seconds(times[1], facts[1]),
     )
 
 
@@ -245,7 +248,8 @@ def _states(labels: np.ndarray, model: StateModel, ours: TorsionSeries, lagtime:
     own = attempt(lambda: estimate_markov_model(labels, ours.frames_in(lagtime), model.n_states))
     shares = [state_frequencies(x, model.n_states) for x in (labels, model.labels)]
     return States(
-        *shares,
+        generated_shares=shares[0],
+        reference_shares=shares[1],
         generated_transition=attempt(MarkovModel.full_transition, own),
         reference_transition=model.coarse.full_transition(),
         generated_stationary=attempt(MarkovModel.full_stationary, own),
@@ -269,7 +273,8 @@ def _surfaces(
         f"{a}|{b}": surface.torsion_surface((a, b), (ours[a], ours[b]), (theirs[a], theirs[b]))
         for a, b in ramachandran_pairs(theirs.names)
     }
-    if not isinstance(ours_slow, NotDefined) and ours_slow.shape[1] >= 2:
+    slow = attempt(lambda a, b: (a[:, :2], b[:, :2]), ours_slow, theirs_slow)
+    if not isinstance(slow, NotDefined) and slow[0].shape[1] == 2:
         names = ("TICA-0", "TICA-1")
-        found["|".join(names)] = surface.coordinate_surface(names, ours_slow[:, :2], theirs_slow[:, :2])
+        found["|".join(names)] = surface.coordinate_surface(names, *slow)
     return found

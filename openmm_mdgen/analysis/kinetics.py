@@ -69,7 +69,7 @@ def decorrelation_curve(series: TorsionSeries, name: str, *, longest: float = LO
         If the frame interval is not known, or the torsion does not move.
     """
     n_lags = _n_lags(series, longest)
-    return Curve(np.arange(n_lags) * series.frame_interval, torsion_decorrelation(series[name], n_lags))
+    return Curve(np.arange(n_lags) * series.known_interval(), torsion_decorrelation(series[name], n_lags))
 
 
 def coordinate_decorrelation(
@@ -93,7 +93,7 @@ def coordinate_decorrelation(
     if np.ptp(values) < 1e-9:
         raise UndefinedError("the coordinate does not move")
     covariance = autocovariance(values - values.mean() if mean_free else values, n_lags)
-    return Curve(np.arange(n_lags) * frame_interval, covariance / covariance[0])
+    return Curve(np.arange(n_lags) * series.known_interval(), covariance / covariance[0])
 
 
 def relaxation_time(curve: Curve) -> float:
@@ -122,7 +122,7 @@ def upsampling_curve(series: TorsionSeries, name: str, *, longest: float = UPSAM
     """
     n_lags = _n_lags(series, longest)
     values = circular_autocorrelation(series[name], n_lags)
-    return Curve(np.arange(1, n_lags) * series.frame_interval, values[1:])
+    return Curve(np.arange(1, n_lags) * series.known_interval(), values[1:])
 
 
 def curve_difference(first: Curve, second: Curve) -> float:
@@ -140,9 +140,8 @@ def curve_difference(first: Curve, second: Curve) -> float:
 
 
 def _n_lags(series: TorsionSeries, longest: float) -> int:
-    if isinstance(series.frame_interval, NotDefined):
-        raise UndefinedError(series.frame_interval.why)
-    n_lags = min(int(round(longest / series.frame_interval)), series.n_frames // 2) + 1
+    interval = series.known_interval()
+    n_lags = min(round(longest / interval), series.n_frames // 2) + 1
     if n_lags < 2:
-        raise UndefinedError(f"{series.n_frames} frames of {series.frame_interval:g} ps show no change in time")
+        raise UndefinedError(f"{series.n_frames} frames of {interval:g} ps show no change in time")
     return n_lags

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import mdtraj
 import numpy as np
-from scipy.linalg import sqrtm
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import pearsonr, spearmanr
 
@@ -52,9 +51,9 @@ class EnsembleTable:
     pairwise_rmsd_correlation: float | NotDefined  # Pearson, over the proteins
     global_rmsf_correlation: float | NotDefined  # Pearson, over all residues of all proteins
     rmsf_correlation: float | NotDefined
-    root_mean_w2: float
-    md_pca_w2: float
-    joint_pca_w2: float
+    root_mean_w2: float | NotDefined
+    md_pca_w2: float | NotDefined
+    joint_pca_w2: float | NotDefined
     similar_components: float  # share of proteins whose first components have a cosine above 0.5
     weak_contacts: float | NotDefined
     transient_contacts: float | NotDefined
@@ -85,7 +84,7 @@ def compare_ensembles(
     for ensemble in (ours, theirs):
         ensemble.superpose(start, atom_indices=alpha)
     ca = ours.xyz[:, alpha].astype(float), theirs.xyz[:, alpha].astype(float)
-    rmsf = tuple(_rmsf(xyz) for xyz in ca)
+    rmsf = _rmsf(ca[0]), _rmsf(ca[1])
     translation, variance = _gaussian_w2(ours.xyz.astype(float), theirs.xyz.astype(float))
     flat = [xyz.reshape(len(xyz), -1) for xyz in ca]
     structural = _contacts(start, alpha)[0]
@@ -95,7 +94,7 @@ def compare_ensembles(
     often = [e.mean(axis=0) > OFTEN for e in exposed]
     return EnsembleComparison(
         n_residues=start.n_residues,
-        pairwise_rmsd=tuple(_pairwise_rmsd(ensemble, alpha) for ensemble in (ours, theirs)),
+        pairwise_rmsd=(_pairwise_rmsd(ours, alpha), _pairwise_rmsd(theirs, alpha)),
         rmsf=rmsf,
         rmsf_correlation=attempt(_pearson, *rmsf),
         root_mean_w2=float(np.sqrt((translation + variance).mean())),
@@ -126,20 +125,15 @@ def tabulate(comparisons: Sequence[EnsembleComparison]) -> EnsembleTable:
     return EnsembleTable(
         pairwise_rmsd_correlation=attempt(_pearson, rmsds[:, 0], rmsds[:, 1]),
         global_rmsf_correlation=attempt(_pearson, *pooled),
+        rmsf_correlation=median("rmsf_correlation"),
+        root_mean_w2=median("root_mean_w2"),
+        md_pca_w2=median("md_pca_w2"),
+        joint_pca_w2=median("joint_pca_w2"),
         similar_components=float(np.mean([c.principal_component_cosine > 0.5 for c in comparisons])),
-        **{
-            name: median(name)
-            for name in (
-                "rmsf_correlation",
-                "root_mean_w2",
-                "md_pca_w2",
-                "joint_pca_w2",
-                "weak_contacts",
-                "transient_contacts",
-                "exposed_residues",
-                "exposed_information",
-            )
-        },
+        weak_contacts=median("weak_contacts"),
+        transient_contacts=median("transient_contacts"),
+        exposed_residues=median("exposed_residues"),
+        exposed_information=median("exposed_information"),
     )
 
 
@@ -211,12 +205,11 @@ def _gaussian_w2(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.
         for xyz, centre in zip((first, second), centres, strict=True)
     ]
     translation = ((centres[0] - centres[1]) ** 2).sum(-1)
-    variance = np.empty(len(translation))
-    for k, (a, b) in enumerate(zip(*spreads, strict=True)):
-        root = np.real(sqrtm(a))
-        cross = np.linalg.eigvalsh(root @ b @ root).clip(min=0)
-        variance[k] = max(np.trace(a + b) - 2 * np.sqrt(cross).sum(), 0.0)
-    return translation, variance
+    values, vectors = np.linalg.eigh(spreads[0])
+    root = (vectors * np.sqrt(values.clip(min=0))[:, None]) @ vectors.transpose(0, 2, 1)
+    cross = np.sqrt(np.linalg.eigvalsh(root @ spreads[1] @ root).clip(min=0)).sum(axis=-1)
+    variance = sum(np.trace(spread, axis1=1, axis2=2) for spread in spreads) - 2 * cross
+    return translation, variance.clip(min=0)
 
 
 def _components(clouds: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import mdtraj
 import numpy as np
@@ -38,7 +39,7 @@ class TrajectoryFile:
     frame_interval: float | None = None  # ps; read from the file where absent
 
 
-Source = TrajectoryFile | mdtraj.Trajectory
+Source: TypeAlias = TrajectoryFile | mdtraj.Trajectory
 
 
 @dataclass(frozen=True, eq=False)

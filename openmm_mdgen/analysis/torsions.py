@@ -90,6 +90,12 @@ class TorsionSeries:
                 angles[:, k] = np.arctan2(np.sin(twice), np.cos(twice))
         return replace(self, names=names, angles=angles)
 
+    def known_interval(self) -> float:
+        """ps between frames; `UndefinedError` if that is not known."""
+        if isinstance(self.frame_interval, NotDefined):
+            raise UndefinedError(self.frame_interval.why)
+        return self.frame_interval
+
     def frames_in(self, time: float) -> int:
         """How many frames make up `time` ps.
 
@@ -98,13 +104,10 @@ class TorsionSeries:
         UndefinedError
             If that is no whole number, or the frame interval is not known.
         """
-        if isinstance(self.frame_interval, NotDefined):
-            raise UndefinedError(self.frame_interval.why)
-        frames = round(time / self.frame_interval)
-        if frames < 1 or abs(frames * self.frame_interval - time) > 1e-3 * time:
-            raise UndefinedError(
-                f"a lag time of {time:g} ps is no whole number of frames of {self.frame_interval:g} ps"
-            )
+        interval = self.known_interval()
+        frames = round(time / interval)
+        if frames < 1 or abs(frames * interval - time) > 1e-3 * time:
+            raise UndefinedError(f"a time of {time:g} ps is no whole number of frames of {interval:g} ps")
         return frames
 
 

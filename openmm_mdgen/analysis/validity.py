@@ -52,11 +52,14 @@ class GeometryCounter:
         self._heavy = np.array([a.index for a in topology.atoms if a.element.symbol not in ("H", "D")])
         symbols = [atom.element.symbol for atom in heavy.atoms]
         bonded = np.zeros((len(symbols), len(symbols)), dtype=bool)
-        pairs = [(first.index, second.index) for first, second in heavy.bonds]
+        pairs: list[tuple[int, ...]] = [(first.index, second.index) for first, second in heavy.bonds]
         for i, j in pairs:
             bonded[i, j] = bonded[j, i] = True
-        self._near = _within_three_bonds(bonded)
-        corners = [(i, j, k) for j in range(len(symbols)) for i, k in combinations(np.flatnonzero(bonded[j]), 2)]
+        neighbours = [np.flatnonzero(row).tolist() for row in bonded]
+        self._near = _within_three_bonds(neighbours)
+        corners: list[tuple[int, ...]] = [
+            (i, j, k) for j, around in enumerate(neighbours) for i, k in combinations(around, 2)
+        ]
         self._bonds = _by_element(pairs, symbols)
         self._angles = _by_element(corners, symbols)
         self._links = _peptide_bonds(heavy)
@@ -78,10 +81,14 @@ class GeometryCounter:
             self._angle_sums[name].add(_corner_angles(xyz, index))
 
     def result(self) -> Geometry:
-        n_frames, *counts = self._totals.tolist()
+        n_frames = int(self._totals[0])
+        valid, clear, whole, chiral = (self._totals[1:] / n_frames).tolist()
         return Geometry(
             n_frames,
-            *(count / n_frames for count in counts),
+            valid,
+            without_clash=clear,
+            without_break=whole,
+            right_chirality=chiral,
             bonds={name: sums.histogram() for name, sums in self._bond_sums.items()},
             angles={name: sums.histogram() for name, sums in self._angle_sums.items()},
         )
@@ -116,14 +123,13 @@ class _Sums:
         return Histogram(self._counts, float(mean + self._shift), float(np.sqrt(variance)))
 
 
-def _within_three_bonds(bonded: np.ndarray) -> np.ndarray:
+def _within_three_bonds(neighbours: list[list[int]]) -> np.ndarray:
     """(n, n) bool: pairs at most three bonds apart, atoms with themselves included."""
-    steps = [np.flatnonzero(row) for row in bonded]
-    near = np.eye(len(bonded), dtype=bool)
-    for i in range(len(bonded)):
+    near = np.eye(len(neighbours), dtype=bool)
+    for i in range(len(neighbours)):
         reached = {i}
         for _ in range(3):
-            reached |= {k for j in reached for k in steps[j]}
+            reached |= {k for j in reached for k in neighbours[j]}
         near[i, list(reached)] = True
     return near
 

@@ -50,7 +50,9 @@ class _Job:
 def run(
     structure: Annotated[str, typer.Argument(help="A PDB file, or a sequence of one-letter codes.")],
     time: Annotated[str, typer.Option(help="Physical time to generate, such as 500ps, 10ns or 1us.")],
-    out: Annotated[Path, typer.Option(help="Trajectory, .dcd or .xtc; the topology goes to a .pdb beside it.")],
+    out: Annotated[Path, typer.Option(help="Trajectory, .dcd or .xtc; the topology goes to a .pdb beside it.")] = Path(
+        "traj.dcd"
+    ),
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same trajectory. Drawn if absent.")] = None,
     generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="Independent trajectories, NAME_000.dcd and so on.")] = 1,

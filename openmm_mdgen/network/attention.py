@@ -1,6 +1,7 @@
 """Multi-head self-attention with rotary positions and one learned extra key (the sink)."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,8 +15,8 @@ class Rotary(nn.Module):
         self.register_buffer("inv_freq", inv_freq.float())
         self.inv_freq: Tensor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., n, d), positions 0 to n - 1."""
+    def forward(self, x: Float[Tensor, "*batch n d"]) -> Float[Tensor, "*batch n d"]:
+        """Positions are 0 to n - 1."""
         angles = torch.arange(x.shape[-2], device=x.device, dtype=x.dtype)[:, None] * self.inv_freq.to(x.dtype)
         cos, sin = angles.cos(), angles.sin()
         first, second = x.chunk(2, dim=-1)
@@ -34,8 +35,10 @@ class Attention(nn.Module):
         if rotary:
             self.rot_emb = Rotary(width // n_heads)
 
-    def forward(self, x: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        """`key_mask` (..., n), 1.0 for a token that may be attended to; None when all may."""
+    def forward(
+        self, x: Float[Tensor, "*batch n C"], key_mask: Float[Tensor, "*batch n"] | None = None
+    ) -> Float[Tensor, "*batch n C"]:
+        """`key_mask` is 1.0 for a token that may be attended to; None when all may."""
         batch, n, width = x.shape[:-2], x.shape[-2], x.shape[-1]
         x = x.reshape(-1, n, width)
         q, k, v = (self._split(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))

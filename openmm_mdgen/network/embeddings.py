@@ -4,14 +4,15 @@ import math
 from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 N_TIME_FEATURES = 256
 
 
-def sinusoid_table(n: int, width: int) -> Tensor:
-    """(1, n, width) float32: sines of n positions, then cosines (Vaswani et al. 2017)."""
+def sinusoid_table(n: int, width: int) -> Float[Tensor, "1 {n} {width}"]:
+    """float32: sines of n positions, then cosines (Vaswani et al. 2017)."""
     half = width // 2
     frequencies = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
     angles = torch.arange(n, dtype=torch.float64)[:, None] * frequencies
@@ -19,25 +20,25 @@ def sinusoid_table(n: int, width: int) -> Tensor:
 
 
 class TimeEmbedder(nn.Module):
-    """Flow coordinate t (B,) to a vector (B, C)."""
+    """Flow coordinate to a vector."""
 
     def __init__(self, width: int, multiplier: float) -> None:
         super().__init__()
         self.multiplier = multiplier
         self.mlp = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
 
-    def features(self, t: Tensor) -> Tensor:
+    def features(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 256"]:
         half = N_TIME_FEATURES // 2
         frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=t.dtype, device=t.device) / half)
         angles = (self.multiplier * t)[:, None] * frequencies
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
-    def forward(self, t: Tensor) -> Tensor:
+    def forward(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B C"]:
         return self.mlp(self.features(t))
 
 
 class Modulation(nn.Sequential):
-    """adaLN: n vectors (B, C) from the time embedding (Peebles & Xie 2023)."""
+    """adaLN: n vectors from the time embedding (Peebles & Xie 2023)."""
 
     def __init__(self, width: int, n: int) -> None:
         super().__init__(nn.SiLU(), nn.Linear(width, n * width))
@@ -47,17 +48,19 @@ class Modulation(nn.Sequential):
     def linear(self) -> nn.Linear:
         return cast(nn.Linear, self[1])
 
-    def forward(self, embedding: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, embedding: Float[Tensor, "B C"]) -> tuple[Float[Tensor, "B C"], ...]:
         return super().forward(embedding).chunk(self.n, dim=-1)
 
 
-def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Layer norm without gain, then x (1 + scale) + shift; the two (B, C) broadcast over the axes between."""
+def modulated_norm(
+    x: Float[Tensor, "B *between C"], shift: Float[Tensor, "B C"], scale: Float[Tensor, "B C"]
+) -> Float[Tensor, "B *between C"]:
+    """Layer norm without gain, then x (1 + scale) + shift; the two broadcast over the axes between."""
     between = [1] * (x.ndim - 2)
     shift, scale = (v.reshape(v.shape[0], *between, v.shape[-1]) for v in (shift, scale))
     return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
 
 
-def gated(x: Tensor, gate: Tensor) -> Tensor:
-    """x times gate (B, C), broadcast over the axes between."""
+def gated(x: Float[Tensor, "B *between C"], gate: Float[Tensor, "B C"]) -> Float[Tensor, "B *between C"]:
+    """x times gate, broadcast over the axes between."""
     return x * gate.reshape(gate.shape[0], *[1] * (x.ndim - 2), gate.shape[-1])

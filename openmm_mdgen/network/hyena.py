@@ -7,6 +7,7 @@ itself and later frames, and the last tap stands at lag zero.
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -70,7 +71,7 @@ class _Filter(nn.Module):
 
 
 class Hyena(nn.Module):
-    """Mixes (B, T, C) along T; T at most `n_frames`."""
+    """Mixes along T, which is at most `n_frames`."""
 
     def __init__(self, width: int, n_frames: int) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class Hyena(nn.Module):
         self.short_filter = nn.Conv1d(3 * width, 3 * width, 3, groups=3 * width)
         self.filter_fn = _Filter(width, n_frames)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         n = x.shape[1]
         if n > self.n_frames:
             raise ValueError(f"{n} frames, but this network's Hyena filter has {self.n_frames} taps")

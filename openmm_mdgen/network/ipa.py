@@ -3,6 +3,7 @@
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,8 +27,8 @@ class InvariantPointAttention(nn.Module):
         self.head_weights = nn.Parameter(torch.full((h,), math.log(math.e - 1)))  # softplus of it is 1
         self.linear_out = nn.Linear(h * (c + 4 * self.n_value_points), width)
 
-    def forward(self, s: Tensor, rigids: Rigid, mask: Tensor) -> Tensor:
-        """Features (B, L, C), rigids (B, L), mask (B, L) to (B, L, C)."""
+    def forward(self, s: Float[Tensor, "B L C"], rigids: Rigid, mask: Float[Tensor, "B L"]) -> Float[Tensor, "B L C"]:
+        """Features of residues with rigids (B, L) to new features."""
         q = self.linear_q(s).unflatten(-1, (self.heads, -1))  # (B, L, H, c)
         k, v = self.linear_kv(s).unflatten(-1, (self.heads, -1)).chunk(2, dim=-1)
         q_points = self._points(self.linear_q_points(s), rigids)  # (B, L, H, P, 3)

@@ -5,6 +5,7 @@ published checkpoints.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -45,7 +46,9 @@ class KeyFrameLayer(nn.Module):
         self.mha_l = _AttentionSlot(config)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, s: Tensor, embedding: Tensor, rigids: Rigid, mask: Tensor) -> Tensor:
+    def forward(
+        self, s: Float[Tensor, "B L C"], embedding: Float[Tensor, "B C"], rigids: Rigid, mask: Float[Tensor, "B L"]
+    ) -> Float[Tensor, "B L C"]:
         shift_l, scale_l, gate_l, shift_m, scale_m, gate_m = self.adaLN_modulation(embedding)
         s = s + self.ipa(self.ipa_norm(s), rigids, mask)
         s = s + gated(self.mha_l(modulated_norm(s, shift_l, scale_l), mask), gate_l)
@@ -53,7 +56,7 @@ class KeyFrameLayer(nn.Module):
 
 
 class TrunkLayer(nn.Module):
-    """Attention over residues, mixing over frames, MLP, on (B, T, L, C)."""
+    """Attention over residues, mixing over frames, MLP."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -67,7 +70,13 @@ class TrunkLayer(nn.Module):
         self.mha_l = _AttentionSlot(config)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, h: Tensor, embedding: Tensor, start: Rigid, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        h: Float[Tensor, "B T L C"],
+        embedding: Float[Tensor, "B C"],
+        start: Rigid,
+        mask: Float[Tensor, "B L"] | None,
+    ) -> Float[Tensor, "B T L C"]:
         shift_l, scale_l, gate_l, shift_t, scale_t, gate_t, shift_m, scale_m, gate_m = self.adaLN_modulation(embedding)
         if hasattr(self, "ipa"):
             h = h + self._interleaved(h, start, mask)
@@ -94,14 +103,14 @@ class TrunkLayer(nn.Module):
 
 
 class FinalLayer(nn.Module):
-    """(B, T, L, C) to (B, T, L, D)."""
+    """Features to tokens."""
 
     def __init__(self, width: int, n_out: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, n_out)
         self.adaLN_modulation = Modulation(width, 2)
 
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, h: Float[Tensor, "B T L C"], embedding: Float[Tensor, "B C"]) -> Float[Tensor, "B T L D"]:
         shift, scale = self.adaLN_modulation(embedding)
         return self.linear(modulated_norm(h, shift, scale))
 
@@ -143,8 +152,10 @@ class VelocityNetwork(nn.Module):
             self.emb_to_logits = nn.Linear(width, N_TYPES)
         self._initialise()
 
-    def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Noised tokens (B, T, L, D) and flow coordinates (B,) to velocities (B, T, L, D)."""
+    def forward(
+        self, x: Float[Tensor, "B T L D"], t: Float[Tensor, " B"], condition: Condition
+    ) -> Float[Tensor, "B T L D"]:
+        """Noised tokens and flow coordinates to velocities."""
         padded = None if bool((condition.residue_mask == 1).all()) else condition.residue_mask
         embedding = self.t_embedder(t)  # (B, C)
         h = (
