@@ -12,7 +12,6 @@ import numpy as np
 from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.errors import MDGenError
 
-
 T = TypeVar("T")
 
 

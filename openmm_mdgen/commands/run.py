@@ -90,7 +90,11 @@ def run(
     written = out if replicas == 1 else f"{trajectory_paths[0]} to {trajectory_paths[-1].name}"
     frames = f"{job.n_reports} frames{' each' if replicas > 1 else ''}"
     speed = f"{nanoseconds:g} ns generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
-    typer.echo(f"{written}: {frames}, topology {topology_path}, seed {job.seed}; {speed}")
+    each = " each" if replicas > 1 else ""
+    typer.echo(
+        f"{written}: {job.n_reports} frames{each}, topology {topology_path}, seed {job.seed}; {nanoseconds:g} ns generated "
+        f"in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
+    )
 
 
 def parse_time(option: str, text: str) -> float:
