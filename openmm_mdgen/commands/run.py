@@ -88,12 +88,10 @@ def run(
     seconds = clock.perf_counter() - start
     nanoseconds = replicas * total / 1000
     written = out if replicas == 1 else f"{trajectory_paths[0]} to {trajectory_paths[-1].name}"
-    frames = f"{job.n_reports} frames{' each' if replicas > 1 else ''}"
-    speed = f"{nanoseconds:g} ns generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
     each = " each" if replicas > 1 else ""
     typer.echo(
-        f"{written}: {job.n_reports} frames{each}, topology {topology_path}, seed {job.seed}; {nanoseconds:g} ns generated "
-        f"in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
+        f"{written}: {job.n_reports} frames{each}, topology {topology_path}, seed {job.seed}; {nanoseconds:g} ns "
+        f"generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
     )
 
 
