@@ -114,13 +114,12 @@ _ADAMS_BASHFORTH = (
 
 @dataclass(frozen=True)
 class AdamsBashforth(OdeSolver):
-    """Third-order multistep method: one evaluation a step after a start of one Runge-Kutta step of order four.
+    """Third-order multistep method: one evaluation a step, after two Runge-Kutta steps of order four to start it.
 
-    Its two starting values come from two fourth-order steps, so that the start does not limit the order;
-    `evaluations` counts those in.
+    `evaluations` counts those of the start in.
     """
 
-    evaluations: int = 20
+    evaluations: int = 12
     order: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
