@@ -6,13 +6,19 @@ from typing import Annotated
 import typer
 
 import openmm_mdgen
+from openmm_mdgen.commands.benchmark import benchmark
+from openmm_mdgen.commands.evaluate import evaluate
 from openmm_mdgen.commands.run import run
+from openmm_mdgen.commands.table import table
 from openmm_mdgen.commands.train import train
 from openmm_mdgen.errors import MDGenError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.command()(run)
 app.command()(train)
+app.command()(evaluate)
+app.command()(benchmark)
+app.command()(table)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,5 +1,7 @@
 """The generator without a Simulation, with a small untrained network: everything but the quality of its motion."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -203,3 +205,13 @@ def test_a_network_that_breaks_down_is_not_passed_on(molecule, tmp_path):
     checkpoints.save(tmp_path / "w.safetensors", flow, INFO)
     with pytest.raises(MDGenError, match="finite"):
         TrajectoryGenerator.load(tmp_path / "w.safetensors").rollout(*molecule, n_frames=2)
+
+
+def test_a_published_checkpoint_simulates(molecule):
+    """Untrained, so its frames are nonsense; but whole, finite and of the right shape and time."""
+    path = Path(__file__).parent / "data" / "fixtures" / "hyena.ckpt"
+    generator = TrajectoryGenerator.load(path, device="cpu", ode_solver="euler", evaluations=10)
+    assert generator.info.backbone == "rigids"
+    trajectory = generator.rollout(*molecule, n_frames=12, seed=1)
+    assert trajectory.n_frames == 12 and np.isfinite(trajectory.xyz).all()
+    np.testing.assert_allclose(np.diff(trajectory.time), generator.frame_interval)

@@ -17,7 +17,7 @@ LAYERS = {
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],
     "model": ["checkpoints", "generator"],
     "OpenMM": ["schedule", "rollout", "restart", "simulation"],
-    "around it": ["structure", "data", "training", "analysis", "commands", "cli"],
+    "around it": ["structure", "data", "training", "analysis", "report", "commands", "cli"],
 }
 MEETS_OPENMM = {"OpenMM", "around it"}
 RANK = {module: rank for rank, modules in enumerate(LAYERS.values()) for module in modules}

@@ -14,8 +14,10 @@ from openmm import LangevinMiddleIntegrator, LocalEnergyMinimizer, Platform, app
 
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
+from openmm_mdgen.cli import main
 from openmm_mdgen.data import Windows, read_folders, read_recording, read_sequences, superposed
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.generator import TrajectoryGenerator
 from openmm_mdgen.structure import build_peptide, implicit_system
 from openmm_mdgen.training import TrainingConfig, token_scales, train
 
@@ -140,3 +142,18 @@ def test_windows_that_do_not_fit_are_refused(folder):
         Windows(recordings, n_frames=61, frame_interval=INTERVAL)
     with pytest.raises(MDGenError, match="not a multiple"):
         Windows(recordings, n_frames=5, frame_interval=1.5 * INTERVAL)
+
+
+@pytest.mark.slow
+def test_the_command_trains_weights_that_generate(folder, tmp_path, monkeypatch, capsys):
+    options = "--steps 2 --batch-size 2 --frames 5 --frame-interval 0.08 --width 16 --layers 1 --heads 2 --name mine"
+    arguments = ["openmm-mdgen", "train", str(folder), "--out", str(tmp_path / "run"), *options.split()]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert leaving.value.code == 0
+    assert "2 trajectories" in capsys.readouterr().out
+    generator = TrajectoryGenerator.load(tmp_path / "run" / "weights.safetensors", device="cpu")
+    assert generator.info.name == "mine" and generator.info.about["sequences"] == ["AGV", "SLA"]
+    topology, positions = build_peptide("GAS")
+    assert generator.rollout(topology, positions.value_in_unit(unit.nanometer), 6).n_frames == 6

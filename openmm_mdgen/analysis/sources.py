@@ -94,6 +94,13 @@ def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:
     except Exception as error:  # mdtraj raises what its readers raise
         raise MDGenError(f"{source.topology} cannot be read as a topology: {error}") from error
     atoms = _protein(topology, source.topology)
+    try:
+        # mdtraj checks the number of atoms only where it reads all of them
+        next(mdtraj.iterload(str(source.path), chunk=1, top=topology), None)
+    except Exception as error:
+        raise MDGenError(
+            f"{source.path} with {source.topology}: {error}. A topology has the trajectory's atoms, all and in order"
+        ) from error
     chunks = mdtraj.iterload(str(source.path), chunk=CHUNK, top=topology, atom_indices=atoms)
     while True:
         try:

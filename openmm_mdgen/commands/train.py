@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from openmm_mdgen.errors import MDGenError
+
 
 def train(
     folders: Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one peptide each.")],
@@ -27,7 +29,10 @@ def train(
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Train a forward-simulation model on trajectories of peptides of one length."""
-    from openmm_mdgen import training
+    try:
+        from openmm_mdgen import training
+    except ModuleNotFoundError as error:
+        raise MDGenError(f"training needs {error.name}: pip install 'openmm_mdgen[train]'") from error
     from openmm_mdgen.checkpoints import ModelInfo
     from openmm_mdgen.data import read_folders, read_sequences
 

@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 
 from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.equivalent import EquivalentTime
+from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.results import Relaxation, States
 from openmm_mdgen.analysis.surfaces import Surface
 from openmm_mdgen.analysis.validity import Histogram
 
 REFERENCE, GENERATED = "#2f5d8a", "#d9662b"
-_STYLE = {
+_STYLE: dict = {
     "svg.fonttype": "path",
     "svg.hashsalt": "openmm_mdgen",  # one input, one file
     "font.size": 9,
@@ -30,7 +31,7 @@ _STYLE = {
     "axes.titlesize": 9,
     "legend.frameon": False,
 }
-_DEEPEST = 7.0  # kT, of the colour scale
+_DEEPEST = 7.0  # kT, the most that the colour scale spans
 _COLUMNS = 4  # of small panels
 _FLOOR = 0.6  # of the smallest share seen, where a state without frames is drawn
 
@@ -38,10 +39,12 @@ _FLOOR = 0.6  # of the smallest share seen, where a state without frames is draw
 def surface_pair(surface: Surface, *, angles: bool) -> str:
     """Reference and generated free energies side by side, on one scale."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.6, 2.6), layout="constrained")
+        figure = Figure(figsize=(5.6, 2.5), layout="constrained")
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         scale = np.degrees if angles else np.asarray
         x, y = scale(surface.x_edges), scale(surface.y_edges)
+        energies = np.concatenate([surface.reference, surface.generated])
+        deepest = min(_DEEPEST, energies[np.isfinite(energies)].max())
         for axes, energy, title in zip(
             panels, (surface.reference, surface.generated), ("real MD", "generated"), strict=True
         ):
@@ -49,13 +52,13 @@ def surface_pair(surface: Surface, *, angles: bool) -> str:
                 np.ma.masked_invalid(energy).T,
                 origin="lower",
                 extent=(x[0], x[-1], y[0], y[-1]),
-                aspect="auto",
+                aspect="equal" if angles else "auto",
                 interpolation="nearest",
                 cmap="viridis",
                 vmin=0,
-                vmax=_DEEPEST,
+                vmax=max(deepest, 1),
             )
-            axes.set(title=title, xlabel=_axis(surface.names[0]))
+            axes.set(title=title, xlabel=_axis(surface.names[0]), facecolor="0.93")
             if angles:
                 axes.set(xticks=range(-180, 181, 90), yticks=range(-180, 181, 90))
         panels[0].set_ylabel(_axis(surface.names[1]))
@@ -78,20 +81,20 @@ def torsion_histograms(generated: dict[str, np.ndarray], reference: dict[str, np
 
 def decorrelation(relaxations: dict[str, Relaxation]) -> str:
     """Curves against time, with the 1/e of the relaxation time; none drawn where it is not defined."""
+    found = [c for r in relaxations.values() for c in (r.reference_curve, r.generated_curve) if isinstance(c, Curve)]
+    times = [curve.times[[1, -1]] for curve in found] or [np.array([1.0, 10.0])]  # lag 0 has no place on the axis
     with mpl.rc_context(_STYLE):
         figure, panels = _grid(len(relaxations))
         for axes, (name, relaxation) in zip(panels, relaxations.items(), strict=True):
+            axes.set(title=readable(name), xscale="log", xlim=(np.min(times), np.max(times)), ylim=(-0.45, 1.05))
+            axes.axhline(np.exp(-1), color="0.6", lw=0.7, ls=":")
+            axes.axhline(0, color="0.8", lw=0.7)
             for curve, colour, label in (
                 (relaxation.reference_curve, REFERENCE, "real MD"),
                 (relaxation.generated_curve, GENERATED, "generated"),
             ):
-                if isinstance(curve, NotDefined):
-                    axes.plot([], [], color=colour, label=label)
-                else:
-                    axes.plot(curve.times[1:], curve.values[1:], color=colour, label=label, lw=1.3)
-            axes.axhline(np.exp(-1), color="0.6", lw=0.7, ls=":")
-            axes.axhline(0, color="0.8", lw=0.7)
-            axes.set(title=readable(name), xscale="log", ylim=(-0.45, 1.05))
+                drawn = curve if isinstance(curve, Curve) else Curve(np.empty(0), np.empty(0))
+                axes.plot(drawn.times[1:], drawn.values[1:], color=colour, label=label, lw=1.3)
         _legend(figure, panels[0])
         figure.supxlabel("time, ps", fontsize=9)
         return _uri(figure)
@@ -154,6 +157,19 @@ def geometry(generated: dict[str, Histogram], reference: dict[str, Histogram], e
             axes.set(title=name, xlim=(edges[max(filled[0] - 2, 0)], edges[min(filled[-1] + 3, 120)]), yticks=[])
         _legend(figure, panels[0])
         figure.supxlabel(unit, fontsize=9)
+        return _uri(figure)
+
+
+def energies(generated: np.ndarray, reference: np.ndarray) -> str:
+    """Densities of energies, kJ/mol; what lies far above real MD is counted in the last bin."""
+    low, high = min(generated.min(), reference.min()), reference.max() + max(np.ptp(reference), 1)
+    edges = np.linspace(low, high, 41)
+    counts = [np.histogram(np.clip(values, low, high), edges)[0] for values in (reference, generated)]
+    with mpl.rc_context(_STYLE):
+        figure, panels = _grid(1)
+        _densities(panels[0], edges, *counts)
+        panels[0].set(yticks=[], xlabel="potential energy, kJ/mol")
+        _legend(figure, panels[0])
         return _uri(figure)
 
 

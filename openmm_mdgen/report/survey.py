@@ -12,6 +12,7 @@ from openmm_mdgen.analysis.sources import Source, pieces
 from openmm_mdgen.analysis.torsions import torsions
 
 N_SHOWN = 12  # frames of each trajectory in the 3-D view
+N_ENERGIES = 100  # frames whose energies are computed
 _LARGE = 300  # heavy atoms, above which the backbone alone is shown
 _BACKBONE = ("N", "CA", "C")
 
@@ -22,21 +23,21 @@ class Survey:
 
     histograms: dict[str, np.ndarray]  # by torsion, (100,) counts over (-pi, pi)
     frames: mdtraj.Trajectory  # (n_shown, heavy or backbone atoms), evenly spaced in time
+    complete: mdtraj.Trajectory  # (n_energies, protein atoms), likewise
 
 
 def survey(source: Source, n_frames: int) -> Survey:
     """Read a trajectory of `n_frames` once, in pieces."""
-    wanted = np.unique(np.linspace(0, n_frames - 1, N_SHOWN).round().astype(int))
     histograms: dict[str, np.ndarray] = {}
-    shown, done = [], 0
+    shown, complete, done = [], [], 0
     for piece in pieces(source):
         for name, angles in torsions(piece).items():
             histograms[name] = histograms.get(name, 0) + angle_histogram(angles)
-        here = wanted[(wanted >= done) & (wanted < done + piece.n_frames)] - done
-        if len(here):
-            shown.append(piece[here].atom_slice(_drawn_atoms(piece.topology)))
+        here = _evenly(N_SHOWN, n_frames, done, piece.n_frames)
+        shown.append(piece[here].atom_slice(_drawn_atoms(piece.topology)))
+        complete.append(piece[_evenly(N_ENERGIES, n_frames, done, piece.n_frames)])
         done += piece.n_frames
-    return Survey(histograms, mdtraj.join(shown, check_topology=False))
+    return Survey(histograms, *(mdtraj.join(frames, check_topology=False) for frames in (shown, complete)))
 
 
 def overlay(generated: Survey, reference: Survey) -> dict:
@@ -53,6 +54,12 @@ def overlay(generated: Survey, reference: Survey) -> dict:
             "frames": [[round(float(x), 3) for x in frame.ravel()] for frame in centred],
         }
     return moved
+
+
+def _evenly(n: int, n_frames: int, first: int, length: int) -> np.ndarray:
+    """Those of `n` evenly spaced frames that lie in the piece of `length` from `first`, counted from there."""
+    wanted = np.unique(np.linspace(0, n_frames - 1, n).round().astype(int)) - first
+    return wanted[(wanted >= 0) & (wanted < length)]
 
 
 def _drawn_atoms(topology: mdtraj.Topology) -> list[int]:

@@ -8,7 +8,7 @@
   canvas.style.width = width + "px";
   canvas.width = width * ratio;
   canvas.height = height * ratio;
-  const polar = { N: "#3654d1", O: "#c8283c", S: "#b89a00" };
+  const polar = { N: "#7a3fc0", O: "#c8283c", S: "#b89a00" };
   const carbon = { reference: [47, 93, 138], generated: [217, 102, 43] };
   let turn = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
   let zoom = 1, held = null;
@@ -34,7 +34,7 @@
 
   function sticks(name) {
     const set = data[name], found = [];
-    set.frames.forEach((frame, index) => {
+    set.frames.forEach((frame) => {
       const points = [];
       for (let k = 0; k < frame.length; k += 3) {
         points.push(turn.map((row) => row[0] * frame[k] + row[1] * frame[k + 1] + row[2] * frame[k + 2]));
@@ -42,7 +42,7 @@
       for (const [i, j] of set.bonds) {
         const middle = points[i].map((x, k) => (x + points[j][k]) / 2);
         for (const [atom, from] of [[i, points[i]], [j, points[j]]]) {
-          found.push({ from, to: middle, element: set.elements[atom], name, first: index === 0 });
+          found.push({ from, to: middle, element: set.elements[atom], name });
         }
       }
     });
@@ -61,7 +61,7 @@
       const depth = (stick.from[2] + stick.to[2]) / (2 * reach);
       context.globalAlpha = Math.max(0.15, 0.6 + 0.4 * depth);
       context.strokeStyle = polar[stick.element] || "rgb(" + carbon[stick.name].join(",") + ")";
-      context.lineWidth = (stick.name === "generated" ? 2.2 : 2.2) * Math.max(0.6, 1 + 0.5 * depth);
+      context.lineWidth = 2.2 * Math.max(0.6, 1 + 0.5 * depth);
       context.beginPath();
       context.moveTo(width / 2 + scale * stick.from[0], height / 2 - scale * stick.from[1]);
       context.lineTo(width / 2 + scale * stick.to[0], height / 2 - scale * stick.to[1]);

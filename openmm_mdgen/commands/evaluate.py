@@ -1,0 +1,130 @@
+"""``openmm-mdgen evaluate``: a trajectory of any program against real MD. Times in picosecond."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import openmm_mdgen
+from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.run import parse_time
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+
+if TYPE_CHECKING:
+    from openmm_mdgen.analysis import Definitions, Evaluation, NotDefined
+
+
+def evaluate(
+    generated: Annotated[Path, typer.Argument(help="Trajectory, in any format that mdtraj reads.")],
+    top: Annotated[Path, typer.Option(help="Its topology, such as a PDB file.")],
+    reference: Annotated[Path, typer.Option(help="Trajectory of real MD of the same molecule.")],
+    reference_top: Annotated[Path | None, typer.Option(help="The reference's topology. [default: --top]")] = None,
+    replicate: Annotated[
+        Path | None, typer.Option(help="A second MD run, with the reference's topology: the floor.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
+    report: Annotated[Path | None, typer.Option(help="File for the report, .html.")] = None,
+    definitions: Annotated[
+        str, typer.Option(help="published, for numbers comparable with the paper's; or sound.")
+    ] = "published",
+    lagtime: Annotated[str, typer.Option(help="Of TICA and the Markov models.")] = "100ps",
+    clusters: Annotated[int, typer.Option(help="Of k-means.")] = 100,
+    states: Annotated[int, typer.Option(help="Metastable ones.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of k-means and the bootstrap.")] = 137,
+    frame_interval: Annotated[str | None, typer.Option(help="Of GENERATED. [default: as in the file]")] = None,
+    reference_interval: Annotated[
+        str | None, typer.Option(help="Of reference and replicate. [default: as in the files]")
+    ] = None,
+    generated_seconds: Annotated[float | None, typer.Option(help="Wall time that GENERATED took.")] = None,
+    reference_seconds: Annotated[float | None, typer.Option(help="Wall time that the reference took.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Compare a trajectory with real MD of the same molecule.
+
+    What cannot be computed says so, and why. The distances are square roots of Jensen-Shannon divergences.
+    """
+    inputs = [path for path in (generated, top, reference, reference_top, replicate) if path is not None]
+    for path in inputs:
+        if not path.is_file():
+            raise MDGenError(f"{path}: no such file")
+    check_outputs({"--json": json, "--report": report}, inputs=inputs, force=force)
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise MDGenError(f"--report {report}: name a file that ends in .html")
+    lag = parse_time("--lagtime", lagtime)
+    interval = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
+    md_interval = None if reference_interval is None else parse_time("--reference-interval", reference_interval)
+
+    from openmm_mdgen import analysis
+
+    md_top = top if reference_top is None else reference_top
+    ours = analysis.TrajectoryFile(generated, top, interval)
+    theirs = analysis.TrajectoryFile(reference, md_top, md_interval)
+    evaluation = analysis.evaluate(
+        ours,
+        theirs,
+        replicate=None if replicate is None else analysis.TrajectoryFile(replicate, md_top, md_interval),
+        definitions=parse_definitions(definitions),
+        lagtime=lag,
+        n_clusters=clusters,
+        n_states=states,
+        seed=seed,
+        generated_seconds=generated_seconds,
+        reference_seconds=reference_seconds,
+    )
+    compared = {"generated": f"{generated}, topology {top}", "real MD": f"{reference}, topology {md_top}"}
+    if replicate is not None:
+        compared["second MD run"] = f"{replicate}, topology {md_top}"
+    if json is not None:
+        _write_json(json, evaluation, compared)
+    if report is not None:
+        from openmm_mdgen.report import write_report
+
+        title = f"{generated.name} beside real MD ({reference.name})"
+        write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
+    for line in summary(evaluation):
+        typer.echo(line)
+
+
+def parse_definitions(name: str) -> Definitions:
+    """`MDGenError` unless it is the name of one."""
+    from openmm_mdgen.analysis import Definitions
+
+    try:
+        return Definitions(name)
+    except ValueError:
+        raise MDGenError(f"--definitions {name!r}: take {' or '.join(d.value for d in Definitions)}") from None
+
+
+def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> None:
+    import json
+
+    content = {"inputs": inputs, "openmm_mdgen": openmm_mdgen.__version__, **json.loads(evaluation.to_json())}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def summary(evaluation: Evaluation) -> list[str]:
+    """Lines for the terminal."""
+    from openmm_mdgen.analysis import NotDefined
+
+    jsd, equivalent = evaluation.jsd, evaluation.equivalent_md_time
+    named = {
+        "torsions, backbone": jsd.torsions_backbone,
+        "torsions, side chains": jsd.torsions_sidechain,
+        "torsions, all": jsd.torsions_all,
+        "TICA-0": jsd.tica_0,
+        "TICA-0,1": jsd.tica_01,
+        "metastable states": jsd.msm,
+    }
+    lines = [f"{name:24}{_text(value, '{:.3f}')}" for name, value in named.items()]
+    worth = equivalent if isinstance(equivalent, NotDefined) else equivalent.time
+    lines.append(f"{'equivalent MD time':24}{_text(worth, '{:.4g} ps')}")
+    lines.append(f"{'whole molecules':24}{evaluation.validity.generated.valid:.1%}")
+    return lines
+
+
+def _text(value: float | NotDefined, form: str) -> str:
+    return form.format(value) if isinstance(value, float) else str(value)

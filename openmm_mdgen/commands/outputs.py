@@ -1,0 +1,30 @@
+"""Files that a command writes, checked before it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from openmm_mdgen.errors import MDGenError
+
+
+def check_outputs(outputs: dict[str, Path | None], *, inputs: Iterable[Path] = (), force: bool) -> None:
+    """Raise `MDGenError` unless every output (by option) can be written and is none of the inputs."""
+    given = {option: path for option, path in outputs.items() if path is not None}
+    read = {path.resolve() for path in inputs}
+    taken: dict[Path, str] = {}
+    for option, path in given.items():
+        if not path.parent.is_dir():
+            raise MDGenError(f"{option} {path}: there is no folder {path.parent}; make it first")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise MDGenError(f"{option} {path}: no permission to write in {path.parent}; choose another folder")
+        if path.is_dir():
+            raise MDGenError(f"{option} {path} is a folder: name a file")
+        if path.resolve() in read:
+            raise MDGenError(f"{option} {path} is an input: choose another name")
+        if path.resolve() in taken:
+            raise MDGenError(f"{option} and {taken[path.resolve()]} name one file, {path}: choose two")
+        if path.exists() and not force:
+            raise MDGenError(f"{option} {path} exists: choose another name, or pass --force to replace it")
+        taken[path.resolve()] = option

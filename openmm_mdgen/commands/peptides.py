@@ -1,0 +1,78 @@
+"""Peptides with real MD on disk, and a peptide's start: what `benchmark` and `table` share. Nanometre, picosecond."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from openmm_mdgen.errors import MDGenError
+
+if TYPE_CHECKING:
+    import mdtraj
+    from openmm import app
+
+SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
+
+
+def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Structure and trajectory by name, of each NAME.pdb that has a trajectory NAME.xtc, .dcd, ... beside it.
+
+    Raises
+    ------
+    MDGenError
+        If there is none.
+    """
+    if not folder.is_dir():
+        raise MDGenError(f"{folder}: no such folder")
+    found = {}
+    for pdb in sorted(folder.glob("*.pdb")):
+        trajectories = [pdb.with_suffix(s) for s in SUFFIXES if pdb.with_suffix(s).is_file()]
+        if len(trajectories) > 1:
+            raise MDGenError(f"{pdb} has several trajectories beside it, {', '.join(t.name for t in trajectories)}")
+        if trajectories:
+            found[pdb.stem] = (pdb, trajectories[0])
+    if not found:
+        raise MDGenError(f"{folder} has no NAME.pdb with a trajectory ({', '.join(SUFFIXES)}) of that name beside it")
+    return found
+
+
+def read_md(topology: Path, path: Path) -> mdtraj.Trajectory:
+    """The protein, with the times of its frames from 0, however the file stores them.
+
+    Raises
+    ------
+    MDGenError
+        If it cannot be read, or the interval between its frames is not known.
+    """
+    import mdtraj
+
+    from openmm_mdgen.analysis import NotDefined, TrajectoryFile
+    from openmm_mdgen.analysis.sources import measure, pieces
+
+    source = TrajectoryFile(path, topology)
+    interval = measure(source).torsions.frame_interval
+    if isinstance(interval, NotDefined):
+        raise MDGenError(f"{path}: {interval.why}")
+    whole = mdtraj.join(list(pieces(source)), check_topology=False)
+    whole.time = np.arange(whole.n_frames) * interval
+    return whole
+
+
+def relaxed(topology: app.Topology, positions: object) -> np.ndarray:
+    """Minimised in amber14 with GBn2, (n_atoms, 3) nm; on one thread, so that it comes out the same each time."""
+    import openmm
+    from openmm import unit
+
+    from openmm_mdgen.structure import implicit_system
+
+    context = openmm.Context(
+        implicit_system(topology),
+        openmm.VerletIntegrator(0.001),
+        openmm.Platform.getPlatformByName("CPU"),
+        {"Threads": "1"},
+    )
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context)
+    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)

@@ -1,0 +1,185 @@
+"""``openmm-mdgen table``: Table 2 of Jing et al. 2024, over peptides with real MD.
+
+The first half of each real MD is the reference; what comes after is the *replicate*, whose beginnings are the rows of
+shorter MD. No row shares a frame with the reference. Times in picosecond.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.run import parse_time
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+
+if TYPE_CHECKING:
+    import mdtraj
+
+    from openmm_mdgen.analysis import TrajectoryFile
+    from openmm_mdgen.generator import TrajectoryGenerator
+
+LENGTHS = {"MD, 100 ps": 100.0, "MD, 1 ns": 1000.0, "MD, 10 ns": 10_000.0}
+COLUMNS = {
+    "torsions (bb)": "torsions_backbone",
+    "torsions (sc)": "torsions_sidechain",
+    "torsions (all)": "torsions_all",
+    "TICA-0": "tica_0",
+    "TICA-0,1": "tica_01",
+    "MSM states": "msm",
+}
+
+
+@dataclass
+class Row:
+    """One line of the table, peptide by peptide: numbers, or text that says why there is none."""
+
+    name: str
+    values: dict[str, dict[str, float | str]] = field(default_factory=dict)  # by peptide, then by column
+    seconds: dict[str, float] = field(default_factory=dict)  # wall time by peptide, where it is known
+
+    def mean(self, column: str) -> str:
+        """Over the peptides that have a number; how many, where not all have."""
+        cells = [values[column] for values in self.values.values()]
+        numbers = [cell for cell in cells if not isinstance(cell, str)]
+        if not numbers:
+            return str(cells[0])
+        return f"{np.mean(numbers):.3f}" + ("" if len(numbers) == len(cells) else f" ({len(numbers)} of {len(cells)})")
+
+
+def table(
+    folder: Annotated[Path, typer.Argument(help="Real MD: NAME.pdb with NAME.xtc (or .dcd, ...) of each peptide.")],
+    generated: Annotated[Path | None, typer.Option(help="Folder of generated trajectories of the same names.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Generate them with these, a bundled name or a file.")] = None,
+    time: Annotated[str, typer.Option(help="To generate with --weights, of each peptide.")] = "10ns",
+    json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
+    lagtime: Annotated[str, typer.Option(help="Of TICA and the Markov models.")] = "100ps",
+    clusters: Annotated[int, typer.Option(help="Of k-means.")] = 100,
+    states: Annotated[int, typer.Option(help="Metastable ones.")] = 10,
+    definitions: Annotated[
+        str, typer.Option(help="published, for numbers comparable with the paper's; or sound.")
+    ] = "published",
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of generation, k-means and the bootstrap.")] = 137,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Distances to real MD of a generator and of shorter MD, as means over peptides.
+
+    The first half of each real MD is the reference, the second half the replicate and the source of shorter MD.
+    """
+    if (generated is None) == (weights is None):
+        raise MDGenError("give either --generated FOLDER or --weights NAME")
+    check_outputs({"--json": json}, force=force)
+    length, lag = parse_time("--time", time), parse_time("--lagtime", lagtime)
+
+    from openmm_mdgen.analysis import TrajectoryFile
+    from openmm_mdgen.commands.evaluate import parse_definitions
+    from openmm_mdgen.commands.peptides import pairs, read_md
+    from openmm_mdgen.generator import TrajectoryGenerator
+
+    options = {
+        "lagtime": lag,
+        "n_clusters": clusters,
+        "n_states": states,
+        "seed": seed,
+        "definitions": parse_definitions(definitions),
+    }
+    references = pairs(folder)
+    ready = {}
+    if generated is not None:
+        ready = pairs(generated)
+        if missing := sorted(set(references) - set(ready)):
+            raise MDGenError(f"{generated} has no trajectory of {', '.join(missing)}, which {folder} has")
+    model = None if weights is None else TrajectoryGenerator.load(weights, device=device)
+
+    rows = {name: Row(name) for name in ("generated", *LENGTHS, "MD, replicate")}
+    for name, (pdb, path) in references.items():
+        md = read_md(pdb, path)
+        half = md.n_frames // 2
+        if half < 2:
+            raise MDGenError(f"{path} has {md.n_frames} frames: too few to be cut into halves")
+        reference, replicate = md[:half], md[half:]
+        source: TrajectoryFile | mdtraj.Trajectory
+        if model is None:
+            source = TrajectoryFile(ready[name][1], ready[name][0])
+        else:
+            source, rows["generated"].seconds[name] = _generate(model, pdb, length, seed)
+        rows["generated"].values[name] = _distances(source, reference, options)
+        for label, duration in LENGTHS.items():
+            rows[label].values[name] = _beginning(replicate, duration, reference, options)
+        rows["MD, replicate"].values[name] = _distances(replicate, reference, options)
+        typer.echo(f"{name}: reference {half * md.timestep / 1000:.3g} ns", err=True)
+    for line in markdown(list(rows.values())):
+        typer.echo(line)
+    if json is not None:
+        _write(json, list(rows.values()), options)
+
+
+def markdown(rows: list[Row]) -> list[str]:
+    """Means over peptides."""
+    header = ["", *COLUMNS, "seconds a peptide"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    reasons: list[str] = []
+    for row in rows:
+        cells = [row.mean(column) for column in COLUMNS]
+        for k, cell in enumerate(cells):
+            if cell.startswith("not defined"):
+                reasons += [] if cell in reasons else [cell]
+                cells[k] = f"not defined [{reasons.index(cell) + 1}]"
+        seconds = f"{np.mean(list(row.seconds.values())):.3g}" if row.seconds else ""
+        lines.append(f"| {' | '.join([row.name, *cells, seconds])} |")
+    return lines + [f"[{k}] {reason.removeprefix('not defined: ')}" for k, reason in enumerate(reasons, start=1)]
+
+
+def _distances(
+    source: TrajectoryFile | mdtraj.Trajectory, reference: mdtraj.Trajectory, options: dict
+) -> dict[str, float | str]:
+    from openmm_mdgen.analysis import NotDefined, evaluate
+
+    jsd = evaluate(source, reference, **options).jsd
+    values = {column: getattr(jsd, name) for column, name in COLUMNS.items()}
+    return {column: str(value) if isinstance(value, NotDefined) else value for column, value in values.items()}
+
+
+def _beginning(
+    md: mdtraj.Trajectory, duration: float, reference: mdtraj.Trajectory, options: dict
+) -> dict[str, float | str]:
+    n_frames = round(duration / md.timestep)
+    if n_frames > md.n_frames:
+        longest = f"{md.n_frames * md.timestep / 1000:.3g} ns"
+        return dict.fromkeys(
+            COLUMNS, f"not defined: the second half of real MD is {longest}, not {duration / 1000:g} ns"
+        )
+    if n_frames < 2:
+        return dict.fromkeys(COLUMNS, f"not defined: {duration:g} ps hold fewer than 2 frames of the real MD")
+    return _distances(md[:n_frames], reference, options)
+
+
+def _generate(model: TrajectoryGenerator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:
+    """A trajectory from the PDB file's structure, minimised, and the seconds that it took."""
+    from openmm_mdgen.commands.peptides import relaxed
+    from openmm_mdgen.structure import load_structure
+
+    topology, positions = load_structure(pdb, seed=seed)
+    model.check(topology)
+    start = relaxed(topology, positions)
+    n_frames = max(round(length / model.frame_interval), 2)
+    began = clock.perf_counter()
+    trajectory = model.rollout(topology, start, n_frames, seed=seed)
+    return trajectory, clock.perf_counter() - began
+
+
+def _write(path: Path, rows: list[Row], options: dict) -> None:
+    import json
+
+    from openmm_mdgen.analysis.results import plain
+
+    content = {"settings": plain(options), "rows": [asdict(row) for row in rows]}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
