@@ -12,27 +12,18 @@ from pathlib import Path
 
 import mdtraj
 import numpy as np
-from openmm import Context, LocalEnergyMinimizer, Platform, VerletIntegrator, unit
 from openmm.app import PDBFile
 from rich.progress import track
 
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances
-from openmm_mdgen.structure import implicit_system
+from openmm_mdgen.structure import relaxed
 
 folder = Path(sys.argv[1])
 weights = sys.argv[2] if len(sys.argv) > 2 else None
 nanoseconds = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
 generator = TrajectoryGenerator.load(weights, device=sys.argv[4] if len(sys.argv) > 4 else "auto")
 n_frames = round(nanoseconds * 1000 / generator.frame_interval)
-
-
-def relaxed(topology, positions):
-    context = Context(implicit_system(topology), VerletIntegrator(0.001), Platform.getPlatformByName("Reference"))
-    context.setPositions(positions)
-    LocalEnergyMinimizer.minimize(context, maxIterations=500)
-    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-
 
 rows, seconds, peptide_bonds, md_bonds = {}, 0.0, [], []
 for pdb in track(sorted(folder.glob("*.pdb")), "comparing"):

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from openmm import Context, LocalEnergyMinimizer, Platform, VerletIntegrator, unit
 
 from openmm_mdgen.generator import TrajectoryGenerator
-from openmm_mdgen.structure import build_peptide, implicit_system
+from openmm_mdgen.structure import build_peptide, relaxed
 
 SEQUENCES = ["ARND", "CQEG", "HILK", "MFPS", "TWYV"]
 FRAMES = 2000  # of each
@@ -16,19 +15,15 @@ def generator():
     return TrajectoryGenerator.load(device="cpu")
 
 
-def relaxed(sequence):
+def minimised(sequence):
     topology, positions = build_peptide(sequence, seed=2)
-    context = Context(implicit_system(topology), VerletIntegrator(0.001), Platform.getPlatformByName("Reference"))
-    context.setPositions(positions)
-    LocalEnergyMinimizer.minimize(context, maxIterations=200)
-    state = context.getState(positions=True)
-    return topology, state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    return topology, relaxed(topology, positions)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sequence", SEQUENCES)
 def test_two_thousand_frames_are_whole_molecules(generator, sequence):
-    topology, start = relaxed(sequence)
+    topology, start = minimised(sequence)
     xyz = np.concatenate([chunk[0] for chunk in generator.stream(topology, start, FRAMES, seed=5)])
     assert xyz.shape == (FRAMES, len(start), 3) and np.isfinite(xyz).all()
     for first, second in topology.bonds():
@@ -48,6 +43,6 @@ def test_generated_torsions_are_nearer_to_md_than_chance(generator):
     """Most phi angles of L residues are negative; a network that learned nothing would spread them evenly."""
     import mdtraj
 
-    topology, start = relaxed("AKLV")
+    topology, start = minimised("AKLV")
     _, phi = mdtraj.compute_phi(generator.rollout(topology, start, 500, seed=1))
     assert (phi < 0).mean() > 0.85

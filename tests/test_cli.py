@@ -192,7 +192,7 @@ def test_the_input_is_never_replaced(command, tmp_path):
         app.PDBFile.writeFile(topology, positions, file)
     before = (tmp_path / "pep.pdb").read_bytes()
     code, _, errors = command("pep.pdb", "--time", "10ps", "--out", "pep.dcd", "--force")
-    assert code == 2 and "pep.pdb is the input" in errors
+    assert code == 2 and "pep.pdb is an input" in errors
     assert names(tmp_path) == {"pep.pdb"} and (tmp_path / "pep.pdb").read_bytes() == before
 
 

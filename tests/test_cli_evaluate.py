@@ -88,7 +88,7 @@ def test_files_that_exist_are_kept_unless_forced(command, tmp_path):
     [
         (("--json", "md.pdb", "--force"), "md.pdb is an input"),
         (("--json", "a.html", "--report", "a.html"), "name one file"),
-        (("--json", "nowhere/a.json"), "no folder nowhere"),
+        (("--json", "nowhere/a.json"), "nowhere: no such folder"),
         (("--report", "a.pdf"), ".html"),
         (("--lagtime", "5"), "--lagtime '5'"),
         (("--definitions", "mine"), "published or sound"),

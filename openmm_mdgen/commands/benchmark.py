@@ -103,7 +103,7 @@ def benchmark(
     """Speed of real MD and of generation, and how near each comes to long MD in the same wall time."""
     if not 0 < seconds < float("inf"):
         raise MDGenError(f"--seconds {seconds:g}: give a wall time above 0")
-    check_outputs({"--json": json, "--figure": figure}, force=force)
+    check_outputs([("--json", json), ("--figure", figure)], force=force)
     if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise MDGenError(f"--figure {figure}: name a file that ends in .png, .svg or .pdf")
 
@@ -162,8 +162,7 @@ def _compare(
     from openmm import app
 
     from openmm_mdgen.analysis import torsion_histograms
-    from openmm_mdgen.commands.peptides import relaxed
-    from openmm_mdgen.structure import implicit_system, langevin
+    from openmm_mdgen.structure import implicit_system, langevin, relaxed
 
     start, temperature, seed = relaxed(topology, positions), plan.model.temperature, plan.seed % 2**31
     integrator = langevin(temperature=temperature, step_size=_STEP_SIZE, seed=seed)

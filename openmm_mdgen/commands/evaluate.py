@@ -50,7 +50,7 @@ def evaluate(
     for path in inputs:
         if not path.is_file():
             raise MDGenError(f"{path}: no such file")
-    check_outputs({"--json": json, "--report": report}, inputs=inputs, force=force)
+    check_outputs([("--json", json), ("--report", report)], inputs=inputs, force=force)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise MDGenError(f"--report {report}: name a file that ends in .html")
     lag = parse_time("--lagtime", lagtime)

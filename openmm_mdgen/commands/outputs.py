@@ -9,14 +9,15 @@ from pathlib import Path
 from openmm_mdgen.errors import MDGenError
 
 
-def check_outputs(outputs: dict[str, Path | None], *, inputs: Iterable[Path] = (), force: bool) -> None:
-    """Raise `MDGenError` unless every output (by option) can be written and is none of the inputs."""
-    given = {option: path for option, path in outputs.items() if path is not None}
+def check_outputs(outputs: Iterable[tuple[str, Path | None]], *, inputs: Iterable[Path] = (), force: bool) -> None:
+    """Raise `MDGenError` unless every output (option, path) can be written and is none of the inputs."""
     read = {path.resolve() for path in inputs}
     taken: dict[Path, str] = {}
-    for option, path in given.items():
+    for option, path in outputs:
+        if path is None:
+            continue
         if not path.parent.is_dir():
-            raise MDGenError(f"{option} {path}: there is no folder {path.parent}; make it first")
+            raise MDGenError(f"{option} {path}: {path.parent}: no such folder; make it first")
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise MDGenError(f"{option} {path}: no permission to write in {path.parent}; choose another folder")
         if path.is_dir():

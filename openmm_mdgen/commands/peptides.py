@@ -1,4 +1,4 @@
-"""Peptides with real MD on disk, and a peptide's start: what `benchmark` and `table` share. Nanometre, picosecond."""
+"""Peptides with real MD on disk: what `benchmark` and `table` share. Nanometre, picosecond."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from openmm_mdgen.errors import MDGenError
 
 if TYPE_CHECKING:
     import mdtraj
-    from openmm import app
 
 SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
 
@@ -58,21 +57,3 @@ def read_md(topology: Path, path: Path) -> mdtraj.Trajectory:
     whole = mdtraj.join(list(pieces(source)), check_topology=False)
     whole.time = np.arange(whole.n_frames) * interval
     return whole
-
-
-def relaxed(topology: app.Topology, positions: object) -> np.ndarray:
-    """Minimised in amber14 with GBn2, (n_atoms, 3) nm; on one thread, so that it comes out the same each time."""
-    import openmm
-    from openmm import unit
-
-    from openmm_mdgen.structure import implicit_system
-
-    context = openmm.Context(
-        implicit_system(topology),
-        openmm.VerletIntegrator(0.001),
-        openmm.Platform.getPlatformByName("CPU"),
-        {"Threads": "1"},
-    )
-    context.setPositions(positions)
-    openmm.LocalEnergyMinimizer.minimize(context)
-    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)

@@ -5,7 +5,6 @@ Times in picosecond. A *report* is a frame that is written: every ``stride``-th 
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time as clock
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.files import replacing
 
@@ -67,16 +67,18 @@ def run(
     The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
     from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.structure import relaxed
 
     total = parse_time("--time", time)
     interval = None if report_interval is None else parse_time("--report-interval", report_interval)
     topology_path, trajectory_paths = _output_paths(out, replicas)
-    _check_outputs([topology_path, *trajectory_paths], structure, force=force)
+    outputs = [("--out", path) for path in (topology_path, *trajectory_paths)]
+    check_outputs(outputs, inputs=[Path(structure)], force=force)
     model = TrajectoryGenerator.load(generator, device=device, ode_solver=ode_solver, evaluations=evaluations)
     job = _prepare(structure, total, interval, seed, model)
 
     start = clock.perf_counter()
-    positions = _relax(job)
+    positions = relaxed(job.topology, job.positions)
     with ExitStack() as stack:
         _write_topology(stack.enter_context(replacing(topology_path)), job, positions)
         temporary = [stack.enter_context(replacing(path)) for path in trajectory_paths]
@@ -110,21 +112,6 @@ def _output_paths(out: Path, replicas: int) -> tuple[Path, list[Path]]:
     if replicas == 1:
         return out.with_suffix(".pdb"), [out]
     return out.with_suffix(".pdb"), [out.with_stem(f"{out.stem}_{k:03d}") for k in range(replicas)]
-
-
-def _check_outputs(paths: list[Path], structure: str, *, force: bool) -> None:
-    folder = paths[0].parent
-    if not folder.is_dir():
-        raise MDGenError(f"{folder}: no such folder; make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise MDGenError(f"{folder}: no permission to write there; choose another folder for --out")
-    for path in paths:
-        if path.exists() and path.resolve() == Path(structure).resolve():
-            raise MDGenError(f"{path} is the input, and the topology would replace it: choose another name for --out")
-        if path.is_dir():
-            raise MDGenError(f"{path} is a folder: choose another name for --out")
-        if path.exists() and not force:
-            raise MDGenError(f"{path} exists: choose another name for --out, or pass --force to replace it")
 
 
 def _prepare(
@@ -163,24 +150,6 @@ def _whole(option: str, value: float, step: float, what: str) -> int:
     below = int(value // step) * step
     nearest = f"{below:g}ps or {below + step:g}ps" if below > 0 else f"{step:g}ps"
     raise ReportIntervalError(f"{option} {value:g}ps: a {what} is {step:g} ps, take {nearest}")
-
-
-def _relax(job: _Job) -> np.ndarray:
-    """Minimised positions, (n_atoms, 3) nm."""
-    import openmm
-    from openmm import unit
-
-    from openmm_mdgen.structure import implicit_system
-
-    context = openmm.Context(
-        implicit_system(job.topology),
-        openmm.VerletIntegrator(_STEP_SIZE),
-        openmm.Platform.getPlatformByName(_PLATFORM),
-        _PLATFORM_PROPERTIES,
-    )
-    context.setPositions(job.positions)
-    openmm.LocalEnergyMinimizer.minimize(context)
-    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
 
 
 def _write_topology(path: Path, job: _Job, positions: np.ndarray) -> None:

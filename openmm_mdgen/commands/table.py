@@ -75,7 +75,7 @@ def table(
     """
     if (generated is None) == (weights is None):
         raise MDGenError("give either --generated FOLDER or --weights NAME")
-    check_outputs({"--json": json}, force=force)
+    check_outputs([("--json", json)], force=force)
     length, lag = parse_time("--time", time), parse_time("--lagtime", lagtime)
 
     from openmm_mdgen.analysis import TrajectoryFile
@@ -163,8 +163,7 @@ def _beginning(
 
 def _generate(model: TrajectoryGenerator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:
     """A trajectory from the PDB file's structure, minimised, and the seconds that it took."""
-    from openmm_mdgen.commands.peptides import relaxed
-    from openmm_mdgen.structure import load_structure
+    from openmm_mdgen.structure import load_structure, relaxed
 
     topology, positions = load_structure(pdb, seed=seed)
     model.check(topology)
