@@ -47,19 +47,24 @@ class PeptideLinks:
         )
         return cls(Rigid(torch.stack([x.rotation for x in links]), torch.stack([x.translation for x in links])))
 
-    def chain(self, torsions: Float[Tensor, "*batch L 7 2"], to_psi: Rigid, near: Rigid) -> Rigid:
-        """Rigids (..., L) of the chain with these torsions, superposed on the rigids `near` (..., L).
+    def build(self, torsions: Float[Tensor, "*batch L 7 2"], to_psi: Rigid) -> Rigid:
+        """Rigids (..., L) of the chain with these torsions, its first residue at the origin.
 
-        `to_psi` (L,) leads from a backbone rigid to its psi group at torsion zero; all of one floating type.
+        `to_psi` (L,) leads from a backbone rigid to its psi group at torsion zero; of the torsions' floating type.
         """
-        links = self.rigids.to(near.translation)
-        chain = [Rigid(near.rotation[..., 0, :, :], near.translation[..., 0, :])]
+        links = self.rigids.to(torsions)
+        batch = torsions.shape[:-3]
+        chain = [Rigid(torch.eye(3).to(torsions).expand(*batch, 3, 3), torsions.new_zeros(*batch, 3))]
         for i in range(torsions.shape[-3] - 1):
             psi, omega, phi = torsions[..., i, _PSI, :], torsions[..., i + 1, _OMEGA, :], torsions[..., i + 1, _PHI, :]
             turned = (chain[-1] @ to_psi[i]).turned(psi) @ links[0, i]
             turned = turned.turned(omega) @ links[1, i]
             chain.append(turned.turned(phi) @ links[2, i])
-        built = Rigid.stack(chain)
-        points = backbone_points(built)
-        motion = superposition(points, backbone_points(near), torch.ones_like(points[..., 0]))
-        return motion[..., None] @ built
+        return Rigid.stack(chain)
+
+
+def laid_over(chain: Rigid, near: Rigid) -> Rigid:
+    """Rigids (..., L) moved as one body to lie closest to others."""
+    points = backbone_points(chain)
+    motion = superposition(points, backbone_points(near), torch.ones_like(points[..., 0]))
+    return motion[..., None] @ chain

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from openmm_mdgen import checkpoints
+from openmm_mdgen.backbone import laid_over
 from openmm_mdgen.checkpoints import ModelInfo
+from openmm_mdgen.clashes import relieve_clashes
 from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.flow import TrajectoryFlow
 from openmm_mdgen.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
@@ -174,9 +176,11 @@ class MoleculePropagator:
         if not torch.isfinite(sample.tokens).all():
             raise MDGenError("the network generated values that are not finite: use other weights, or another solver")
         rigids, torsions = flow.config.tokenizer.decode(sample.tokens[:, 1:], frames.rigids[:, 0])
+        torsions = limit_puckers(self.template, torsions)
         if self.generator.info.backbone == "torsions":
-            rigids = self.template.chain_rigids(torsions, rigids)
-        placed = self.template.place(rigids, limit_puckers(self.template, torsions))
+            torsions = relieve_clashes(self.template, torsions)
+            rigids = laid_over(self.template.chain_rigids(torsions), rigids)
+        placed = self.template.place(rigids, torsions)
         return placed.double().cpu().numpy() + centre[:, None]
 
     def state(self) -> dict[str, np.ndarray]:

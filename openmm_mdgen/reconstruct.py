@@ -79,12 +79,9 @@ class AllAtomTemplate:
         links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP])
         return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
 
-    def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"], near: Rigid) -> Rigid:
-        """Backbone rigids (..., L) from torsions, with the structure's own peptide bonds.
-
-        `near` (..., L) says where the chain lies in space: what is returned is superposed on it.
-        """
-        return self.links.chain(self._usable(torsions), self.default[:, _PSI_GROUP].to(near.translation), near)
+    def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"]) -> Rigid:
+        """Backbone rigids (..., L) from torsions, with the structure's own peptide bonds; the first at the origin."""
+        return self.links.build(self._usable(torsions), self.default[:, _PSI_GROUP].to(torsions))
 
     def place(self, rigids: Rigid, torsions: Float[Tensor, "*#batch L 7 2"]) -> Float[Tensor, "*#batch n 3"]:
         """Every atom of the chain, in the order of `chain.atom_indices`.

@@ -63,6 +63,8 @@ class ProteinChain:
     atom_indices: np.ndarray  # (n,) int64, the chain's atoms in the topology
     atom_residue: np.ndarray  # (n,) int64, 0 to L - 1
     atom_group: np.ndarray  # (n,) int64, the rigid group that carries the atom, 0 to 7
+    is_hydrogen: np.ndarray  # (n,) bool
+    bonds: np.ndarray  # (b, 2) int64, pairs of the chain's atoms, 0 to n - 1
     atom14_index: np.ndarray  # (L, 14) int64, topology index of the atom in each slot, -1 where unused
     residue_labels: tuple[str, ...]  # (L,) chain, name and number for messages
 
@@ -86,7 +88,7 @@ class ProteinChain:
             _check_atoms(residue, _STANDARD_NAME[residue.name], is_last=residue is members[-1])
         parents = _hydrogen_parents(topology, members)
         atom14_index = np.full((len(members), residues.N_SLOTS), -1, dtype=np.int64)
-        atom_residue, atom_group, atom_indices = [], [], []
+        atom_residue, atom_group, atom_indices, is_hydrogen = [], [], [], []
         for i, residue in enumerate(members):
             three = _STANDARD_NAME[residue.name]
             for atom in residue.atoms():
@@ -99,6 +101,9 @@ class ProteinChain:
                 atom_residue.append(i)
                 atom_group.append(group)
                 atom_indices.append(atom.index)
+                is_hydrogen.append(_is_hydrogen(atom))
+        place = {index: k for k, index in enumerate(atom_indices)}
+        bonds = [(place[a.index], place[b.index]) for a, b in topology.bonds() if a.index in place]
         sequence = "".join(residues.THREE_TO_ONE[_STANDARD_NAME[residue.name]] for residue in members)
         return cls(
             sequence=sequence,
@@ -107,6 +112,8 @@ class ProteinChain:
             atom_indices=np.array(atom_indices, dtype=np.int64),
             atom_residue=np.array(atom_residue, dtype=np.int64),
             atom_group=np.array(atom_group, dtype=np.int64),
+            is_hydrogen=np.array(is_hydrogen, dtype=bool),
+            bonds=np.array(bonds, dtype=np.int64).reshape(-1, 2),
             atom14_index=atom14_index,
             residue_labels=tuple(_describe(residue) for residue in members),
         )

@@ -9,7 +9,7 @@ from jaxtyping import install_import_hook
 
 # Where tensors are passed on. Around it, bad types from users are given on purpose, to see them refused.
 TENSOR_CODE = (
-    "atom14 backbone dirichlet flow interpolant network ode reconstruct rigid rings tasks tokens topology"
+    "atom14 backbone clashes dirichlet flow interpolant network ode reconstruct rigid rings tasks tokens topology"
 ).split()
 install_import_hook([f"openmm_mdgen.{name}" for name in TENSOR_CODE], "typecheck.checked")
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure

@@ -5,6 +5,7 @@ import pytest
 import torch
 from openmm import LangevinMiddleIntegrator, LocalEnergyMinimizer, Platform, app, unit
 
+from openmm_mdgen.backbone import laid_over
 from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rings import limit_puckers
 from openmm_mdgen.structure import build_peptide, implicit_system
@@ -41,7 +42,7 @@ def round_trip(topology, minimised, frames):
     original = Frames.from_atom14(aatype, chain.atom14(frames)[None])
     tokenizer = Tokenizer(shift=(0.1,) * 21, scale=(0.7,) * 21)
     rigids, torsions = tokenizer.decode(tokenizer.encode(original), original.rigids[:, 0])
-    rigids = template.chain_rigids(torsions, rigids)
+    rigids = laid_over(template.chain_rigids(torsions), rigids)
     placed = np.zeros_like(frames)
     placed[:, chain.atom_indices] = template.place(rigids, limit_puckers(template, torsions))[0].numpy()
     return chain, original, Frames.from_atom14(aatype, chain.atom14(placed)[None]), placed

@@ -12,7 +12,7 @@ LAYERS = {
     "common": ["errors", "files", "protocol"],
     "facts": ["residues"],
     "geometry": ["rigid", "atom14", "backbone"],
-    "adapter": ["topology", "reconstruct", "rings"],
+    "adapter": ["topology", "reconstruct", "rings", "clashes"],
     "tokens": ["tokens", "tasks"],
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],
     "model": ["checkpoints", "generator"],
