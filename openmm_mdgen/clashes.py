@@ -1,7 +1,7 @@
 """Turning generated torsions by as little as lifts overlaps of atoms.
 
-Axes as in `reconstruct`. A network trained on little data places bulky side chains without regard to each other. Atoms more
-than three bonds apart that come nearer than they ever do in MD at 350 K are pushed apart, in torsion space: bond lengths,
+Axes as in `reconstruct`. A network trained on little data places bulky side chains without regard to each other. Atoms
+more than three bonds apart that come nearer than they do in MD at 350 K are pushed apart, in torsion space: bond lengths,
 angles and peptide bonds stay as they are, and frames without overlap are not touched.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from openmm_mdgen.atom14 import torsion_mask
 from openmm_mdgen.reconstruct import AllAtomTemplate
 
-# Nearest approach in ångström, by how many of the two are hydrogens. MD of tetrapeptides was seen to reach 2.6, 1.7, 1.6.
+# Nearest approach in ångström, by how many of the two are hydrogens: as seen in MD of tetrapeptides.
 _CONTACT = (2.6, 1.7, 1.6)
 _ALLOWED = 0.1  # ångström of overlap that is left alone
 _ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
