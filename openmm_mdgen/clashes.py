@@ -1,8 +1,8 @@
 """Turning generated torsions by as little as lifts overlaps of atoms.
 
 Axes as in `reconstruct`. A network trained on little data places bulky side chains without regard to each other. Atoms
-more than three bonds apart that come nearer than they do in MD at 350 K are pushed apart, in torsion space: bond lengths,
-angles and peptide bonds stay as they are, and frames without overlap are not touched.
+more than three bonds apart that come nearer than they do in MD at 350 K are pushed apart in torsion space: bond
+lengths, angles and peptide bonds stay as they are, and frames without overlap are not touched.
 """
 
 from __future__ import annotations
