@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from openmm_mdgen.atom14 import backbone_rigids
+from openmm_mdgen.backbone import laid_over
 from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.topology import ProteinChain
@@ -45,7 +46,7 @@ def place(sequence, angles, *, interval=1.0):
         pairs[:, residue, _SLOT[kind]] = torch.stack([series.sin(), series.cos()], dim=-1)
     own = backbone_rigids(template.chain.atom14(positions))
     near = Rigid(own.rotation.expand(n_frames, -1, -1, -1), own.translation.expand(n_frames, -1, -1))
-    xyz = template.place(template.chain_rigids(pairs, near), pairs).numpy()
+    xyz = template.place(laid_over(template.chain_rigids(pairs), near), pairs).numpy()
     assert template.chain.n_atoms == xyz.shape[1]
     return mdtraj.Trajectory(xyz, mdtraj.Topology.from_openmm(topology), time=np.arange(n_frames) * interval)
 
