@@ -55,7 +55,10 @@ def estimate_markov_model(labels: np.ndarray, lag_frames: int, n_states: int) ->
     counts = counts.submodel_largest(connectivity_threshold=1 / n_states)
     if counts.count_matrix.sum() == 0:
         raise UndefinedError(f"no state is left and entered again in {len(labels)} frames: the trajectory is too short")
-    model = MaximumLikelihoodMSM(reversible=True, maxerr=1e-8).fit_fetch(counts)
+    try:
+        model = MaximumLikelihoodMSM(reversible=True, maxerr=1e-8).fit_fetch(counts)
+    except RuntimeError as error:  # counts so uneven that its iteration does not settle
+        raise UndefinedError(f"no reversible Markov model fits the transitions between the states: {error}") from error
     order = np.argsort(counts.state_symbols)
     return MarkovModel(
         n_states,
