@@ -14,12 +14,14 @@ from torch import Tensor
 
 from openmm_mdgen.atom14 import torsion_mask
 from openmm_mdgen.reconstruct import AllAtomTemplate
+from openmm_mdgen.topology import ANGSTROM_PER_NM
 
 # Nearest approach in ångström, by how many of the two are hydrogens: as seen in MD of tetrapeptides.
 _CONTACT = (2.6, 1.7, 1.6)
 _ALLOWED = 0.1  # ångström of overlap that is left alone
 _ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
 _SMALL = 0.1  # Å² per radian: slopes below are no reason to turn, and rounding does not decide
+_FRAMES_AT_ONCE = 500  # all pairs of atoms of each are held in memory
 _OMEGA = 0
 
 
@@ -31,14 +33,21 @@ def relieve_clashes(
     Peptide bonds keep their omega, and prolines their ring.
     """
     contact, free = _contacts(template).to(torsions), _free(template).to(torsions)
-    relieved = torsions.flatten(0, -4).clone()  # (F, L, 7, 2)
+    parts = torsions.flatten(0, -4).split(_FRAMES_AT_ONCE)
+    relieved = torch.cat([_relieved(template, part, contact, free) for part in parts])
+    return relieved.unflatten(0, torsions.shape[:-3])
+
+
+def _relieved(template: AllAtomTemplate, torsions: Tensor, contact: Tensor, free: Tensor) -> Tensor:
+    """(F, L, 7, 2)."""
+    relieved = torsions.clone()
     for _ in range(_ROUNDS):
         deepest = (contact - _distances(template, relieved)).flatten(1).max(dim=1).values
         clashing = (deepest > _ALLOWED).nonzero()[:, 0]
         if len(clashing) == 0:
             break
         relieved[clashing] = _pushed_apart(template, relieved[clashing], contact, free)
-    return relieved.unflatten(0, torsions.shape[:-3])
+    return relieved
 
 
 def _pushed_apart(template: AllAtomTemplate, torsions: Tensor, contact: Tensor, free: Tensor) -> Tensor:
@@ -61,7 +70,7 @@ def _pairs(angles: Tensor) -> Tensor:
 
 def _distances(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
     """(F, n, n) ångström."""
-    atoms = template.place(template.chain_rigids(torsions), torsions) * 10
+    atoms = template.place(template.chain_rigids(torsions), torsions) * ANGSTROM_PER_NM
     return torch.sqrt((atoms[:, :, None] - atoms[:, None]).square().sum(-1) + 1e-6)
 
 
