@@ -53,8 +53,7 @@ class PeptideLinks:
         `to_psi` (L,) leads from a backbone rigid to its psi group at torsion zero; of the torsions' floating type.
         """
         links = self.rigids.to(torsions)
-        batch = torsions.shape[:-3]
-        chain = [Rigid(torch.eye(3).to(torsions).expand(*batch, 3, 3), torsions.new_zeros(*batch, 3))]
+        chain = [Rigid.identity(torsions.shape[:-3], torsions)]
         for i in range(torsions.shape[-3] - 1):
             psi, omega, phi = torsions[..., i, _PSI, :], torsions[..., i + 1, _OMEGA, :], torsions[..., i + 1, _PHI, :]
             turned = (chain[-1] @ to_psi[i]).turned(psi) @ links[0, i]

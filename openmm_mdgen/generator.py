@@ -20,6 +20,7 @@ from openmm_mdgen.clashes import relieve_clashes
 from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.flow import TrajectoryFlow
 from openmm_mdgen.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
+from openmm_mdgen.protocol import segment_seed
 from openmm_mdgen.reconstruct import AllAtomTemplate
 from openmm_mdgen.rings import limit_puckers
 from openmm_mdgen.tasks import ForwardSimulation
@@ -119,7 +120,7 @@ class TrajectoryGenerator:
         propagator = self.propagator(topology, positions)
         current = np.repeat(np.asarray(positions, dtype=np.float64)[None], replicas, axis=0)
         for index in range(-(-n_frames // (self.info.n_frames - 1))):
-            seeds = [_segment_seed(seed, index, replica) for replica in range(replicas)]
+            seeds = [segment_seed(seed, index, replica) for replica in range(replicas)]
             frames = propagator.segments(current, seeds)
             current[:, propagator.atom_indices] = frames[:, -1]
             yield frames[:, : n_frames - index * (self.info.n_frames - 1)]
@@ -188,12 +189,6 @@ class MoleculePropagator:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self.template = AllAtomTemplate.from_state(self.template.chain, state)
-
-
-def _segment_seed(seed: int, index: int, replica: int) -> int:
-    """Replica 0 is the run that a simulation of this seed makes."""
-    entropy = (seed, index) if replica == 0 else (seed, index, replica)
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _solver(name: str, evaluations: int | None) -> OdeSolver:

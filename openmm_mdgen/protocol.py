@@ -1,12 +1,18 @@
 """What a simulation asks of a trajectory generator. MDGen is the first implementation.
 
-Lengths in nanometre, times in picosecond, temperatures in kelvin. Another package offers its model by an object of
-this shape under the entry-point group ``openmm_mdgen.generators``.
+Lengths in nanometre, times in picosecond, temperatures in kelvin. Another model takes its
+place by an object of this shape, given to a simulation as ``generator``.
 """
 
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+
+
+def segment_seed(seed: int, index: int, replica: int = 0) -> int:
+    """Seed of segment number `index` of a run; replica 0 of a batch is the run that a simulation of this seed makes."""
+    entropy = (seed, index) if replica == 0 else (seed, index, replica)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 @runtime_checkable

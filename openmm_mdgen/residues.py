@@ -22,11 +22,8 @@ RESTYPE_INDEX = {three: RESTYPES.index(one) for one, three in ONE_TO_THREE.items
 # Per three-letter name: the 14 atom names ("" where unused) and the four atoms of each chi.
 ATOM14_NAMES: dict[str, list[str]] = {ONE_TO_THREE.get(k, k): v for k, v in _facts["atom14_names"].items()}
 CHI_ATOMS: dict[str, list[list[str]]] = {ONE_TO_THREE.get(k, k): v for k, v in _facts["chi_atoms"].items()}
-# Per three-letter name, the number of the chi that is unchanged by a half turn (ASP, GLU, PHE, TYR).
-PI_PERIODIC_CHI: dict[str, int] = _facts["pi_periodic_chi"]
 
 N_TORSIONS, N_GROUPS, N_SLOTS = 7, 8, 14
-TORSION_NAMES = ("pre_omega", "phi", "psi", "chi1", "chi2", "chi3", "chi4")
 
 
 def _frame(ex: np.ndarray, ey: np.ndarray, origin: np.ndarray) -> np.ndarray:

@@ -54,6 +54,11 @@ class Rigid:
         return Rigid(rotation, self.translation.expand(rotation.shape[:-1]))
 
     @staticmethod
+    def identity(batch: Sequence[int], like: Tensor) -> Rigid:
+        """No motion, with these batch axes, of the type and on the device of `like`."""
+        return Rigid(torch.eye(3).to(like).expand(*batch, 3, 3), like.new_zeros(*batch, 3))
+
+    @staticmethod
     def stack(rigids: Sequence[Rigid]) -> Rigid:
         """A new last batch axis."""
         return Rigid(

@@ -35,10 +35,7 @@ def limit_puckers(template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7
     default = template.default[prolines].to(torsions)
 
     def length(turned: Tensor) -> Tensor:
-        identity = Rigid(
-            torch.eye(3).to(turned).expand(*turned.shape[:-2], 3, 3), turned.new_zeros(*turned.shape[:-2], 3)
-        )
-        groups = group_rigids(identity, turned, default)
+        groups = group_rigids(Rigid.identity(turned.shape[:-2], turned), turned, default)
         return (groups[..., 5].apply(cd) - groups[..., 0].apply(n)).norm(dim=-1)
 
     found = torsions[..., prolines, :, :]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from openmm_mdgen.errors import CheckpointError, MDGenError
-from openmm_mdgen.protocol import Generator, Propagator
+from openmm_mdgen.protocol import Generator, Propagator, segment_seed
 
 _PROPAGATOR = "propagator."  # prefix of the propagator's own arrays
 _NOT_IN_USE = -1
@@ -123,8 +123,7 @@ class Rollout:
         self._start, self._state_at_start, self._cursor = positions, state, 0
 
     def _segment(self, positions: np.ndarray, index: int) -> np.ndarray:
-        seed = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)[0] >> np.uint64(1)
-        frames = np.asarray(self.propagator.segment(positions, int(seed)), dtype=np.float64)
+        frames = np.asarray(self.propagator.segment(positions, segment_seed(self.seed, index)), dtype=np.float64)
         n_moved = len(self.propagator.atom_indices)
         if frames.ndim != 3 or len(frames) == 0 or frames.shape[1:] != (n_moved, 3):
             raise MDGenError(f"the generator gave an array of shape {frames.shape}, not (frames, {n_moved}, 3)")

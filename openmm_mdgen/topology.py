@@ -321,8 +321,7 @@ def _ideal_residues() -> np.ndarray:
     """(20, 14, 3) ångström: each residue with ideal geometry and all torsions zero."""
     n = residues.UNKNOWN
     torsions = torch.tensor([0.0, 1.0]).expand(n, residues.N_TORSIONS, 2)
-    rigids = Rigid(torch.eye(3).expand(n, 3, 3), torch.zeros(n, 3))
-    return atom14_from_rigids(torch.arange(n), rigids, torsions).numpy()
+    return atom14_from_rigids(torch.arange(n), Rigid.identity((n,), torsions), torsions).numpy()
 
 
 def _is_hydrogen(atom: Atom) -> bool:

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.data import Recording, Windows
+from openmm_mdgen.files import replacing
 from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.network import NetworkConfig
 from openmm_mdgen.tasks import ForwardSimulation
@@ -200,7 +201,8 @@ def _flow_config(config: TrainingConfig, windows: Windows, last: Path) -> FlowCo
         shift, scale = torch.load(kept, weights_only=True)
     else:
         shift, scale = token_scales(windows, batches=32, seed=config.seed)
-        torch.save((shift, scale), kept)
+        with replacing(kept) as temporary:
+            torch.save((shift, scale), temporary)
     network = NetworkConfig(
         width=config.width,
         n_layers=config.n_layers,

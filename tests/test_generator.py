@@ -11,9 +11,9 @@ from models import INFO, SMALL, random_flow, small_forward_flow
 from openmm_mdgen import checkpoints
 from openmm_mdgen.errors import CheckpointError, MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.flow import FlowConfig
-from openmm_mdgen.generator import TrajectoryGenerator, _segment_seed
+from openmm_mdgen.generator import TrajectoryGenerator
 from openmm_mdgen.network import NetworkConfig
-from openmm_mdgen.protocol import Generator, Propagator
+from openmm_mdgen.protocol import Generator, Propagator, segment_seed
 from openmm_mdgen.simulation import MDGenSimulation
 from openmm_mdgen.structure import build_peptide, implicit_system
 from openmm_mdgen.tasks import Upsampling
@@ -94,8 +94,8 @@ def test_a_simulation_of_the_same_seed_makes_the_same_frames(generator, molecule
     relaxed = simulation._rollout.propagator.template  # bond lengths and angles come from a structure relaxed further
     propagator = generator.propagator(topology, start)
     propagator.restore(relaxed.state())
-    first = propagator.segment(start, seed=_segment_seed(9, 0, 0))
-    second = propagator.segment(first[-1], seed=_segment_seed(9, 1, 0))
+    first = propagator.segment(start, seed=segment_seed(9, 0, 0))
+    second = propagator.segment(first[-1], seed=segment_seed(9, 1, 0))
     found = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     np.testing.assert_allclose(found, second[0], atol=1e-6)
 

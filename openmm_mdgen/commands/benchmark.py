@@ -19,7 +19,7 @@ import typer
 
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import replacing, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,8 +272,6 @@ def _facts(plan: _Plan, platform_name: str) -> dict:
 
 
 def _write_json(path: Path, facts: dict, found: list[Comparison]) -> None:
-    import json
-
     peptides = [
         {
             "name": c.name,
@@ -284,8 +282,7 @@ def _write_json(path: Path, facts: dict, found: list[Comparison]) -> None:
         }
         for c in found
     ]
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps({**facts, "peptides": peptides}, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {**facts, "peptides": peptides})
 
 
 def _draw(path: Path, found: list[Comparison], seconds: float) -> None:

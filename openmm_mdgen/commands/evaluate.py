@@ -11,7 +11,7 @@ import openmm_mdgen
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.run import parse_time
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import write_json
 
 if TYPE_CHECKING:
     from openmm_mdgen.analysis import Definitions, Evaluation, NotDefined
@@ -102,8 +102,7 @@ def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> N
     import json
 
     content = {"inputs": inputs, "openmm_mdgen": openmm_mdgen.__version__, **json.loads(evaluation.to_json())}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(path, content)
 
 
 def summary(evaluation: Evaluation) -> list[str]:

@@ -17,7 +17,7 @@ import typer
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.run import parse_time
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import write_json
 
 if TYPE_CHECKING:
     import mdtraj
@@ -175,10 +175,6 @@ def _generate(model: TrajectoryGenerator, pdb: Path, length: float, seed: int) -
 
 
 def _write(path: Path, rows: list[Row], options: dict) -> None:
-    import json
-
     from openmm_mdgen.analysis.results import plain
 
-    content = {"settings": plain(options), "rows": [asdict(row) for row in rows]}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(path, {"settings": plain(options), "rows": [asdict(row) for row in rows]})
