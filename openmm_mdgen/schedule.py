@@ -1,8 +1,8 @@
 """What comes next in a simulation, integration or generation, and on which steps generated frames fall.
 
 A *phase* is a stretch of steps advanced in one way. A schedule is a frozen description that finds the phase from the
-step count alone, so a phase goes on where a call, a report or a checkpoint cut it. Steps are the integrator's, times
-in ps.
+step count alone, so a phase goes on where a call, a report or a checkpoint cut it. A *retreat* is the real MD that
+takes the place of a segment which the simulation's gate rejected. Steps are the integrator's, times in ps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import sys
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from openmm_mdgen.errors import ReportIntervalError
+from openmm import unit
+
+from openmm_mdgen.errors import MDGenError, ReportIntervalError
 
 _RELATIVE_TOLERANCE = 1e-6  # of a frame interval in whole steps: 1 ps in a microsecond
 
@@ -27,10 +29,13 @@ class Phase:
         Advance by generated frames, else by the integrator.
     end_step : int
         The step count at which the phase is over; a whole number of frames from its start where it generates.
+    retreat_steps : int, optional
+        How long to integrate where a segment is rejected; default: as long as the segment would have been.
     """
 
     generates: bool
     end_step: int = sys.maxsize
+    retreat_steps: int | None = None
 
 
 @runtime_checkable
@@ -65,6 +70,84 @@ class Integrate:
 
     def phase(self, step: int, step_size: float) -> Phase:
         return Phase(generates=False)
+
+
+@dataclass(frozen=True)
+class Alternate:
+    """Real MD, then generated frames, and again; where a segment is rejected, real MD over the same time.
+
+    Examples
+    --------
+    >>> Alternate(integrate=50 * unit.picosecond, generate=1 * unit.nanosecond)
+
+    Parameters
+    ----------
+    integrate, generate : Quantity or float, ps
+        How long each phase is: whole numbers of the generator's frames. Counted from step 0.
+    """
+
+    integrate: float
+    generate: float
+    generates: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _set_durations(self, "integrate", "generate")
+
+    def check(self, frame_interval: float) -> None:
+        """Raise `ReportIntervalError` if a phase is not whole frames of `frame_interval` ps."""
+        for name in ("integrate", "generate"):
+            _require_whole_frames(name, getattr(self, name), frame_interval)
+
+    def phase(self, step: int, step_size: float) -> Phase:
+        integrated = steps_per_frame(self.integrate, step_size)
+        period = integrated + steps_per_frame(self.generate, step_size)
+        begin = step // period * period
+        generates = step - begin >= integrated
+        return Phase(generates, begin + (period if generates else integrated))
+
+
+@dataclass(frozen=True)
+class WhileAccepted:
+    """Generated frames as long as the gate accepts them; after a rejection real MD for a while, then another try.
+
+    Parameters
+    ----------
+    integrate : Quantity or float, ps
+        Real MD after a rejection: a whole number of the generator's frames.
+    """
+
+    integrate: float
+    generates: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _set_durations(self, "integrate")
+
+    def check(self, frame_interval: float) -> None:
+        """Raise `ReportIntervalError` if the real MD is not whole frames of `frame_interval` ps."""
+        _require_whole_frames("integrate", self.integrate, frame_interval)
+
+    def phase(self, step: int, step_size: float) -> Phase:
+        return Phase(generates=True, retreat_steps=steps_per_frame(self.integrate, step_size))
+
+
+def _set_durations(schedule: Alternate | WhileAccepted, *names: str) -> None:
+    """Quantities to ps, once."""
+    for name in names:
+        value = getattr(schedule, name)
+        time = float(value.value_in_unit(unit.picosecond) if unit.is_quantity(value) else value)
+        if not 0 < time < math.inf:
+            raise MDGenError(f"{name} is {value}: give a time above zero, such as 50 * unit.picosecond")
+        object.__setattr__(schedule, name, time)
+
+
+def _require_whole_frames(name: str, time: float, frame_interval: float) -> None:
+    frames = round(time / frame_interval)
+    if frames < 1 or not math.isclose(frames * frame_interval, time, rel_tol=_RELATIVE_TOLERANCE):
+        near = sorted({max(1, math.floor(time / frame_interval)), math.floor(time / frame_interval) + 1})
+        raise ReportIntervalError(
+            f"{name}={time:g} ps is not a whole number of generated frames, which are {frame_interval:g} ps apart: "
+            f"use {' or '.join(f'{n * frame_interval:g}' for n in near)} ps"
+        )
 
 
 def steps_per_frame(frame_interval: float, step_size: float) -> int:

@@ -25,9 +25,11 @@ from dipeptide import (
 )
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.schedule import (
+    Alternate,
     Generate,
     Integrate,
     Phase,
+    WhileAccepted,
     require_end_on_frame,
     require_report_on_frame,
     steps_per_frame,
@@ -249,3 +251,36 @@ def _compound(integrator):
     compound = openmm.CompoundIntegrator()
     compound.addIntegrator(integrator)
     return compound
+
+
+def test_alternate_finds_its_phase_from_the_step_count_alone():
+    schedule = Alternate(integrate=50 * unit.picosecond, generate=1 * unit.nanosecond)
+    assert schedule == Alternate(integrate=50.0, generate=1000.0)
+    ends, step = [], 0
+    for _ in range(4):
+        phase = schedule.phase(step, 0.004)
+        ends.append((phase.generates, phase.end_step))
+        assert schedule.phase(phase.end_step - 1, 0.004) == phase == schedule.phase(step + 1, 0.004)
+        step = phase.end_step
+    assert ends == [(False, 12500), (True, 262500), (False, 275000), (True, 525000)]
+
+
+def test_while_accepted_generates_and_names_its_retreat():
+    phase = WhileAccepted(integrate=0.02 * unit.nanosecond).phase(12345, 0.002)
+    assert phase == Phase(True, retreat_steps=10_000)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: Alternate(integrate=0.0, generate=1.0), MDGenError, "integrate is 0.0: give a time above zero"),
+        (lambda: Alternate(integrate=1.0, generate=-1 * unit.picosecond), MDGenError, "generate is -1 ps"),
+        (lambda: WhileAccepted(integrate=math.nan), MDGenError, "above zero"),
+        (lambda: Alternate(integrate=55, generate=100).check(10.0), ReportIntervalError, "integrate=55 ps.* 50 or 60"),
+        (lambda: Alternate(integrate=10, generate=4).check(10.0), ReportIntervalError, "generate=4 ps.* use 10 ps"),
+        (lambda: WhileAccepted(integrate=4).check(10.0), ReportIntervalError, "10 ps"),
+    ],
+)
+def test_schedules_that_cannot_be_kept_are_refused(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
