@@ -94,14 +94,34 @@ def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
 
 def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torch.dtype = torch.float32) -> None:
     """Write weights and configuration; `dtype` is that of the stored numbers."""
-    config = asdict(flow.config)
-    task = flow.config.task
-    config["task"] = {"name": next(k for k, v in TASKS.items() if v is type(task)), **config["task"]}
+    config = config_values(flow.config)
     # clone: Hyena's three frequencies are one parameter, and safetensors refuses shared memory
     tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}
     header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(asdict(info))}
     with replacing(path) as temporary:
         temporary.write_bytes(safetensors_save(tensors, metadata=header))
+
+
+def config_values(config: FlowConfig) -> dict[str, Any]:
+    """A configuration as plain values, for JSON."""
+    values = asdict(config)
+    name = next(k for k, v in TASKS.items() if v is type(config.task))
+    return {**values, "task": {"name": name, **values["task"]}}
+
+
+def config_from_values(values: dict[str, Any]) -> FlowConfig:
+    """Inverse of `config_values`, also after a passage through JSON."""
+    task = dict(values["task"])
+    task_type = TASKS[task.pop("name")]
+    tokenizer: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["tokenizer"].items()}
+    return FlowConfig(
+        network=NetworkConfig(**values["network"]),
+        tokenizer=Tokenizer(**tokenizer),
+        task=task_type(**{k: tuple(v) if isinstance(v, list) else v for k, v in task.items()}),
+        interpolant=values["interpolant"],
+        hold_known=values["hold_known"],
+        simplex=DirichletFlow(**values["simplex"]),
+    )
 
 
 def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
@@ -110,18 +130,7 @@ def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
         if header.get("format") != _FORMAT:
             raise CheckpointError(f"{path} is not in the format {_FORMAT!r} that this version reads")
         tensors = {key: file.get_tensor(key).float() for key in file.keys()}
-    values = json.loads(header["config"])
-    task = values["task"]
-    task_type = TASKS[task.pop("name")]
-    tokenizer: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["tokenizer"].items()}
-    config = FlowConfig(
-        network=NetworkConfig(**values["network"]),
-        tokenizer=Tokenizer(**tokenizer),
-        task=task_type(**{k: tuple(v) if isinstance(v, list) else v for k, v in task.items()}),
-        interpolant=values["interpolant"],
-        hold_known=values["hold_known"],
-        simplex=DirichletFlow(**values["simplex"]),
-    )
+    config = config_from_values(json.loads(header["config"]))
     return _with_weights(config, tensors), ModelInfo(**json.loads(header["info"]))
 
 
@@ -188,13 +197,15 @@ def published_config(args: dict[str, Any]) -> FlowConfig:
     tokenizer = Tokenizer(
         n_key_frames=task.n_key_frames, torsions=not args.get("no_torsion", False), zero_undefined=False
     )
-    simplex = DirichletFlow(args.get("alpha_max", 8.0), args.get("dirichlet_flow_temp", 1.0))
+    simplex = DirichletFlow(
+        args.get("alpha_max", 8.0), args.get("dirichlet_flow_temp", 1.0), exact=False, per_residue=False
+    )
     return FlowConfig(network, tokenizer, task, args.get("path_type", "GVP"), hold_known=False, simplex=simplex)
 
 
 def _published_task(args: dict[str, Any]) -> Task:
     if args.get("inpainting"):
-        return Inpainting()
+        return Inpainting(hides_designed=False)
     if args.get("tps_condition"):
         return Interpolation()
     if args.get("cond_interval"):

@@ -12,13 +12,18 @@ import pytest
 import torch
 from openmm import LangevinMiddleIntegrator, LocalEnergyMinimizer, Platform, app, unit
 
+from models import SMALL
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.cli import main
 from openmm_mdgen.data import Windows, read_folders, read_recording, read_sequences, superposed
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.generator import TrajectoryGenerator
+from openmm_mdgen.network import NetworkConfig
 from openmm_mdgen.structure import build_peptide, implicit_system
+from openmm_mdgen.tasks import ForwardSimulation
+from openmm_mdgen.tokens import Tokenizer
 from openmm_mdgen.training import TrainingConfig, token_scales, train
 
 INTERVAL = 0.04  # ps
@@ -100,7 +105,8 @@ def test_superposition_takes_out_rigid_motion_only(folder):
 
 def test_scaled_tokens_have_unit_variance(folder):
     windows = Windows(read_folders([folder]), n_frames=5, frame_interval=INTERVAL)
-    shift, scale = token_scales(windows, batches=8, seed=0)
+    flow = TrajectoryFlow(FlowConfig(NetworkConfig(**SMALL), Tokenizer(), ForwardSimulation()))
+    shift, scale = token_scales(flow, windows, batches=8, seed=0)
     assert len(shift) == len(scale) == 21
     assert min(scale) > 0
 
@@ -122,6 +128,8 @@ def test_a_killed_run_taken_up_again_ends_in_the_same_weights(folder, tmp_path):
     resumed = train(read_folders([folder]), tmp_path / "cut", TINY, INFO, save_every=5, progress=False)
     first, second = (checkpoints.load(path)[0].network.state_dict() for path in (whole, resumed))
     assert all(torch.equal(first[key], second[key]) for key in first)
+    curves = [(tmp_path / run / "curve.csv").read_text() for run in ("whole", "cut")]
+    assert curves[0] == curves[1] and len(curves[0].splitlines()) == 1 + TINY.steps
 
 
 def test_bad_recordings_are_refused_by_file_name(folder, tmp_path):

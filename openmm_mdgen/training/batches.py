@@ -1,0 +1,82 @@
+"""The batch of a step: a function of the seed and the step alone, in equal parts for any number of processes.
+
+Axes as in `tokens`; ``B`` is one process's part of the global batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from openmm_mdgen.data import Windows
+from openmm_mdgen.flow import FlowConfig
+from openmm_mdgen.interpolant import INTERPOLANTS
+from openmm_mdgen.tokens import Frames
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows and everything drawn at random for their loss."""
+
+    frames: Frames
+    noise: Float[Tensor, "B T L D"]
+    t: Float[Tensor, " B"]
+    type_noise: Float[Tensor, "B L 20"] | None  # simplex states at t, for networks that design
+
+    def to(self, device: torch.device) -> Batch:
+        types = None if self.type_noise is None else self.type_noise.to(device)
+        return Batch(self.frames.to(device), self.noise.to(device), self.t.to(device), types)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches by number of step.
+
+    Parameters
+    ----------
+    windows : Windows
+    flow : FlowConfig
+    size : int
+        Of the global batch.
+    seed : int
+    rank, n_ranks : int
+        Which part is ours, of how many; they divide `size`.
+    """
+
+    windows: Windows
+    flow: FlowConfig
+    size: int
+    seed: int
+    rank: int = 0
+    n_ranks: int = 1
+
+    def __getitem__(self, step: int) -> Batch:
+        frames = self.windows.batch(self.size, np.random.default_rng((self.seed, step)))
+        entropy = np.random.SeedSequence((self.seed, step, 1)).generate_state(1)
+        generator = torch.Generator().manual_seed(int(entropy[0]))
+        noise = torch.randn(*frames.rigids.shape, self.flow.network.token_width, generator=generator)
+        t = INTERPOLANTS[self.flow.interpolant]().draw_times(self.size, generator)
+        types = None
+        if self.flow.network.designs:
+            parameters = self.flow.simplex.parameters(frames.aatype, t).double().numpy()
+            gamma = np.random.default_rng((self.seed, step, 2)).standard_gamma(parameters)
+            types = torch.from_numpy(gamma / gamma.sum(-1, keepdims=True)).float()
+        if self.n_ranks == 1:
+            return Batch(frames, noise, t, types)
+        part = slice(self.rank * self.size // self.n_ranks, (self.rank + 1) * self.size // self.n_ranks)
+        return Batch(_part(frames, part), noise[part], t[part], None if types is None else types[part])
+
+
+def _part(frames: Frames, part: slice) -> Frames:
+    return replace(
+        frames,
+        aatype=frames.aatype[part],
+        rigids=frames.rigids[part],
+        torsions=frames.torsions[part],
+        torsion_mask=frames.torsion_mask[part],
+        residue_mask=frames.residue_mask[part],
+    )

@@ -1,0 +1,192 @@
+"""Validation by what the weights generate for sequences that they are not trained on, each task by its own figure.
+
+Lower is better in all of them. Torsions are compared as tokens carry them: those of `atom14` but pre-omega, where they
+exist. Axes as in `tokens`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from openmm_mdgen.analysis.distances import angle_histogram, js_distance
+from openmm_mdgen.data import Recording, Windows
+from openmm_mdgen.dirichlet import N_TYPES
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.flow import TrajectoryFlow
+from openmm_mdgen.ode import AdamsBashforth, Euler, OdeSolver
+from openmm_mdgen.tasks import ForwardSimulation, Inpainting, Upsampling
+from openmm_mdgen.tokens import Frames
+
+_N_WINDOWS = 16  # generated at once for a sequence
+_N_REPLICAS, _N_SEGMENTS = 8, 5  # of a forward model's trajectories
+
+
+def torsion_distance(
+    ours: Float[Tensor, "n L 7 2"], theirs: Float[Tensor, "m L 7 2"], mask: Float[Tensor, "L 7"]
+) -> float:
+    """Mean over the torsions that exist of the distance (see `analysis.distances`) between two samples of them."""
+    first, second = (torch.atan2(x[..., 0], x[..., 1]).double().cpu().numpy() for x in (ours, theirs))
+    pairs = [(residue, torsion) for residue, torsion in mask.nonzero().tolist() if torsion > 0]
+    return float(
+        np.mean([js_distance(angle_histogram(first[:, i, k]), angle_histogram(second[:, i, k])) for i, k in pairs])
+    )
+
+
+class Figure(ABC):
+    """One number for what a flow generates for one recorded molecule."""
+
+    name: str
+
+    @abstractmethod
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        """`windows` of one recording."""
+
+
+class RolloutTorsions(Figure):
+    """Torsion distance of trajectories chained from one start to the whole recording."""
+
+    name = "torsion distance"
+
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        start = windows.batch(1, np.random.default_rng(seed))
+        generator = torch.Generator().manual_seed(seed)
+        frames = _repeated(start, _N_REPLICAS)
+        pieces = []
+        for _ in range(_N_SEGMENTS):
+            frames = _generate(flow, frames.repeat_first(windows.n_frames), generator)
+            pieces.append(frames.torsions[:, 1:].flatten(0, 1))
+            frames = replace(frames, rigids=frames.rigids[:, -1:], torsions=frames.torsions[:, -1:])
+        recorded = windows.recordings[0].frames.torsions[0]
+        return torsion_distance(torch.cat(pieces), recorded, start.torsion_mask[0])
+
+
+class InnerTorsions(Figure):
+    """Torsion distance of the frames between those that are known to the recorded ones."""
+
+    name = "torsion distance of the frames between"
+
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
+        ours = _generate(flow, real, torch.Generator().manual_seed(seed))
+        between = ~flow.config.task.condition_mask(*real.rigids.shape[1:]).all(-1)
+        first, second = (x.torsions[:, between].flatten(0, 1) for x in (ours, real))
+        return torsion_distance(first, second, real.torsion_mask[0])
+
+
+class TorsionSteps(Figure):
+    """Torsion distance of the turns from frame to frame: the fast motion, which known frames do not give away."""
+
+    name = "distance of torsion steps"
+
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
+        ours = _generate(flow, real, torch.Generator().manual_seed(seed))
+        return torsion_distance(_turns(ours.torsions), _turns(real.torsions), real.torsion_mask[0])
+
+
+class DesignErrors(Figure):
+    """Share of designed residues whose type is not the true one."""
+
+    name = "wrong residue types"
+
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
+        types = _sample(flow, real, torch.Generator().manual_seed(seed), Euler(20))[..., -N_TYPES:].mean(1).argmax(-1)
+        task = flow.config.task
+        assert isinstance(task, Inpainting)
+        designed = list(task.designed)
+        return float((types[:, designed].cpu() != real.aatype[:, designed]).double().mean())
+
+
+def figure_for(flow: TrajectoryFlow) -> Figure:
+    """The figure of the flow's task."""
+    task = flow.config.task
+    if isinstance(task, ForwardSimulation):
+        return RolloutTorsions()
+    if isinstance(task, Inpainting):
+        return DesignErrors()
+    return TorsionSteps() if isinstance(task, Upsampling) else InnerTorsions()
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Recordings to validate on.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    n_frames, frame_interval : int, float
+        Of the windows; picoseconds.
+    seed : int
+    """
+
+    recordings: Sequence[Recording]
+    n_frames: int
+    frame_interval: float
+    seed: int = 0
+    windows: list[Windows] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        windows = [
+            Windows([r], n_frames=self.n_frames, frame_interval=self.frame_interval, time_reversal=False)
+            for r in self.recordings
+        ]
+        object.__setattr__(self, "windows", windows)
+
+    def figures(self, flow: TrajectoryFlow, *, rank: int = 0, n_ranks: int = 1) -> list[float]:
+        """One for each recording of this part of them."""
+        figure = figure_for(flow)
+        with torch.no_grad():
+            return [figure(flow, windows, self.seed) for windows in self.windows[rank::n_ranks]]
+
+    def require_apart_from(self, trained_on: Sequence[Recording]) -> None:
+        """Raise `MDGenError` if a sequence is in both."""
+        both = sorted({r.sequence for r in self.recordings} & {r.sequence for r in trained_on})
+        if both:
+            raise MDGenError(
+                f"{', '.join(both[:5])} would be trained on and validated on: leave them out of one of the two "
+                "(--exclude takes a CSV file of sequences)"
+            )
+
+
+def _generate(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator) -> Frames:
+    """The frames with what is not known of them generated; on the CPU."""
+    tokens = _sample(flow, frames, generator, AdamsBashforth(12)).cpu()
+    rigids, torsions = flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
+    return replace(frames, rigids=rigids, torsions=torsions)
+
+
+def _sample(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator, solver: OdeSolver) -> Tensor:
+    device = next(flow.parameters()).device
+    noise = torch.randn(*frames.rigids.shape, flow.config.network.token_width, generator=generator)
+    if flow.config.network.designs:
+        states = torch.rand(*frames.aatype.shape, N_TYPES, generator=generator).log()  # -log u: Dirichlet(1), scaled
+        states = (states / states.sum(-1, keepdim=True))[:, None].expand(*frames.rigids.shape, N_TYPES)
+        noise = torch.cat([noise, states], dim=-1)
+    return flow.sample(frames.to(device), noise.to(device), solver).tokens
+
+
+def _repeated(frames: Frames, n: int) -> Frames:
+    """A batch of one, `n` times."""
+    rows = torch.zeros(n, dtype=torch.long)
+    return Frames(
+        frames.aatype[rows],
+        frames.rigids[rows],
+        frames.torsions[rows],
+        frames.torsion_mask[rows],
+        frames.residue_mask[rows],
+    )
+
+
+def _turns(torsions: Tensor) -> Tensor:
+    """(B, T, L, 7, 2) to the (sin, cos) of the change from each frame to the next, (B (T - 1), L, 7, 2)."""
+    before, after = torsions[:, :-1], torsions[:, 1:]
+    sin = after[..., 0] * before[..., 1] - after[..., 1] * before[..., 0]
+    return torch.stack([sin, (after * before).sum(-1)], dim=-1).flatten(0, 1)
