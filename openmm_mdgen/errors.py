@@ -22,3 +22,15 @@ class ReportIntervalError(MDGenError):
 
 class StateError(MDGenError):
     """Positions that are unset or not finite."""
+
+
+class LandingError(MDGenError):
+    """Real MD cannot go on from a generated frame."""
+
+
+class GenerationError(MDGenError):
+    """A generated segment that cannot be used, such as one with values that are not finite."""
+
+
+class DataError(MDGenError):
+    """A trajectory, an array or a list of sequences that cannot be trained on; names the file."""

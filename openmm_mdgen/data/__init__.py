@@ -1,8 +1,20 @@
 """Real MD as training data: recordings in folders, splits of them, and windows cut from them."""
 
-from openmm_mdgen.data.layouts import read_folders
-from openmm_mdgen.data.recordings import Recording, read_recording
-from openmm_mdgen.data.splits import read_sequences
+from openmm_mdgen.data.layouts import read_arrays, read_folders, read_recording
+from openmm_mdgen.data.recordings import Recording
+from openmm_mdgen.data.splits import Splits, check_leaks, held_out_sequences, read_sequences, read_split
 from openmm_mdgen.data.windows import Windows, superposed
 
-__all__ = ["Recording", "Windows", "read_folders", "read_recording", "read_sequences", "superposed"]
+__all__ = [
+    "Recording",
+    "Splits",
+    "Windows",
+    "check_leaks",
+    "held_out_sequences",
+    "read_arrays",
+    "read_folders",
+    "read_recording",
+    "read_sequences",
+    "read_split",
+    "superposed",
+]

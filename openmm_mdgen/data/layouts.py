@@ -1,25 +1,177 @@
-"""Where trajectories lie in folders: ``NAME.pdb`` and ``NAME.xtc`` of one peptide each, evenly spaced in time."""
+"""Where trajectories lie in folders.
+
+Of a FOLDER are read
+
+- ``NAME.pdb`` with ``NAME.xtc``;
+- ``NAME/NAME.pdb`` with ``NAME/NAME.xtc``, as published tetrapeptides and those of ``openmm-mdgen simulate`` are;
+- either with ``NAME_prod_R1_fit.xtc``, ``_R2``, ``_R3`` instead, as ATLAS has them;
+- prepared arrays ``NAME.npy`` or ``NAME_R1.npy``, ``_R2``, ``_R3``, a suffix before the dot.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from openmm_mdgen.data.recordings import Recording, read_recording
-from openmm_mdgen.errors import MDGenError
+import numpy as np
+
+from openmm_mdgen import residues
+from openmm_mdgen.data.recordings import Recording, StoredPositions
+from openmm_mdgen.data.trajectories import TrajectoryFiles, torn_frames
+from openmm_mdgen.errors import DataError
+
+_BOND_LENGTHS = 1.0, 2.0  # Å, of N-CA
 
 
-def read_folders(folders: Sequence[Path], *, excluded: frozenset[str] = frozenset()) -> list[Recording]:
-    """All recordings of the folders but those of an excluded sequence.
+def read_recording(topology: str | Path, trajectory: str | Path) -> Recording:
+    """One PDB file with its XTC file.
 
     Raises
     ------
     MDGenError
-        If there is none, or one cannot be read.
+        Naming the file, if it cannot be read or used.
     """
-    pairs = [(pdb, pdb.with_suffix(".xtc")) for folder in folders for pdb in sorted(Path(folder).glob("*.pdb"))]
-    recordings = [read_recording(pdb, xtc) for pdb, xtc in pairs if xtc.exists()]
-    recordings = [r for r in recordings if r.sequence not in excluded]
-    if not recordings:
-        raise MDGenError(f"no NAME.pdb with NAME.xtc to train on in {', '.join(map(str, folders))}")
-    return recordings
+    return TrajectoryFiles(Path(topology), Path(trajectory)).recording()
+
+
+def read_folders(
+    folders: Iterable[str | Path],
+    *,
+    excluded: Collection[str] = frozenset(),
+    only: Collection[str] | None = None,
+) -> list[Recording]:
+    """All trajectories of the folders.
+
+    Parameters
+    ----------
+    folders : paths
+    excluded : collection of str
+        Sequences that are left out.
+    only : collection of str, optional
+        The sequences that are kept.
+
+    Returns
+    -------
+    list of Recording
+        Several trajectories of one sequence, replicas, are recordings of their own.
+
+    Raises
+    ------
+    MDGenError
+        If there is none, or one cannot be used; all are looked at before the first is read. What is read once is kept
+        for the next time.
+    """
+    paths = [Path(folder) for folder in folders]
+    found = [TrajectoryFiles(*pair) for path in paths for pair in _pairs(path)]
+    chosen = [t for t in found if t.sequence not in excluded and (only is None or t.sequence in only)]
+    if not chosen:
+        left_out = f", but for {len(found)} of sequences that are left out" if found else ""
+        raise DataError(f"no NAME.pdb with NAME.xtc to train on in {', '.join(map(str, paths))}{left_out}")
+    for trajectory in chosen:
+        trajectory.check()
+    return [trajectory.recording() for trajectory in chosen]
+
+
+def read_arrays(
+    folder: str | Path,
+    sequences: Mapping[str, str],
+    *,
+    interval: float,
+    suffix: str = "",
+    excluded: Collection[str] = frozenset(),
+) -> list[Recording]:
+    """Prepared arrays of heavy atoms, ``{name}{suffix}.npy`` or ``{name}_R{1,2,3}{suffix}.npy``.
+
+    Parameters
+    ----------
+    folder : path
+    sequences : mapping of name to sequence
+        The arrays to read, as `read_split` has them of a CSV file.
+    interval : float
+        Picoseconds between frames, which arrays do not hold.
+    suffix : str
+        Such as ``_i100``.
+    excluded : collection of str
+        Sequences that are left out.
+
+    Raises
+    ------
+    DataError
+        If an array is missing, not of that kind, or not of its sequence.
+    """
+    if not interval > 0:
+        raise DataError(f"interval {interval}: the picoseconds between the arrays' frames")
+    folder = Path(folder)
+    wanted = {name: sequence for name, sequence in sequences.items() if sequence not in excluded}
+    paths = {name: _array_paths(folder, name, suffix) for name in wanted}
+    missing = [name for name, found in paths.items() if not found]
+    if missing or not wanted:
+        raise DataError(
+            f"{folder} has no array {{name}}{suffix}.npy of {_few(missing) or 'any sequence'}: copy them there, or "
+            "take them off the list"
+        )
+    return [_array(path, wanted[name], interval) for name, found in paths.items() for path in found]
+
+
+def _array_paths(folder: Path, name: str, suffix: str) -> list[Path]:
+    names = [name, *(f"{name}_R{k}" for k in (1, 2, 3))]
+    return [path for path in (folder / f"{n}{suffix}.npy" for n in names) if path.exists()]
+
+
+def _array(path: Path, sequence: str, interval: float) -> Recording:
+    positions = StoredPositions.open(path)
+    if positions.shape[1] != len(sequence):
+        raise DataError(f"{path} has {positions.shape[1]} residues, but its sequence is {sequence} ({len(sequence)})")
+    try:
+        filled = residues.ATOM14_MASK[residues.aatype_from_sequence(sequence)] > 0
+    except ValueError as error:
+        raise DataError(f"{path}: sequence {error}") from error
+    for frame in (0, positions.shape[0] - 1):  # the others are looked at when they are read
+        atoms = positions[frame : frame + 1].astype(np.float32)
+        if not np.isfinite(atoms).all():
+            raise DataError(f"{path}: frame {frame} (from 0) has coordinates that are not finite; make it again")
+        differing = ((atoms[0] != 0).any(-1) != filled).any(-1)
+        if differing.any():
+            k = int(differing.argmax())
+            raise DataError(f"{path}: the atoms of residue {k + 1} are not those of {sequence[k]} in {sequence}")
+        bonds = np.linalg.norm(atoms[0, :, 1] - atoms[0, :, 0], axis=-1)
+        if not ((bonds > _BOND_LENGTHS[0]) & (bonds < _BOND_LENGTHS[1])).all():
+            raise DataError(
+                f"{path}: bonds N-CA of {bonds.min():.2f} to {bonds.max():.2f}: arrays have to be in ångström"
+            )
+        if torn_frames(atoms, sequence).any():
+            raise DataError(f"{path}: in frame {frame} (from 0) the chain has a gap or is split across a periodic box")
+    return Recording(path.stem, sequence, positions, interval)
+
+
+def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """PDB and XTC files that belong together; one without the other is a mistake that is told."""
+    if not folder.is_dir():
+        raise DataError(f"no NAME.pdb with NAME.xtc to train on: {folder} is no folder")
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    names = [(folder, stem) for stem in _stems(folder)]
+    names += [(path, path.name) for path in inner if path.name in _stems(path)]
+    for place, stem in names:
+        topology = place / f"{stem}.pdb"
+        single = place / f"{stem}.xtc"
+        replicas = [path for k in (1, 2, 3) if (path := place / f"{stem}_prod_R{k}_fit.xtc").exists()]
+        trajectories = [single] if single.exists() else replicas
+        if not topology.exists() or not trajectories:
+            there, other = (topology, "NAME.xtc") if topology.exists() else (single, "NAME.pdb")
+            raise DataError(
+                f"{there} has no {other} beside it: finish its simulation, copy the file there, or move this one away"
+            )
+        for trajectory in trajectories:
+            yield topology, trajectory
+
+
+def _stems(folder: Path) -> list[str]:
+    """Names of systems that have a file here."""
+    files = [p for p in folder.iterdir() if p.suffix in (".pdb", ".xtc") and not p.name.startswith(".")]
+    stems = {path.stem for path in files if path.suffix == ".pdb"}
+    replicas = {f"{stem}_prod_R{k}_fit" for stem in stems for k in (1, 2, 3)}
+    return sorted(stems | {path.stem for path in files} - replicas)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,49 +1,230 @@
-"""One trajectory of real MD."""
+"""One trajectory of real MD, kept on disk and read where it is needed.
+
+Axes: ``F`` frames of a trajectory, ``T`` frames of a window, ``L`` residues, ``14`` heavy-atom slots. Positions are in
+ångström, intervals in picosecond. A *cut* is a stretch of frames and residues of a recording.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-import mdtraj
 import numpy as np
 import torch
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen import atom14, residues
+from openmm_mdgen.errors import DataError
+from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.tokens import Frames
-from openmm_mdgen.topology import ProteinChain
 
 
 @dataclass(frozen=True)
+class StoredPositions:
+    """(F, L, 14, 3) of any floating type in a ``.npy`` file, mapped into memory while it is in use."""
+
+    path: Path
+    shape: tuple[int, ...]
+    stamp: int  # of the file when it was opened
+
+    @classmethod
+    def open(cls, path: Path) -> StoredPositions:
+        """
+        Raises
+        ------
+        DataError
+            If it is no array of that kind.
+        """
+        try:
+            stamp = path.stat().st_mtime_ns
+            array = _mapped(path, stamp)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path} cannot be read as an array: {error}. Copy or make it again.") from error
+        if array.dtype.kind != "f" or array.ndim != 4 or array.shape[2:] != (14, 3) or 0 in array.shape:
+            raise DataError(
+                f"{path} holds {array.dtype} of shape {array.shape}: it has to be floating-point numbers of shape "
+                "(frames, residues, 14, 3), heavy atoms in ångström"
+            )
+        return cls(path, array.shape, stamp)
+
+    def __getitem__(self, index: slice | tuple[slice, slice]) -> np.ndarray:
+        try:
+            return _mapped(self.path, self.stamp)[index]
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.path} was changed or removed while it was in use: {error}") from error
+
+
+@lru_cache(maxsize=256)  # each map holds a file open, and systems allow 1,024 of them
+def _mapped(path: Path, stamp: int) -> np.ndarray:
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+@dataclass(frozen=True, eq=False)
 class Recording:
-    """One trajectory: all its frames as one batch member of `Frames`, and the picoseconds between them."""
+    """One trajectory: nothing of it is in memory but what a cut asks for.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    sequence : str
+        (L,) one-letter codes.
+    positions : array of (F, L, 14, 3), ångström
+        In memory or on disk; of any floating type, centred or not, zeros in unused slots.
+    interval : float
+        Picoseconds between frames.
+    """
 
     name: str
     sequence: str
-    frames: Frames
+    positions: StoredPositions | np.ndarray
     interval: float
 
+    @property
+    def n_frames(self) -> int:
+        return self.positions.shape[0]
 
-def read_recording(topology: Path, trajectory: Path) -> Recording:
-    """Read a PDB file with its trajectory (any format that mdtraj reads).
+    @property
+    def duration(self) -> float:
+        """Picoseconds; a frame stands for the interval that follows it."""
+        return self.n_frames * self.interval
 
-    Raises
-    ------
-    MDGenError
-        Naming the file, if it cannot be read, has coordinates that are not finite, or frames unevenly spaced.
+    @cached_property
+    def aatype(self) -> np.ndarray:
+        """(L,) int64."""
+        return residues.aatype_from_sequence(self.sequence)
+
+    @property
+    def frames(self) -> Frames:
+        """All frames, as one member of a batch; of a long recording they take much memory."""
+        return frames_of([Cut(self, slice(0, self.n_frames), slice(0, len(self.sequence)))])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Frames and residues of a recording, backwards in time where `reverse`."""
+
+    recording: Recording
+    frames: slice
+    residues: slice
+    reverse: bool = False
+
+    @property
+    def first_residue(self) -> int:
+        """Of what is read: the residue before the cut too, to which its first pre-omega and phi are measured."""
+        return max(self.residues.start - 1, 0)
+
+    @property
+    def aatype(self) -> np.ndarray:
+        """Types of what is read."""
+        return self.recording.aatype[self.first_residue : self.residues.stop]
+
+    def read(self) -> np.ndarray:
+        """Float32 positions (T, l, 14, 3) from `first_residue` on.
+
+        Raises
+        ------
+        DataError
+            If a position is not finite.
+        """
+        found = self.recording.positions[self.frames, self.first_residue : self.residues.stop].astype(np.float32)
+        if not np.isfinite(found).all():
+            bad = int((~np.isfinite(found)).any(axis=(1, 2, 3)).argmax())
+            frame = self.frames.start + bad * (self.frames.step or 1)
+            where = getattr(self.recording.positions, "path", self.recording.name)
+            raise DataError(f"{where}: frame {frame} (from 0) has coordinates that are not finite; make it again")
+        return found[::-1].copy() if self.reverse else found
+
+
+def frames_of(cuts: Sequence[Cut]) -> Frames:
+    """Cuts of one number of frames as one batch, padded to the longest.
+
+    Padding is of unknown type, its rigids the identity, its torsions zero. Coordinates are centred frame by frame:
+    float32 holds one to 1e-6 Å only near the origin.
     """
-    try:
-        data = mdtraj.load(str(trajectory), top=str(topology))
-        chain = ProteinChain.from_openmm(data.topology.to_openmm()).resolved(data.xyz[0])
-    except Exception as error:  # mdtraj raises what its readers raise
-        raise MDGenError(f"{trajectory} with {topology}: {error}") from error
-    if not np.isfinite(data.xyz).all():
-        raise MDGenError(f"{trajectory} has coordinates that are not finite")
-    steps = np.diff(data.time)
-    if len(steps) == 0 or not np.allclose(steps, steps[0], rtol=1e-3):
-        raise MDGenError(f"{trajectory}: its frames are not evenly spaced in time")
-    # float32 holds a coordinate to 1e-6 Å only near the origin
-    xyz = data.xyz - data.xyz.mean(axis=1, keepdims=True)
-    positions = chain.atom14(xyz).float()[None]
-    frames = Frames.from_atom14(torch.from_numpy(chain.aatype)[None], positions)
-    return Recording(topology.stem, chain.sequence, frames, float(steps[0]))
+    lengths = torch.tensor([cut.residues.stop - cut.residues.start for cut in cuts])
+    interior = torch.tensor([cut.residues.start > 0 for cut in cuts])
+    read = [cut.read() for cut in cuts]
+    # With a residue before the first, zeros where the chain begins; frames last: along them all is vectorised.
+    longest = 1 + int(lengths.max())
+    aatype = torch.full((len(cuts), longest), residues.UNKNOWN)
+    atoms = torch.zeros(len(cuts), longest * 14, 3, len(read[0]))
+    for row, (cut, found) in enumerate(zip(cuts, read, strict=True)):
+        place = slice(cut.first_residue - cut.residues.start + 1, cut.residues.stop - cut.residues.start + 1)
+        aatype[row, place] = torch.from_numpy(cut.aatype)
+        atoms[row].unflatten(0, (-1, 14))[place] = torch.from_numpy(found).movedim(0, -1)
+    filled = atom14.table(residues.ATOM14_MASK, atoms)[aatype].flatten(1)[..., None, None]
+    # Summed in float64, so that a frame comes out the same in every window that has it.
+    centre = atoms.sum(1, keepdim=True, dtype=torch.float64) / filled.sum(1, keepdim=True)
+    atoms = atoms - centre.float() * filled
+
+    residue_mask = (torch.arange(longest - 1) < lengths[:, None]).float()
+    mask = atom14.torsion_mask(aatype)[:, 1:] * residue_mask[..., None]
+    mask[:, 0, :2] *= interior[:, None]
+    positions = atoms.unflatten(1, (-1, 14)).movedim(-1, 1)[:, :, 1:]
+    return Frames(
+        aatype=aatype[:, 1:],
+        rigids=without_padding(atom14.backbone_rigids(positions), residue_mask),
+        torsions=_torsions(aatype, atoms),
+        torsion_mask=mask,
+        residue_mask=residue_mask,
+    )
+
+
+def _torsions(aatype: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
+    """Torsions (B, T, L, 7, 2) of all residues but the first, from types (B, 1 + L), atoms (B, (1 + L) x 14, 3, T).
+
+    What `atom14.torsions` gives, many times as fast for many frames: it measures only torsions that exist, and takes
+    x, y and z apart, along which nothing can be vectorised.
+    """
+    defined = atom14.torsion_mask(aatype)[:, 1:] * (aatype[:, 1:, None] != residues.UNKNOWN)
+    defined[:, 0, :2] = 1  # to the residue before, or to the origin where there is none
+    row, residue, kind = defined.nonzero(as_tuple=True)
+    slots = torch.cat([_BACKBONE_SLOTS.expand(len(residues.CHI_SLOTS), 3, 4), _CHI_SLOTS], dim=1)
+    index = (residue[:, None] + 1) * 14 + slots[aatype[row, residue + 1], kind]  # (n, 4)
+    a0, a1, a2, a3 = (atoms[row, index[:, k]].unbind(1) for k in range(4))  # each x, y, z of (n, T)
+    axis = _unit(_minus(a2, a1))
+    above = _minus(a0, a2)
+    along = _dot(axis, above)
+    up = _unit(tuple(c - along * e for c, e in zip(above, axis, strict=True)))
+    side = (axis[1] * up[2] - axis[2] * up[1], axis[2] * up[0] - axis[0] * up[2], axis[0] * up[1] - axis[1] * up[0])
+    arm = _minus(a3, a2)
+    sin, cos = _dot(side, arm), _dot(up, arm)
+    scale = torch.rsqrt(sin * sin + cos * cos + _EPSILON) * torch.where(kind == 2, -1.0, 1.0)[:, None]  # psi: by O
+    found = atoms.new_zeros(*defined.shape, atoms.shape[-1], 2)
+    found[row, residue, kind] = torch.stack([sin * scale, cos * scale], dim=-1)
+    return found.movedim(3, 1)
+
+
+_EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
+# Of pre-omega, phi and psi, among the 14 slots; those of the residue before are negative.
+_BACKBONE_SLOTS = torch.tensor([[1 - 14, 2 - 14, 0, 1], [2 - 14, 0, 1, 2], [0, 1, 2, 3]])
+_CHI_SLOTS = torch.as_tensor(residues.CHI_SLOTS)
+
+_Vectors = tuple[torch.Tensor, ...]  # x, y, z
+
+
+def _minus(a: _Vectors, b: _Vectors) -> _Vectors:
+    return tuple(p - q for p, q in zip(a, b, strict=True))
+
+
+def _dot(a: _Vectors, b: _Vectors) -> torch.Tensor:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _unit(a: _Vectors) -> _Vectors:
+    scale = torch.rsqrt(_dot(a, a) + _EPSILON)
+    return tuple(c * scale for c in a)
+
+
+def without_padding(rigids: Rigid, residue_mask: torch.Tensor) -> Rigid:
+    """Rigids (B, T, L) with the identity where the mask (B, L) is zero."""
+    if bool(residue_mask.all()):
+        return rigids
+    identity = Rigid.identity(rigids.shape, rigids.translation)
+    real = residue_mask[:, None, :, None] > 0
+    return Rigid(
+        torch.where(real[..., None], rigids.rotation, identity.rotation),
+        torch.where(real, rigids.translation, identity.translation),
+    )

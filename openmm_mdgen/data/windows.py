@@ -1,7 +1,7 @@
 """Recordings as training windows.
 
 A window is ``T`` frames, `frame_interval` apart, superposed on its first frame: what a molecule's tumbling adds is
-left out.
+left out. A window lies within one trajectory, and its last possible start is drawn as often as any other.
 """
 
 from __future__ import annotations
@@ -9,69 +9,82 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from openmm_mdgen.atom14 import backbone_points
-from openmm_mdgen.data.recordings import Recording
-from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.rigid import Rigid, superposition
+from openmm_mdgen.data.recordings import Cut, Recording, frames_of, without_padding
+from openmm_mdgen.errors import DataError
+from openmm_mdgen.rigid import superposition
 from openmm_mdgen.tokens import Frames
 
 
 class Windows:
-    """Random windows of recordings, a function of seed and batch number alone.
+    """Random windows of recordings, a function of the random numbers alone.
 
     Parameters
     ----------
-    recordings : list of Recording
-        Of one chain length.
+    recordings : sequence of Recording
+        Of any chain lengths; each is drawn as often as any other.
     n_frames : int
     frame_interval : float
-        Picoseconds; a whole number of the recordings' own intervals.
+        Picoseconds; a whole number of each recording's own interval.
     time_reversal : bool
-        Turn half of the windows round: equilibrium dynamics looks the same both ways. Switch it off for runs that are
-        driven or relax from an unlikely start.
+        Turn half of the windows round: equilibrium dynamics looks the same both ways. Switch it off for runs that do
+        not: driven ones (pulled, heated, out of equilibrium) and those that relax from an unlikely start.
+    max_residues : int, optional
+        Of a longer chain, a stretch of that many residues is drawn. A stretch within a chain keeps the torsions to the
+        residue before it.
+
+    Raises
+    ------
+    DataError
+        If there is no recording, one is shorter than a window, or its interval does not fit.
     """
 
     def __init__(
-        self, recordings: Sequence[Recording], *, n_frames: int, frame_interval: float, time_reversal: bool = True
+        self,
+        recordings: Sequence[Recording],
+        *,
+        n_frames: int,
+        frame_interval: float,
+        time_reversal: bool = True,
+        max_residues: int | None = None,
     ) -> None:
-        self.n_frames, self.time_reversal = n_frames, time_reversal
+        if not recordings:
+            raise DataError("no recordings to cut windows from")
         self.recordings = list(recordings)
-        lengths = sorted({len(r.sequence) for r in recordings})
-        if len(lengths) != 1:
-            raise MDGenError(f"chains of {lengths} residues: train on chains of one length")
+        self.n_frames, self.time_reversal = n_frames, time_reversal
+        longest = max(len(r.sequence) for r in recordings)
+        self.n_residues = min(longest, max_residues or longest)  # of the longest window
         self.strides = [_stride(r, frame_interval) for r in recordings]
         for recording, stride in zip(recordings, self.strides, strict=True):
-            if recording.frames.n_frames <= (n_frames - 1) * stride:
-                raise MDGenError(
-                    f"{recording.name} lasts {recording.frames.n_frames * recording.interval:g} ps, but a window of "
-                    f"{n_frames} frames {frame_interval:g} ps: record more, or train on fewer frames"
+            if recording.n_frames <= (n_frames - 1) * stride:
+                raise DataError(
+                    f"{recording.name} lasts {recording.duration:g} ps, but a window of {n_frames} frames "
+                    f"{(n_frames - 1) * frame_interval:g} ps: record more, or train on fewer frames"
                 )
 
+    def draw(self, rng: np.random.Generator, which: int) -> Cut:
+        """One window of a recording."""
+        recording, stride = self.recordings[which], self.strides[which]
+        span = (self.n_frames - 1) * stride + 1
+        first = int(rng.integers(recording.n_frames - span + 1))
+        reverse = bool(self.time_reversal and rng.random() < 0.5)
+        length, start = len(recording.sequence), 0
+        if length > self.n_residues:
+            start = int(rng.integers(length - self.n_residues + 1))
+        kept = slice(start, start + min(length, self.n_residues))
+        return Cut(recording, slice(first, first + span, stride), kept, reverse)
+
     def batch(self, n: int, rng: np.random.Generator) -> Frames:
-        """`n` windows as one `Frames`."""
-        picked = []
-        for which in rng.integers(len(self.recordings), size=n):
-            frames, stride = self.recordings[which].frames, self.strides[which]
-            span = (self.n_frames - 1) * stride + 1
-            first = int(rng.integers(frames.n_frames - span + 1))
-            index = torch.arange(first, first + span, stride)
-            if self.time_reversal and rng.random() < 0.5:
-                index = index.flip(0)
-            picked.append((frames, index))
-        return superposed(
-            Frames(
-                aatype=torch.cat([f.aatype for f, _ in picked]),
-                rigids=Rigid(
-                    torch.cat([f.rigids.rotation[:, i] for f, i in picked]),
-                    torch.cat([f.rigids.translation[:, i] for f, i in picked]),
-                ),
-                torsions=torch.cat([f.torsions[:, i] for f, i in picked]),
-                torsion_mask=torch.cat([f.torsion_mask for f, _ in picked]),
-                residue_mask=torch.cat([f.residue_mask for f, _ in picked]),
-            )
-        )
+        """`n` windows as one `Frames`, padded to the longest among them.
+
+        Raises
+        ------
+        DataError
+            If coordinates are not finite, or their file is gone.
+        """
+        which = rng.integers(len(self.recordings), size=n)
+        return superposed(frames_of([self.draw(rng, int(k)) for k in which]))
 
 
 def superposed(frames: Frames) -> Frames:
@@ -79,15 +92,15 @@ def superposed(frames: Frames) -> Frames:
     points = backbone_points(frames.rigids)  # (B, T, 3 L, 3)
     weights = frames.residue_mask.repeat_interleave(3, dim=-1)[:, None]
     motion = superposition(points, points[:, :1], weights)
-    return Frames(
-        frames.aatype, motion[..., None] @ frames.rigids, frames.torsions, frames.torsion_mask, frames.residue_mask
-    )
+    rigids = without_padding(motion[..., None] @ frames.rigids, frames.residue_mask)
+    return Frames(frames.aatype, rigids, frames.torsions, frames.torsion_mask, frames.residue_mask)
 
 
 def _stride(recording: Recording, frame_interval: float) -> int:
     stride = round(frame_interval / recording.interval)
     if stride < 1 or abs(stride * recording.interval - frame_interval) > 1e-3 * frame_interval:
-        raise MDGenError(
-            f"{recording.name} has a frame each {recording.interval:g} ps: {frame_interval:g} ps is not a multiple"
+        raise DataError(
+            f"{recording.name} has a frame each {recording.interval:g} ps: {frame_interval:g} ps is not a multiple. "
+            "Choose one, or record at another interval."
         )
     return stride

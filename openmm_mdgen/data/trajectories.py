@@ -1,0 +1,263 @@
+"""A PDB file with an XTC file, as a recording.
+
+XTC is compressed and read from its beginning, so heavy atoms are kept as an array beside it that can be mapped: in
+``.openmm_mdgen/`` of its folder, or in the user's cache where that folder is read-only. It is made once, appears whole,
+and is made again when a source has changed. Nanometre and picosecond in files, ångström in arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mdtraj
+import numpy as np
+from mdtraj.formats import XTCTrajectoryFile
+
+from openmm_mdgen import residues
+from openmm_mdgen.data.recordings import Recording, StoredPositions
+from openmm_mdgen.errors import DataError, MDGenError
+from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.topology import ProteinChain
+
+_FORMAT = 1  # of kept arrays
+_CHUNK = 1000  # frames
+_LONGEST_PEPTIDE_BOND, _LONGEST_REACH = 2.5, 12.0  # Å: C to N, and from CA to the end of any side chain
+
+
+class TrajectoryFiles:
+    """One trajectory and its topology on disk.
+
+    Parameters
+    ----------
+    topology, trajectory : path
+        PDB with the trajectory's atoms in their order, and XTC. Hydrogens, water and ions are left out. A
+        ``protocol.json`` beside the trajectory, as ``openmm-mdgen simulate`` writes it, has to agree.
+    """
+
+    def __init__(self, topology: Path, trajectory: Path) -> None:
+        self.topology, self.trajectory = topology, trajectory
+        self.array = _cache_folder(trajectory.parent) / f"{trajectory.stem}.npy"
+
+    @cached_property
+    def sequence(self) -> str:
+        """Of the topology, in one-letter codes.
+
+        Raises
+        ------
+        MDGenError
+            If a file is not there, or the topology is none that the model can take.
+        """
+        kept = self._kept()
+        return str(kept["sequence"]) if kept else self._chain[0].sequence
+
+    def check(self) -> None:
+        """Look at the ends of the trajectory, which takes no time.
+
+        Raises
+        ------
+        MDGenError
+            If it is cut short, of another topology, not evenly spaced or not as ``protocol.json`` says.
+        """
+        if self._kept():
+            return
+        n_atoms = self._chain[2]
+        try:
+            with XTCTrajectoryFile(str(self.trajectory)) as file:
+                n_frames = len(file)
+                xyz, times, _, _ = file.read(1)
+                file.seek(n_frames - 1)
+                last = file.read(2)[1]  # one more than there is: what follows the last frame must not be half of one
+        except (OSError, RuntimeError) as error:
+            raise self._cut_short(error) from error
+        if xyz.shape[1] != n_atoms:
+            raise DataError(
+                f"{self.trajectory} has {xyz.shape[1]} atoms, but {self.topology} has {n_atoms}: write both from one "
+                "topology"
+            )
+        if n_frames < 2:
+            raise DataError(f"{self.trajectory} has one frame: a trajectory has more")
+        self._check_protocol(n_frames, float(last[0] - times[0]) / (n_frames - 1))
+
+    def recording(self) -> Recording:
+        """The trajectory, made ready to be mapped if it is not.
+
+        Raises
+        ------
+        MDGenError
+            Besides what `check` finds: frames that are damaged, not finite, not whole molecules or unevenly spaced, and
+            a disk that is full.
+        """
+        if not self._kept():
+            self.check()
+            self._keep()
+        kept = self._kept()
+        if kept is None:
+            raise DataError(f"{self.trajectory} changed while it was read: wait until it is written")
+        return Recording(
+            self.trajectory.stem, str(kept["sequence"]), StoredPositions.open(self.array), float(kept["interval"])
+        )
+
+    @cached_property
+    def _chain(self) -> tuple[ProteinChain, np.ndarray, int]:
+        """The chain of heavy atoms, their indices, and the number of all atoms."""
+        try:
+            topology = mdtraj.load_topology(str(self.topology))
+            # Not hydrogens: files name and number them in many ways, and not all readers bond them.
+            heavy = np.array([a.index for a in topology.atoms if a.element is None or a.element.symbol != "H"])
+            return ProteinChain.from_openmm(topology.subset(heavy).to_openmm()), heavy, topology.n_atoms
+        except Exception as error:  # mdtraj raises what its readers raise
+            raise DataError(f"{self.topology}: {error}") from error
+
+    def _check_protocol(self, n_frames: int, interval: float) -> None:
+        path = self.trajectory.parent / "protocol.json"
+        if not path.exists():
+            return
+        try:
+            protocol = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{path} is not JSON: {error}. Remove it, or make it again.") from error
+        if abs(protocol.get("frame_interval", interval) - interval) > 1e-3 * interval:
+            raise DataError(
+                f"{self.trajectory} has a frame each {interval:g} ps, but {path} says {protocol['frame_interval']:g} "
+                "ps: correct what is wrong"
+            )
+        if protocol.get("n_frames", n_frames) != n_frames:
+            raise DataError(
+                f"{self.trajectory} has {n_frames} frames, but {path} says {protocol['n_frames']}: copy it again"
+            )
+
+    def _sources(self) -> dict[str, Any]:
+        try:
+            stats = [path.stat() for path in (self.topology, self.trajectory)]
+        except OSError as error:
+            raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+        return {"format": _FORMAT, "sources": [[s.st_size, s.st_mtime_ns] for s in stats]}
+
+    def _kept(self) -> dict[str, Any] | None:
+        """What is known of the array, if it is there and of the present files."""
+        sources = self._sources()
+        try:
+            about = json.loads(self.array.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        present = self.array.exists() and all(about.get(key) == value for key, value in sources.items())
+        return about if present else None
+
+    def _keep(self) -> None:
+        sources, (chain, heavy, _) = self._sources(), self._chain
+        with XTCTrajectoryFile(str(self.trajectory)) as file:
+            first = file.read(1, atom_indices=heavy)[0][0]
+            n_frames = len(file)
+        try:
+            chain = chain.resolved(first)
+        except MDGenError as error:
+            raise DataError(f"{self.trajectory}, first frame, with {self.topology}: {error}") from error
+        try:
+            self.array.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self.array) as temporary:
+                times = self._convert(chain, heavy, temporary, n_frames)
+                interval = even_interval(times, self.trajectory)
+            write_json(self.array.with_suffix(".json"), sources | {"sequence": chain.sequence, "interval": interval})
+        except OSError as error:
+            size = n_frames * len(chain.sequence) * 14 * 3 * 4 / 1e6
+            raise DataError(
+                f"{self.array} cannot be written: {error.strerror}. It takes {size:.0f} MB; make room, or set "
+                "XDG_CACHE_HOME to a folder that has it and make the trajectory's folder read-only."
+            ) from error
+
+    def _convert(self, chain: ProteinChain, heavy: np.ndarray, target: Path, n_frames: int) -> np.ndarray:
+        """Write the array chunk by chunk; ordinary writing, as a mapped file on a full disk ends the process."""
+        times: list[np.ndarray] = []
+        done = 0
+        header = {"descr": "<f4", "fortran_order": False, "shape": (n_frames, len(chain.sequence), 14, 3)}
+        with XTCTrajectoryFile(str(self.trajectory)) as file, open(target, "wb") as out:
+            np.lib.format.write_array_header_1_0(out, header)
+            while done < n_frames:
+                try:
+                    xyz, time, _, _ = file.read(_CHUNK, atom_indices=heavy)
+                except (OSError, RuntimeError) as error:
+                    raise self._cut_short(error) from error
+                xyz = xyz.astype(np.float64)
+                positions = (xyz - xyz.mean(axis=1, keepdims=True)).astype(np.float32)
+                self._check_frames(positions, chain, done)
+                out.write(np.ascontiguousarray(chain.atom14(positions).numpy()).tobytes())
+                times.append(time)
+                done += len(time)
+        return np.concatenate(times)
+
+    def _check_frames(self, positions: np.ndarray, chain: ProteinChain, first: int) -> None:
+        bad = ~np.isfinite(positions).all(axis=(1, 2))
+        if bad.any():
+            raise DataError(
+                f"{self.trajectory}: frame {first + int(bad.argmax())} (from 0) has coordinates that are not finite. "
+                "The simulation blew up, or the file is damaged: make it again."
+            )
+        torn = torn_frames(chain.atom14(positions).numpy(), chain.sequence)
+        if torn.any():
+            raise DataError(
+                f"{self.trajectory}: in frame {first + int(torn.argmax())} (from 0) the molecule is torn. If it is "
+                "split across the periodic box, make it whole first (e.g. mdtraj's image_molecules)."
+            )
+
+    def _cut_short(self, error: Exception) -> DataError:
+        """With the number of frames that can be read and how to keep them."""
+        n, rest = 0, ""
+        try:
+            with XTCTrajectoryFile(str(self.trajectory)) as file:
+                ends = list(file.offsets)
+                while len(file.read(1)[1]):
+                    n += 1
+        except (OSError, RuntimeError):
+            pass
+        if 0 < n < len(ends):
+            rest = f", or keep what is whole: truncate -s {ends[n]} {self.trajectory}"
+        return DataError(
+            f"{self.trajectory} is no XTC file, or cut short or damaged after {n} frames ({error}). Copy or make it "
+            f"again{rest}"
+        )
+
+
+def torn_frames(positions: np.ndarray, sequence: str) -> np.ndarray:
+    """(F,) bool of positions (F, L, 14, 3), ångström: a peptide bond or a residue is longer than any can be."""
+    n, ca, c = (positions[:, :, k].astype(np.float32) for k in range(3))
+    bonds = np.linalg.norm(n[:, 1:] - c[:, :-1], axis=-1)
+    filled = residues.ATOM14_MASK[residues.aatype_from_sequence(sequence)] > 0
+    reach = np.linalg.norm(positions - ca[:, :, None], axis=-1) * filled
+    return (bonds > _LONGEST_PEPTIDE_BOND).any(1) | (reach > _LONGEST_REACH).any((1, 2))
+
+
+def even_interval(times: np.ndarray, path: Path) -> float:
+    """The interval of evenly spaced times (F,), ps.
+
+    Files hold times in float32, which for long runs is coarser than a fraction of the interval: times are compared
+    with a line.
+
+    Raises
+    ------
+    DataError
+        Naming the first frame that is not in its place.
+    """
+    times = times.astype(np.float64)
+    interval = (times[-1] - times[0]) / (len(times) - 1)
+    off = np.abs(times - times[0] - interval * np.arange(len(times)))
+    if not interval > 0 or off.max() > 0.25 * interval + 1e-7 * np.abs(times).max():
+        steps = np.diff(times)
+        usual = float(np.median(steps))
+        k = int(np.abs(steps - usual).argmax())
+        raise DataError(
+            f"{path}: its frames are not evenly spaced in time: {steps[k]:g} ps between frames {k} and {k + 1} (from "
+            f"0), where {usual:g} ps is usual. Write what is missing, or drop what was written twice."
+        )
+    return float(interval)
+
+
+def _cache_folder(folder: Path) -> Path:
+    if os.access(folder, os.W_OK):
+        return folder / ".openmm_mdgen"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return user / "openmm_mdgen" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
