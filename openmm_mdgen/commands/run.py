@@ -5,19 +5,18 @@ Times in picosecond. A *report* is a frame that is written: every ``stride``-th 
 
 from __future__ import annotations
 
-import re
 import secrets
 import time as clock
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.terminal import frames_bar, parse_time
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.files import replacing
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from openmm_mdgen.generator import TrajectoryGenerator
 
-_PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
 _STEP_SIZE = 0.004  # ps, of the integrator: trajectory files count time in steps
 _FORMATS = (".dcd", ".xtc")
 # Forces serve the minimisation alone, so the CPU will do; with one thread it gives the same start every time.
@@ -82,7 +80,7 @@ def run(
     with ExitStack() as stack:
         _write_topology(stack.enter_context(replacing(topology_path)), job, positions)
         temporary = [stack.enter_context(replacing(path)) for path in trajectory_paths]
-        with _progress(job.n_reports) as advance:
+        with frames_bar("generating", job.n_reports) as advance:
             if replicas == 1:
                 _generate_one(job, positions, temporary[0], advance)
             else:
@@ -95,15 +93,6 @@ def run(
         f"{written}: {job.n_reports} frames{each}, topology {topology_path}, seed {job.seed}; {nanoseconds:g} ns "
         f"generated in {seconds:.1f} s ({nanoseconds / seconds:.2g} ns/s, {model.evaluations} network evaluations)"
     )
-
-
-def parse_time(option: str, text: str) -> float:
-    """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"``; `MDGenError` names the option."""
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(fs|ps|ns|us)", text.strip())
-    value = Decimal(match[1]) * _PICOSECONDS[match[2]] if match else Decimal(0)
-    if value <= 0:
-        raise MDGenError(f"{option} {text!r}: give a time above zero with its unit (fs, ps, ns, us), such as 10ns")
-    return float(value)
 
 
 def _output_paths(out: Path, replicas: int) -> tuple[Path, list[Path]]:
@@ -210,16 +199,3 @@ def _generate_many(job: _Job, positions: np.ndarray, paths: list[Path], advance:
                     file.writeModel(frame)
             done += n
             advance(len(reported))
-
-
-@contextmanager
-def _progress(n_reports: int) -> Iterator[Callable[[int], None]]:
-    """A bar on the error stream; yields the function that moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("frames", total=n_reports)
-        yield lambda n: progress.advance(task, n)

@@ -1,0 +1,34 @@
+"""What commands share of reading a user's words and showing progress. Times in picosecond."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+from openmm_mdgen.errors import MDGenError
+
+_PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
+
+
+def parse_time(option: str, text: str) -> float:
+    """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"``; `MDGenError` names the option."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(fs|ps|ns|us)", text.strip())
+    value = Decimal(match[1]) * _PICOSECONDS[match[2]] if match else Decimal(0)
+    if value <= 0:
+        raise MDGenError(f"{option} {text!r}: give a time above zero with its unit (fs, ps, ns, us), such as 10ns")
+    return float(value)
+
+
+@contextmanager
+def frames_bar(label: str, n_frames: int) -> Iterator[Callable[[int], None]]:
+    """A bar on the error stream; yields the function that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("frames", total=n_frames)
+        yield lambda n: progress.advance(task, n)

@@ -1,0 +1,271 @@
+"""The GBn2 solvent of many separate molecules at once, for OpenMM's CPU platform.
+
+There OpenMM evaluates GBn2, a `CustomGBForce`, pair by pair, which takes nine tenths of a step of implicit-solvent MD.
+Here all molecules are one padded batch of tensors whose loops torch compiles to vector instructions.
+
+Axes: ``R`` molecules, ``N`` atoms of the longest one (shorter ones are padded). Nanometre, kJ/mol, elementary charge.
+
+Nguyen, Roe, Simmerling, J. Chem. Theory Comput. 9, 2020 (2013): GB-neck2. Constants as in OpenMM's implementation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import openmm
+import torch
+from torch import Tensor
+
+from openmm_mdgen.errors import MDGenError
+
+_COULOMB = 138.935485  # kJ/mol nm / e^2, as OpenMM's GB forces have it
+_DIELECTRIC = 78.5
+_OFFSET = 0.0195141  # nm, between intrinsic and offset radius
+_NECK_SCALE, _NECK_CUTOFF = 0.826836, 0.68  # -, nm
+_SURFACE = 28.3919551  # kJ/mol/nm^2, of the ACE surface term
+_PROBE = 0.14  # nm
+_PREFACTOR = -_COULOMB * (1 - 1 / _DIELECTRIC)
+_RELATIVE_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """One batch of molecules."""
+
+    charge: Tensor  # (R, N); 0 for padding
+    offset_radius: Tensor  # (R, N)
+    scaled_radius: Tensor  # (R, N)
+    alpha: Tensor  # (R, N)
+    beta: Tensor  # (R, N)
+    gamma: Tensor  # (R, N)
+    neck_height: Tensor  # (R, N, N)
+    neck_distance: Tensor  # (R, N, N)
+    is_atom: Tensor  # (R, N) bool
+    is_pair: Tensor  # (R, N, N) bool: two different atoms
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+
+class BatchedBorn:
+    """GBn2 of separate molecules, a stand-in for OpenMM's force in a System that holds them all.
+
+    Parameters
+    ----------
+    force : openmm.CustomGBForce
+        GBn2 with the ACE surface term, as ``implicit/gbn2.xml`` makes it.
+    molecules : sequence of slice
+        Particles of each molecule. Nothing between molecules is computed.
+    constant : float
+        kJ/mol, added to the energy.
+    compiled : bool
+        Let torch compile the loops: several times as fast, where there is a C++ compiler.
+
+    Examples
+    --------
+    >>> system.removeForce(index_of_gb)
+    >>> system.addForce(openmm.PythonForce(BatchedBorn(force, molecules)))
+    """
+
+    def __init__(
+        self,
+        force: openmm.CustomGBForce,
+        molecules: Sequence[slice],
+        *,
+        constant: float = 0.0,
+        compiled: bool = True,
+    ) -> None:
+        self.constant, self.molecules = constant, list(molecules)
+        self._n_particles = force.getNumParticles()
+        # Molecules of like size together: less padding.
+        by_size = sorted(molecules, key=lambda s: s.stop - s.start)
+        halves = [by_size] if len(by_size) < 16 else [by_size[: len(by_size) // 2], by_size[len(by_size) // 2 :]]
+        self._batches = [_batch(force, half) for half in halves]
+        self._function: Callable[..., tuple[Tensor, Tensor]] = _energies_and_forces
+        if compiled:
+            self._function = torch.compile(_energies_and_forces, dynamic=False)
+
+    def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
+        """Energy and forces, (n_particles, 3), of a State with positions: what `openmm.PythonForce` asks for."""
+        positions = torch.from_numpy(state.getPositions(asNumpy=True)._value)
+        forces = np.zeros((self._n_particles, 3))
+        total = self.constant
+        for index, parameters in self._batches:
+            energies, batch_forces = self._evaluate(positions, index, parameters)
+            total += float(energies.double().sum())
+            atoms = parameters.is_atom
+            forces[index[atoms].numpy()] = batch_forces[atoms].numpy()
+        return total, forces
+
+    def energies(self, positions: np.ndarray) -> np.ndarray:
+        """Energy of each molecule, (R,), in the order of their size; the constant left out."""
+        tensor = torch.from_numpy(np.asarray(positions, dtype=np.float64))
+        return torch.cat([self._evaluate(tensor, *batch)[0] for batch in self._batches]).double().numpy()
+
+    def _evaluate(self, positions: Tensor, index: Tensor, parameters: _Parameters) -> tuple[Tensor, Tensor]:
+        x = positions[index]
+        x = (x - x[:, :1]).float()  # float32 is exact enough near the origin only
+        with torch.no_grad():
+            return self._function(x, *parameters.tensors())
+
+
+def require_same_energy(born: BatchedBorn, force: openmm.CustomGBForce, positions: np.ndarray) -> None:
+    """Compare with OpenMM's own force, molecules far apart.
+
+    Raises
+    ------
+    MDGenError
+        If they differ: the force is not GBn2 as it is known here.
+    """
+    system = openmm.System()
+    for _ in range(force.getNumParticles()):
+        system.addParticle(1.0)
+    system.addForce(openmm.XmlSerializer.clone(force))
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(positions)
+    expected = context.getState(energy=True).getPotentialEnergy()._value + born_shift(force, born.molecules)
+    found = float(born.energies(positions).sum())
+    if not abs(found - expected) <= _RELATIVE_TOLERANCE * abs(expected):
+        raise MDGenError(
+            f"the System's implicit solvent gives {expected:.6g} kJ/mol, and GBn2 as it is known here {found:.6g}: "
+            "take OpenMM's own force for it"
+        )
+
+
+def born_shift(force: openmm.CustomGBForce, molecules: Sequence[slice]) -> float:
+    """What a cutoff takes from the energy of a GB force of molecules shorter than it, kJ/mol.
+
+    OpenMM shifts the energy of each pair to zero at the cutoff; forces are left as they are.
+    """
+    charges = np.array([force.getParticleParameters(i)[0] for i in range(force.getNumParticles())])
+    return _PREFACTOR / force.getCutoffDistance()._value * sum(_pair_sum(charges[atoms]) for atoms in molecules)
+
+
+def coulomb_shift(force: openmm.NonbondedForce, molecules: Sequence[slice]) -> float:
+    """The same for a Coulomb force without reaction field."""
+    charges = np.array([force.getParticleParameters(i)[0]._value for i in range(force.getNumParticles())])
+    pairs = sum(_pair_sum(charges[atoms]) for atoms in molecules)
+    for k in range(force.getNumExceptions()):  # these have no cutoff
+        i, j = force.getExceptionParameters(k)[:2]
+        pairs -= charges[i] * charges[j]
+    return _COULOMB / force.getCutoffDistance()._value * pairs
+
+
+def can_compile() -> bool:
+    """Whether there is a C++ compiler for torch."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
+
+
+def _pair_sum(charges: np.ndarray) -> float:
+    """Sum of q_i q_j over the pairs."""
+    return 0.5 * float(charges.sum() ** 2 - (charges**2).sum())
+
+
+def _batch(force: openmm.CustomGBForce, molecules: Sequence[slice]) -> tuple[Tensor, _Parameters]:
+    """Particle numbers, (R, N), padded with each molecule's first, and parameters."""
+    names = [force.getPerParticleParameterName(k) for k in range(force.getNumPerParticleParameters())]
+    wanted = ("charge", "or", "sr", "alpha", "beta", "gamma", "radindex")
+    if not set(wanted) <= set(names):
+        raise MDGenError(f"the System's implicit solvent has parameters {', '.join(names)}: it is not GBn2")
+    table = np.array([force.getParticleParameters(i) for i in range(force.getNumParticles())])
+    size = max(s.stop - s.start for s in molecules)
+    index = np.array([[*range(s.start, s.stop), *[s.start] * (size - (s.stop - s.start))] for s in molecules])
+    is_atom = np.array([[k < s.stop - s.start for k in range(size)] for s in molecules])
+    columns = {name: table[index, names.index(name)] for name in wanted}
+    radii = columns.pop("radindex").astype(int)
+    necks = {}
+    for k in range(force.getNumTabulatedFunctions()):
+        n_x, n_y, values = force.getTabulatedFunction(k).getFunctionParameters()
+        grid = np.reshape(values, (n_y, n_x)).T
+        necks[force.getTabulatedFunctionName(k)] = grid[radii[:, :, None], radii[:, None]]
+    atoms = torch.from_numpy(is_atom)
+    charge, *others = (torch.tensor(column, dtype=torch.float32) for column in columns.values())
+    return torch.from_numpy(index), _Parameters(
+        charge * atoms,
+        *others,
+        torch.tensor(necks["getm0"], dtype=torch.float32),
+        torch.tensor(necks["getd0"], dtype=torch.float32),
+        atoms,
+        atoms[:, :, None] & atoms[:, None] & ~torch.eye(size, dtype=torch.bool),
+    )
+
+
+def _energies_and_forces(
+    x: Tensor,
+    charge: Tensor,
+    offset_radius: Tensor,
+    scaled_radius: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    gamma: Tensor,
+    neck_height: Tensor,
+    neck_distance: Tensor,
+    is_atom: Tensor,
+    is_pair: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Energies (R,) and forces (R, N, 3) at x (R, N, 3).
+
+    Derivatives are written out: one pass over the pairs, nothing kept for a backward one.
+    """
+    d = x[:, :, None] - x[:, None]
+    dx, dy, dz = d.unbind(-1)
+    r2 = torch.where(is_pair, dx * dx + dy * dy + dz * dz, 1.0)
+    over_r = torch.rsqrt(r2)
+    r = r2 * over_r
+    # Descreening of i by the sphere of j: h, its derivative dh. L and U are the ends of the overlap.
+    own, other = offset_radius[:, :, None], scaled_radius[:, None]
+    reach = r - other
+    lower, upper = torch.maximum(own.expand_as(reach), reach.abs()), r + other
+    over_l, over_u = 1 / lower, 1 / upper
+    l2, u2 = over_l * over_l, over_u * over_u
+    slope = torch.where(reach.abs() < own, 0.0, torch.sign(reach))  # dL/dr
+    logarithm = torch.log(lower * over_u)
+    shape = r - other * other * over_r
+    h = 0.5 * (over_l - over_u + 0.25 * shape * (u2 - l2) + 0.5 * logarithm * over_r)
+    dh = 0.5 * (
+        u2
+        - slope * l2
+        + 0.25 * (1 + other * other * over_r * over_r) * (u2 - l2)
+        + 0.5 * shape * (slope * l2 * over_l - u2 * over_u)
+        + 0.5 * over_r * (slope * over_l - over_u - logarithm * over_r)
+    )
+    touches = is_pair & (upper > own)
+    # The neck between them.
+    radius = offset_radius + _OFFSET
+    y = r - neck_distance
+    y2 = y * y
+    over_neck = 1 / (1 + 100 * y2 + 300000 * y2 * y2 * y2)
+    is_near = is_pair & (r < radius[:, :, None] + radius[:, None] + _NECK_CUTOFF)
+    neck = torch.where(is_near, _NECK_SCALE * neck_height * over_neck, 0.0)
+    d_neck = -neck * over_neck * y * (200 + 1800000 * y2 * y2)
+    integral = (torch.where(touches, h, 0.0) + neck).sum(-1)
+    d_integral = torch.where(touches, dh, 0.0) + d_neck
+    # Born radii.
+    psi = integral * offset_radius
+    tanh = torch.tanh(psi * (alpha - psi * (beta - gamma * psi)))
+    born = 1 / (1 / offset_radius - tanh / radius)
+    d_born = born * born / radius * (1 - tanh * tanh) * offset_radius * (alpha - psi * (2 * beta - 3 * gamma * psi))
+    over_born = 1 / born
+    # Energies, and their derivative by the Born radii.
+    self_energy = 0.5 * _PREFACTOR * charge * charge * over_born
+    ratio2 = (radius * over_born) ** 2
+    surface = _SURFACE * (radius + _PROBE) ** 2 * ratio2 * ratio2 * ratio2
+    product = born[:, :, None] * born[:, None]
+    screening = torch.exp(-r2 / (4 * product))
+    over_f = torch.rsqrt(r2 + product * screening)
+    pair = torch.where(is_pair, _PREFACTOR * charge[:, :, None] * charge[:, None], 0.0) * over_f
+    by_f2 = -pair * over_f * over_f  # twice the derivative by f^2
+    by_product = 0.5 * by_f2 * screening * (1 + r2 / (4 * product))
+    by_born = (by_product * born[:, None]).sum(-1) - (self_energy + 6 * surface) * over_born
+    energies = torch.where(is_atom, self_energy + surface, 0.0).sum(-1) + 0.5 * pair.sum((-1, -2))
+    # Forces: the pair's own term is counted in both (i, j) and (j, i), hence halves.
+    chain = torch.where(is_atom, by_born * d_born, 0.0)
+    half = 0.5 * by_f2 * r * (1 - 0.25 * screening) + chain[:, :, None] * d_integral
+    radial = (half + half.transpose(1, 2)) * over_r
+    forces = -torch.stack([(radial * dx).sum(-1), (radial * dy).sum(-1), (radial * dz).sum(-1)], dim=-1)
+    return energies, forces
