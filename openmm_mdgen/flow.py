@@ -14,6 +14,7 @@ from openmm_mdgen.dirichlet import N_TYPES, DirichletFlow
 from openmm_mdgen.interpolant import INTERPOLANTS
 from openmm_mdgen.network import NetworkConfig, VelocityNetwork
 from openmm_mdgen.ode import OdeSolver
+from openmm_mdgen.residues import UNKNOWN
 from openmm_mdgen.tasks import Condition, Task
 from openmm_mdgen.tokens import Frames, Tokenizer
 
@@ -62,8 +63,9 @@ class TrajectoryFlow(nn.Module):
 
     def condition(self, frames: Frames) -> tuple[Float[Tensor, "B T L D"], Condition]:
         """Clean tokens of a trajectory, and what the network is told of them."""
-        tokens = self.config.tokenizer.encode(frames)
-        return tokens, self.config.task.condition(frames, tokens)
+        task = self.config.task
+        tokens = self.config.tokenizer.encode(task.visible(frames), task.key_rigids(frames))
+        return tokens, task.condition(frames, tokens)
 
     def loss(
         self,
@@ -87,7 +89,13 @@ class TrajectoryFlow(nn.Module):
             Simplex states at `t`, for networks that design; half of the loss is then the cross-entropy of the types.
         channel_weights : Tensor, optional
             Of the mean; all equal by default.
+
+        Notes
+        -----
+        A task that generates no motion has the cross-entropy as its loss; noise and times are not used then.
         """
+        if not self.config.task.generates_motion:
+            return self._type_loss(self.type_logits(frames), frames)
         tokens, condition = self.condition(frames)
         counted = self._free(frames, condition)
         x_t = self._hold(self.interpolant.interpolate(noise, tokens, t), tokens, counted)
@@ -101,8 +109,22 @@ class TrajectoryFlow(nn.Module):
         loss = squared.sum((1, 2, 3)) / counted.sum((1, 2, 3))
         if type_noise is None:
             return loss
+        if self.config.simplex.per_residue:
+            return 0.5 * loss + 0.5 * self._type_loss(logits.mean(1), frames)
         targets = frames.aatype[:, None].expand(logits.shape[:3])
         return 0.5 * loss + 0.5 * F.cross_entropy(logits.flatten(0, 2), targets.flatten())
+
+    def type_logits(self, frames: Frames) -> Float[Tensor, "B L 20"]:
+        """Logits of the residue types from what is known of a trajectory alone, without noise."""
+        tokens, condition = self.condition(frames)
+        x = torch.cat([condition.tokens, tokens.new_zeros(*tokens.shape[:3], N_TYPES)], dim=-1)
+        return self.network(x, x.new_ones(x.shape[0]), condition)[..., -N_TYPES:].mean(1)
+
+    def _type_loss(self, logits: Float[Tensor, "B L 20"], frames: Frames) -> Float[Tensor, " B"]:
+        """Cross-entropy, a mean over the residues whose type is hidden."""
+        hidden = (self.config.task.visible(frames).aatype == UNKNOWN) & (frames.residue_mask > 0)
+        entropy = F.cross_entropy(logits.flatten(0, 1), frames.aatype.flatten(), reduction="none")
+        return (entropy.view(hidden.shape) * hidden).sum(-1) / hidden.sum(-1).clamp_min(1)
 
     def sample(self, frames: Frames, noise: Float[Tensor, "B T L _"], solver: OdeSolver) -> Sample:
         """Follow the flow from noise to data.
@@ -123,16 +145,24 @@ class TrajectoryFlow(nn.Module):
             if not self.config.network.designs:
                 return velocity * free if self.config.hold_known else velocity
             continuous, logits = velocity.split([width, N_TYPES], dim=-1)
-            return torch.cat([continuous, self.config.simplex.velocity(x[..., width:], logits, t)], dim=-1)
+            continuous = continuous * free if self.config.hold_known else continuous
+            return torch.cat([continuous, self._type_velocity(x[..., width:], logits, t)], dim=-1)
 
         with torch.no_grad():
             start = torch.cat([self._hold(noise[..., :width], tokens, free), noise[..., width:]], dim=-1)
             solution = solver.solve(velocity_field, start, self.interpolant.sampling_interval)
         return Sample(solution.state, solution.evaluations)
 
+    def _type_velocity(self, x_d: Tensor, logits: Tensor, t: float) -> Tensor:
+        """(B, T, L, 20)."""
+        simplex = self.config.simplex
+        if not simplex.per_residue:
+            return simplex.velocity(x_d, logits, t)
+        return simplex.velocity(x_d[:, :1], logits.mean(1, keepdim=True), t).expand(x_d.shape)
+
     def _free(self, frames: Frames, condition: Condition) -> Tensor:
         """(B, T, L, D): 1.0 for the channels that are generated and counted in the loss."""
-        channels = self.config.tokenizer.channel_mask(frames)[:, None]
+        channels = self.config.tokenizer.channel_mask(self.config.task.visible(frames))[:, None]
         if self.config.hold_known:
             return channels * (1 - condition.mask[..., None].to(channels))
         return channels.expand(-1, frames.n_frames, -1, -1)

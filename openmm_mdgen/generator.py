@@ -1,4 +1,4 @@
-"""`TrajectoryGenerator`: weights that continue a molecule's trajectory.
+"""`TrajectoryGenerator`: weights of any task, and what they generate.
 
 Axes: ``R`` replicas, ``N`` atoms of the topology, ``n`` atoms of the protein chain. Nanometre, picosecond, kelvin.
 """
@@ -7,34 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import mdtraj
 import numpy as np
 import torch
+from torch import Tensor
 
-from openmm_mdgen import checkpoints
-from openmm_mdgen.backbone import laid_over
+from openmm_mdgen import bridging, checkpoints, inpainting
 from openmm_mdgen.checkpoints import ModelInfo
-from openmm_mdgen.clashes import relieve_clashes
+from openmm_mdgen.dirichlet import N_TYPES
 from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.flow import TrajectoryFlow
+from openmm_mdgen.given import Structure, check_whole, interval_of, positions_of
+from openmm_mdgen.inpainting import Design
 from openmm_mdgen.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
+from openmm_mdgen.propagator import MoleculePropagator
 from openmm_mdgen.protocol import segment_seed
 from openmm_mdgen.reconstruct import AllAtomTemplate
-from openmm_mdgen.rings import limit_puckers
-from openmm_mdgen.tasks import ForwardSimulation
+from openmm_mdgen.tasks import TASKS, ForwardSimulation, Inpainting, Interpolation, Task, Upsampling
 from openmm_mdgen.tokens import Frames
 from openmm_mdgen.topology import ProteinChain
 
 if TYPE_CHECKING:
     from openmm.app import Topology
 
-DEFAULT_WEIGHTS = "forward_tetrapeptide"
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+# By task; where a task's weights do not come with the package, loading them says so.
+DEFAULT_WEIGHTS = {
+    "forward_simulation": "forward_tetrapeptide",
+    "interpolation": "interpolation_tetrapeptide",
+    "upsampling": "upsampling_tetrapeptide",
+    "inpainting": "inpainting_tetrapeptide",
+}
 
 
 class TrajectoryGenerator:
-    """A trained forward model: the first implementation of `protocol.Generator`.
+    """Trained weights on a device; those of forward simulation are the first implementation of `protocol.Generator`.
+
+    Each method needs weights of its task: `rollout` and a simulation those of forward simulation, `interpolate`,
+    `upsample` and `inpaint` those of that name.
 
     Examples
     --------
@@ -51,9 +64,6 @@ class TrajectoryGenerator:
     """
 
     def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
-        if not isinstance(flow.config.task, ForwardSimulation):
-            task = type(flow.config.task).__name__
-            raise CheckpointError(f"weights {info.name!r} are for {task}: a simulation needs ForwardSimulation weights")
         self.flow = flow.to(device)
         self.info, self.solver, self.device = info, solver, device
         self.frame_interval, self.temperature = info.frame_interval, info.temperature
@@ -64,6 +74,7 @@ class TrajectoryGenerator:
         cls,
         name_or_path: str | Path | None = None,
         *,
+        task: str | None = None,
         device: str = "auto",
         ode_solver: str | None = None,
         evaluations: int | None = None,
@@ -73,7 +84,9 @@ class TrajectoryGenerator:
         Parameters
         ----------
         name_or_path : str or Path, optional
-            Default: the bundled forward model of tetrapeptides.
+            Default: the bundled model of tetrapeptides for the task.
+        task : {"forward_simulation", "interpolation", "upsampling", "inpainting"}, optional
+            Refuse weights of another one. Default: whatever the weights are for; without a name, forward simulation.
         device : str
             ``"auto"`` takes a GPU if there is one; else a torch device such as ``"cpu"`` or ``"cuda:1"``.
         ode_solver : {"euler", "midpoint", "heun", "rk4", "multistep", "dopri5"}, optional
@@ -86,15 +99,32 @@ class TrajectoryGenerator:
         CheckpointError
             If there are no such weights, they are damaged or for another task, or the device is not there.
         """
-        flow, info = checkpoints.load(DEFAULT_WEIGHTS if name_or_path is None else name_or_path)
-        return cls(flow, info, _solver(ode_solver or info.ode_solver, evaluations), _device(device))
+        if task is not None and task not in DEFAULT_WEIGHTS:
+            raise MDGenError(f"task {task!r} is not one of {', '.join(DEFAULT_WEIGHTS)}")
+        name = DEFAULT_WEIGHTS[task or "forward_simulation"] if name_or_path is None else name_or_path
+        if name_or_path is None and name not in checkpoints.bundled():
+            raise CheckpointError(
+                f"no weights {name!r} come with this version: name a file of your own, which openmm-mdgen train makes"
+            )
+        flow, info = checkpoints.load(name)
+        generator = cls(flow, info, _solver(ode_solver or info.ode_solver, evaluations), _device(device))
+        if task is not None:
+            generator._require(TASKS[task])
+        return generator
 
     def check(self, topology: Topology) -> None:
-        """Raise `UnsupportedTopologyError` if the model cannot take this molecule."""
+        """Raise unless the weights are for forward simulation and can take this molecule.
+
+        Raises
+        ------
+        CheckpointError, UnsupportedTopologyError
+        """
+        self._require(ForwardSimulation)
         self._chain(topology)
 
     def propagator(self, topology: Topology, positions: np.ndarray) -> MoleculePropagator:
         """Bind to a molecule; see `protocol.Generator`."""
+        self._require(ForwardSimulation)
         return MoleculePropagator(self, AllAtomTemplate.measure(self._chain(topology), positions))
 
     def stream(
@@ -134,9 +164,182 @@ class TrajectoryGenerator:
     ) -> list[mdtraj.Trajectory]:
         """Several trajectories, generated in one batch; parameters as `stream`."""
         xyz = np.concatenate(list(self.stream(topology, positions, n_frames, replicas=replicas, seed=seed)), axis=1)
-        atoms = mdtraj.Topology.from_openmm(topology).subset(self._chain(topology).atom_indices)
         time = np.arange(1, n_frames + 1) * self.frame_interval
-        return [mdtraj.Trajectory(replica, atoms, time=time) for replica in xyz]
+        return [self._trajectory(topology, replica, time) for replica in xyz]
+
+    def interpolate(
+        self,
+        topology: Topology,
+        start: Structure,
+        end: Structure,
+        *,
+        paths: int = 1,
+        seed: int = 0,
+        duration: float | None = None,
+    ) -> list[mdtraj.Trajectory]:
+        """Paths from one structure to another.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+        start, end : array (N, 3) in nm, `mdtraj.Trajectory` of one frame, or file name
+            Complete structures of one molecule, hydrogens included.
+        paths : int
+            How many, generated in one batch.
+        seed : int
+        duration : float, optional
+            Picoseconds from start to end. Default: that of the weights, which it may not be far from.
+
+        Returns
+        -------
+        list of mdtraj.Trajectory
+            Of the protein chain. The first frame is `start`, the last is `end` laid over it; all atoms of both are as
+            given.
+
+        Raises
+        ------
+        CheckpointError, MDGenError, StateError, UnsupportedTopologyError
+        """
+        self._require(Interpolation)
+        if paths < 1:
+            raise MDGenError(f"paths {paths}: ask for at least one")
+        n_frames = bridging.path_frames(self, duration)
+        chain = self._chain(topology)
+        ends = []
+        for name, structure in (("start", start), ("end", end)):
+            positions = positions_of(name, structure, topology)
+            chain.resolved(positions)
+            check_whole(name, chain, positions)
+            ends.append(positions)
+        xyz = bridging.paths_between(self, chain, ends[0], ends[1], n_frames, paths=paths, seed=seed)
+        return [self._trajectory(topology, path, np.arange(n_frames) * self.frame_interval) for path in xyz]
+
+    def upsample(
+        self,
+        trajectory: mdtraj.Trajectory,
+        factor: int | None = None,
+        *,
+        seed: int = 0,
+        frame_interval: float | None = None,
+    ) -> mdtraj.Trajectory:
+        """Fill in the motion between the frames of a trajectory.
+
+        Parameters
+        ----------
+        trajectory : mdtraj.Trajectory
+            All atoms of the molecule, hydrogens included; at least two frames, as far apart as those the weights know.
+        factor : int, optional
+            How many times as many frames: that of the weights, which is the default.
+        seed : int
+        frame_interval : float, optional
+            Picoseconds between the given frames, where `trajectory.time` does not say so (files of the DCD format do
+            not).
+
+        Returns
+        -------
+        mdtraj.Trajectory
+            Of the protein chain. Every `factor`-th frame is a given one, as it was given.
+
+        Raises
+        ------
+        CheckpointError, MDGenError, StateError, UnsupportedTopologyError
+        """
+        task = self._require(Upsampling)
+        if factor is not None and factor != task.factor:
+            raise MDGenError(f"factor {factor}: weights {self.info.name!r} upsample by {task.factor}")
+        interval, needed = interval_of(trajectory, frame_interval), task.factor * self.frame_interval
+        if abs(interval - needed) > 1e-3 * needed:
+            raise MDGenError(
+                f"the trajectory has a frame each {interval:g} ps, and weights {self.info.name!r} fill intervals of "
+                f"{needed:g} ps: take every n-th frame so that they are {needed:g} ps apart, or state frame_interval "
+                "if the file's times are wrong"
+            )
+        topology, chain = self._checked(trajectory)
+        xyz = bridging.upsampled(self, chain, trajectory.xyz, seed=seed)
+        time = float(trajectory.time[0]) * (frame_interval is None) + np.arange(len(xyz)) * self.frame_interval
+        return self._trajectory(topology, xyz, time)
+
+    def inpaint(
+        self,
+        trajectory: mdtraj.Trajectory,
+        *,
+        designed: Sequence[int] | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        frame_interval: float | None = None,
+    ) -> list[Design]:
+        """Design residues, types and motion, for the motion of the others.
+
+        Parameters
+        ----------
+        trajectory : mdtraj.Trajectory
+            All atoms of the molecule. One that is longer than a window of the weights is used in windows spread evenly
+            over it, one a sample.
+        designed : sequence of int, optional
+            Residues from 0: those the weights design, which is the default.
+        samples : int
+        seed : int
+        frame_interval : float, optional
+            As in `upsample`; here a whole multiple of the given frames' interval may be the weights'.
+
+        Returns
+        -------
+        list of Design
+            One a sample; `inpainting.frequencies` counts their sequences, `designs.all_atoms` completes them.
+
+        Raises
+        ------
+        CheckpointError, MDGenError, StateError, UnsupportedTopologyError
+        """
+        self._require(Inpainting)
+        interval = interval_of(trajectory, frame_interval)
+        _, chain = self._checked(trajectory)
+        return inpainting.designs(
+            self, chain, trajectory.xyz, interval, designed=designed, samples=samples, seed=seed
+        )  # fmt: skip
+
+    def sample(self, frames: Frames, seeds: Sequence[int]) -> Tensor:
+        """Tokens (B, T, L, D) of a batch, each member's noise drawn from its own seed; see `TrajectoryFlow.sample`.
+
+        Raises
+        ------
+        MDGenError
+            If the network breaks down.
+        """
+        config = self.flow.config
+        shape = (*frames.rigids.shape[1:], config.network.token_width)
+        random = [torch.Generator().manual_seed(seed) for seed in seeds]
+        noise = torch.stack([torch.randn(shape, generator=g) for g in random])
+        if config.network.designs:  # uniform on the simplex, one state a residue
+            drawn = torch.stack([torch.empty(shape[1], N_TYPES).exponential_(generator=g) for g in random])
+            states = (drawn / drawn.sum(-1, keepdim=True))[:, None].expand(*noise.shape[:3], N_TYPES)
+            noise = torch.cat([noise, states], dim=-1)
+        sample = self.flow.sample(frames, noise.to(self.device), self.solver)
+        self.evaluations += sample.evaluations
+        if not torch.isfinite(sample.tokens).all():
+            raise MDGenError("the network generated values that are not finite: use other weights, or another solver")
+        return sample.tokens
+
+    def _require(self, kind: type[AnyTask]) -> AnyTask:
+        """The weights' task, if it is of this kind."""
+        task = self.flow.config.task
+        if not isinstance(task, kind):
+            raise CheckpointError(
+                f"weights {self.info.name!r} are for {type(task).__name__}, and this needs {kind.__name__} weights: "
+                "load others"
+            )
+        return task
+
+    def _checked(self, trajectory: mdtraj.Trajectory) -> tuple[Topology, ProteinChain]:
+        topology = trajectory.topology.to_openmm()
+        chain = self._chain(topology).resolved(trajectory.xyz[0])
+        chain.atom14(trajectory.xyz)  # finite
+        check_whole("the trajectory", chain, trajectory.xyz)
+        return topology, chain
+
+    def _trajectory(self, topology: Topology, xyz: np.ndarray, time: np.ndarray) -> mdtraj.Trajectory:
+        atoms = mdtraj.Topology.from_openmm(topology).subset(self._chain(topology).atom_indices)
+        return mdtraj.Trajectory(xyz, atoms, time=time)
 
     def _chain(self, topology: Topology) -> ProteinChain:
         chain = ProteinChain.from_openmm(topology)
@@ -148,47 +351,6 @@ class TrajectoryGenerator:
                 f"{self.info.name!r} take {allowed}. Use other weights, or train some for this length."
             )
         return chain
-
-
-class MoleculePropagator:
-    """A generator bound to one molecule; implements `protocol.Propagator`."""
-
-    def __init__(self, generator: TrajectoryGenerator, template: AllAtomTemplate) -> None:
-        self.generator, self.template = generator, template
-        self.atom_indices = template.chain.atom_indices
-        self.frame_interval, self.temperature = generator.frame_interval, generator.temperature
-
-    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
-        """The frames that follow `positions`; see `protocol.Propagator`."""
-        return self.segments(np.asarray(positions)[None], [seed])[0]
-
-    def segments(self, positions: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """A segment for each replica, (R, N, 3) nm to (R, frames, n, 3) nm float64, in one batch."""
-        flow, device = self.generator.flow, self.generator.device
-        chain = self.template.chain
-        centre = positions[:, chain.atom_indices].mean(axis=1)[:, None]  # float32 is exact enough near the origin only
-        atom14 = chain.atom14(positions - centre).float()[:, None].to(device)
-        aatype = torch.from_numpy(chain.aatype).to(device).expand(len(seeds), -1)
-        frames = Frames.from_atom14(aatype, atom14).repeat_first(self.generator.info.n_frames)
-        shape = (*frames.rigids.shape[1:], flow.config.network.token_width)
-        noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        sample = flow.sample(frames, noise.to(device), self.generator.solver)
-        self.generator.evaluations += sample.evaluations
-        if not torch.isfinite(sample.tokens).all():
-            raise MDGenError("the network generated values that are not finite: use other weights, or another solver")
-        rigids, torsions = flow.config.tokenizer.decode(sample.tokens[:, 1:], frames.rigids[:, 0])
-        torsions = limit_puckers(self.template, torsions)
-        if self.generator.info.backbone == "torsions":
-            torsions = relieve_clashes(self.template, torsions)
-            rigids = laid_over(self.template.chain_rigids(torsions), rigids)
-        placed = self.template.place(rigids, torsions)
-        return placed.double().cpu().numpy() + centre[:, None]
-
-    def state(self) -> dict[str, np.ndarray]:
-        return self.template.state()
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        self.template = AllAtomTemplate.from_state(self.template.chain, state)
 
 
 def _solver(name: str, evaluations: int | None) -> OdeSolver:

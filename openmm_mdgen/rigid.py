@@ -106,6 +106,15 @@ def superposition(
     return Rigid(rotation, target - _rotate(rotation, centre))
 
 
+def between(first: Rigid, second: Rigid, share: Tensor) -> Rigid:
+    """From the first (share 0) to the second (1), by the shorter turn; `share` broadcasts over the batch axes."""
+    q1, q2 = quaternion_from_rotation(first.rotation), quaternion_from_rotation(second.rotation)
+    q2 = torch.where((q1 * q2).sum(-1, keepdim=True) < 0, -q2, q2)
+    share = share[..., None]
+    rotation = rotation_from_quaternion((1 - share) * q1 + share * q2)
+    return Rigid(rotation, (1 - share) * first.translation + share * second.translation)
+
+
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     return (rotation @ points[..., None])[..., 0]
 

@@ -7,6 +7,7 @@ residue's offset from its own rigid in that key frame (quaternion 4, w >= 0, tra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from openmm_mdgen import atom14
-from openmm_mdgen.rigid import Rigid
+from openmm_mdgen.rigid import Rigid, between
 
 N_TORSION_CHANNELS = 14
 
@@ -90,8 +91,10 @@ class Tokenizer:
     def width(self) -> int:
         return 7 * self.n_key_frames + N_TORSION_CHANNELS
 
-    def encode(self, frames: Frames) -> Float[Tensor, "B T L D"]:
-        parts = [(frames.rigids[:, k : k + 1].inverse() @ frames.rigids).to_tensor7() for k in self._key_frames(frames)]
+    def encode(self, frames: Frames, key_rigids: Sequence[Rigid] | None = None) -> Float[Tensor, "B T L D"]:
+        """Tokens of frames; `key_rigids` (B, L) are those of the first and last frame unless a task says otherwise."""
+        keys = key_rigids or (frames.rigids[:, 0], frames.rigids[:, -1])
+        parts = [(key[:, None].inverse() @ frames.rigids).to_tensor7() for key in keys[: self.n_key_frames]]
         torsions = frames.torsions.flatten(-2)
         parts.append(torsions if self.torsions else torch.zeros_like(torsions))
         tokens = torch.cat(parts, dim=-1)
@@ -99,22 +102,27 @@ class Tokenizer:
             tokens = (tokens - tokens.new_tensor(self.shift)) / tokens.new_tensor(self.scale)
         return tokens * self.channel_mask(frames)[:, None] if self.zero_undefined else tokens
 
-    def decode(self, tokens: Float[Tensor, "B T L D"], start: Rigid) -> tuple[Rigid, Float[Tensor, "B T L 7 2"]]:
-        """Rigids (B, T, L) and normalised torsions from tokens and the rigids of frame 0 (B, L).
+    def decode(
+        self, tokens: Float[Tensor, "B T L D"], start: Rigid, end: Rigid | None = None
+    ) -> tuple[Rigid, Float[Tensor, "B T L 7 2"]]:
+        """Rigids (B, T, L) and normalised torsions from tokens and the rigids of the key frames, (B, L) each.
 
-        Torsions that do not exist come out as anything, (0, 0) included. Offsets to a second key frame are not used.
+        Torsions that do not exist come out as anything, (0, 0) included. Offsets to a second key frame are used if
+        `end` is given, with tokens of all T frames: the nearer a key frame, the more its offsets count, so that the
+        path meets both.
         """
         tokens = tokens[..., : self.width]
         if self.shift is not None and self.scale is not None:
             tokens = tokens * tokens.new_tensor(self.scale) + tokens.new_tensor(self.shift)
         torsions = tokens[..., -N_TORSION_CHANNELS:].unflatten(-1, (7, 2))
         torsions = torsions / torsions.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(tokens.dtype).tiny)
-        return start[:, None] @ Rigid.from_tensor7(tokens[..., :7]), torsions
+        rigids = start[:, None] @ Rigid.from_tensor7(tokens[..., :7])
+        if end is not None and self.n_key_frames == 2:
+            share = torch.linspace(0, 1, tokens.shape[1]).to(tokens)[:, None]
+            rigids = between(rigids, end[:, None] @ Rigid.from_tensor7(tokens[..., 7:14]), share)
+        return rigids, torsions
 
     def channel_mask(self, frames: Frames) -> Float[Tensor, "B L D"]:
         """1.0 for channels with a meaning, the same for all frames."""
         offsets = frames.residue_mask[..., None].expand(*frames.residue_mask.shape, 7 * self.n_key_frames)
         return torch.cat([offsets, frames.torsion_mask.repeat_interleave(2, dim=-1)], dim=-1)
-
-    def _key_frames(self, frames: Frames) -> tuple[int, ...]:
-        return (0, frames.n_frames - 1)[: self.n_key_frames]

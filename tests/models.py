@@ -5,7 +5,7 @@ import torch
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.network import NetworkConfig
-from openmm_mdgen.tasks import ForwardSimulation
+from openmm_mdgen.tasks import ForwardSimulation, Inpainting, Task
 from openmm_mdgen.tokens import Tokenizer
 
 SMALL = {
@@ -35,3 +35,24 @@ def random_flow(config: FlowConfig, *, scale: float = 0.2, seed: int = 0) -> Tra
 def small_forward_flow(seed: int = 0) -> TrajectoryFlow:
     config = FlowConfig(NetworkConfig(**SMALL), Tokenizer(**NEAR_KEY_FRAME), ForwardSimulation())
     return random_flow(config, scale=0.05, seed=seed)
+
+
+# The same for offsets to both ends of a path.
+NEAR_BOTH_ENDS = {
+    "n_key_frames": 2,
+    "shift": (1.0, *[0.0] * 6, 1.0, *[0.0] * 20),
+    "scale": (*(0.02, *[0.05] * 3, *[0.1] * 3) * 2, *[0.7] * 14),
+}
+
+
+def small_flow(task: Task, seed: int = 0) -> TrajectoryFlow:
+    """For tasks other than forward simulation."""
+    options = NEAR_KEY_FRAME if task.n_key_frames == 1 else NEAR_BOTH_ENDS
+    tokenizer = Tokenizer(**options)
+    network = NetworkConfig(
+        **SMALL,
+        token_width=tokenizer.width,
+        n_key_frames=task.n_key_frames,
+        designs=isinstance(task, Inpainting),
+    )
+    return random_flow(FlowConfig(network, tokenizer, task), scale=0.05, seed=seed)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from openmm import LangevinMiddleIntegrator, Platform, unit
 
-from models import INFO, SMALL, random_flow, small_forward_flow
+from models import INFO, NEAR_KEY_FRAME, SMALL, random_flow, small_forward_flow
 from openmm_mdgen import checkpoints
+from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.errors import CheckpointError, MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.flow import FlowConfig
 from openmm_mdgen.generator import TrajectoryGenerator
@@ -16,7 +17,7 @@ from openmm_mdgen.network import NetworkConfig
 from openmm_mdgen.protocol import Generator, Propagator, segment_seed
 from openmm_mdgen.simulation import MDGenSimulation
 from openmm_mdgen.structure import build_peptide, implicit_system
-from openmm_mdgen.tasks import Upsampling
+from openmm_mdgen.tasks import ForwardSimulation, Upsampling
 from openmm_mdgen.tokens import Tokenizer
 
 
@@ -173,11 +174,33 @@ def test_positions_that_are_not_finite_are_refused(generator, molecule):
         generator.rollout(molecule[0], positions, n_frames=2)
 
 
-def test_weights_for_another_task_are_refused(tmp_path):
+def test_weights_for_another_task_are_refused(molecule, tmp_path):
     path = tmp_path / "up.safetensors"
     checkpoints.save(path, random_flow(FlowConfig(NetworkConfig(**SMALL), Tokenizer(), Upsampling(3))), INFO)
     with pytest.raises(CheckpointError, match="Upsampling"):
-        TrajectoryGenerator.load(path)
+        TrajectoryGenerator.load(path, task="forward_simulation")
+    generator = TrajectoryGenerator.load(path)
+    with pytest.raises(CheckpointError, match="Upsampling"):
+        generator.check(molecule[0])  # as a simulation does when it is made
+    with pytest.raises(CheckpointError, match="Upsampling"):
+        generator.rollout(*molecule, n_frames=2)
+
+
+def test_two_frame_weights_step(molecule, tmp_path):
+    """The transition-density baseline: each segment is one new frame, and a chain of them is a trajectory."""
+    network = NetworkConfig(**{**SMALL, "n_frames": 2})
+    flow = random_flow(FlowConfig(network, Tokenizer(**NEAR_KEY_FRAME), ForwardSimulation()), scale=0.05)
+    checkpoints.save(tmp_path / "two.safetensors", flow, ModelInfo("two", 2, 10.0, 350.0))
+    generator = TrajectoryGenerator.load(tmp_path / "two.safetensors", device="cpu", ode_solver="euler", evaluations=3)
+    topology, positions = molecule
+    trajectory = generator.rollout(topology, positions, n_frames=4, seed=3)
+    assert trajectory.n_frames == 4 and generator.evaluations == 4 * 3
+    propagator = generator.propagator(topology, positions)
+    current = positions.copy()
+    for index, frame in enumerate(trajectory.xyz):
+        (current,) = propagator.segment(current, seed=segment_seed(3, index))
+        np.testing.assert_allclose(current, frame, atol=1e-5)
+    assert np.abs(np.diff(trajectory.xyz, axis=0)).max(axis=(1, 2)).min() > 1e-3
 
 
 def test_a_device_that_is_not_there_is_refused(weights):

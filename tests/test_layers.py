@@ -12,11 +12,11 @@ LAYERS = {
     "common": ["errors", "files", "protocol"],
     "facts": ["residues"],
     "geometry": ["rigid", "atom14", "backbone"],
-    "adapter": ["topology", "reconstruct", "rings", "clashes"],
+    "adapter": ["topology", "given", "reconstruct", "rings", "clashes", "blending", "placement"],
     "tokens": ["tokens", "tasks"],
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],
-    "model": ["checkpoints", "generator"],
-    "OpenMM": ["schedule", "rollout", "restart", "simulation"],
+    "model": ["checkpoints", "generator", "propagator", "bridging", "inpainting"],
+    "OpenMM": ["schedule", "rollout", "restart", "landing", "gate", "record", "hybrid", "checks", "simulation"],
     "around it": ["structure", "data", "training", "analysis", "report", "commands", "cli"],
 }
 MEETS_OPENMM = {"OpenMM", "around it"}
