@@ -13,7 +13,7 @@ from models import INFO, small_forward_flow
 from openmm_mdgen import checkpoints
 from openmm_mdgen.analysis import Definitions, TrajectoryFile, evaluate
 from openmm_mdgen.cli import main
-from openmm_mdgen.commands.table import COLUMNS
+from openmm_mdgen.commands.peptides import DISTANCES
 from openmm_mdgen.structure import build_peptide
 from torsion_walks import place, walk
 
@@ -147,7 +147,7 @@ def test_the_table_s_rows_are_shorter_md_of_the_half_that_is_not_the_reference(c
     md = mdtraj.load("md.xtc", top="md.pdb")
     sound = {"lagtime": 5.0, "n_clusters": 20, "n_states": 3, "definitions": Definitions.SOUND}
     expected = evaluate(md[1200:2200], md[:1200], **sound).jsd
-    assert rows["MD, 1 ns"]["one"] == pytest.approx({c: getattr(expected, name) for c, name in COLUMNS.items()})
+    assert rows["MD, 1 ns"]["one"] == pytest.approx({c: getattr(expected, name) for c, name in DISTANCES.items()})
     lines = out.splitlines()
     assert f"{expected.torsions_backbone:.3f}" in next(line for line in lines if "MD, 1 ns" in line)
     assert "not defined [1]" in next(line for line in lines if "MD, 10 ns" in line)

@@ -18,6 +18,8 @@ import numpy as np
 import typer
 
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.peptides import distances
+from openmm_mdgen.commands.table import Row, markdown
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, write_json
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import openmm
     from openmm import app
 
+    from openmm_mdgen.analysis import TrajectoryFile
     from openmm_mdgen.generator import TrajectoryGenerator
 
 _LONGER = 4
@@ -51,7 +54,7 @@ class _Plan:
 class _LongMD:
     """What distances are to."""
 
-    histograms: dict[str, np.ndarray]  # by torsion
+    source: TrajectoryFile | mdtraj.Trajectory
     told: str
 
 
@@ -61,7 +64,13 @@ class Run:
 
     nanoseconds: float  # all replicas together
     seconds: float
-    distance: float | str  # mean torsion distance to the reference, or why there is none
+    distances: dict[str, float | str]  # to the reference by `DISTANCES`, or why there is none
+    equivalent: str  # length of real MD that is as near to the reference
+
+    @property
+    def distance(self) -> float | str:
+        """Mean torsion distance."""
+        return self.distances["torsions (all)"]
 
     @property
     def speed(self) -> float:
@@ -133,6 +142,8 @@ def benchmark(
     for name, (topology, positions, long_md) in starts.items():
         found.append(_compare(name, topology, positions, long_md, plan))
         typer.echo(line(found[-1]))
+    for text in markdown(_rows(found)):
+        typer.echo(text)
     facts = _facts(plan, found[0].platform)
     typer.echo(f"real MD: {facts['openmm_platform']}; network: {facts['device']}, {facts['torch_threads']} threads")
     if json is not None:
@@ -147,12 +158,25 @@ def line(comparison: Comparison) -> str:
 
     def told(run: Run) -> str:
         distance = run.distance if isinstance(run.distance, str) else f"{run.distance:.3f}"
-        return f"{run.nanoseconds:.3g} ns in {run.seconds:.1f} s ({run.speed:.3g} ns/s), distance {distance}"
+        worth = f"{distance}, as {run.equivalent} of MD"
+        return f"{run.nanoseconds:.3g} ns in {run.seconds:.1f} s ({run.speed:.3g} ns/s), distance {worth}"
 
     return (
         f"{comparison.name}: real MD {told(comparison.md)}; generated {told(comparison.generated)}; "
         f"{comparison.ratio:.3g} times as fast; distances to {comparison.reference}"
     )
+
+
+def _rows(found: list[Comparison]) -> list[Row]:
+    """Both methods over all peptides."""
+    return [
+        Row(
+            label,
+            {c.name: getattr(c, method).distances for c in found},
+            {c.name: getattr(c, method).seconds for c in found},
+        )
+        for method, label in (("md", "real MD"), ("generated", "generated"))
+    ]
 
 
 def _compare(
@@ -161,7 +185,6 @@ def _compare(
     import mdtraj
     from openmm import app
 
-    from openmm_mdgen.analysis import torsion_histograms
     from openmm_mdgen.structure import implicit_system, langevin, relaxed
 
     start, temperature, seed = relaxed(topology, positions), plan.model.temperature, plan.seed % 2**31
@@ -177,16 +200,22 @@ def _compare(
     if reference is None:
         rest, _ = _integrate(simulation, _LONGER * plan.seconds)
         told = f"the {len(rest) * _FRAME_STEPS * _STEP_SIZE / 1000:.3g} ns of this run's own MD that follow"
-        reference = _LongMD(torsion_histograms(mdtraj.Trajectory(rest, atoms)), told)
+        reference = _LongMD(_timed(rest, atoms, _FRAME_STEPS * _STEP_SIZE), told)
     md_ns = len(md) * _FRAME_STEPS * _STEP_SIZE / 1000
     generated_ns = len(generated) * plan.model.frame_interval / 1000
     return Comparison(
         name,
-        Run(md_ns, md_seconds, _distance(mdtraj.Trajectory(md, atoms), reference)),
-        Run(generated_ns, generated_seconds, _distance(mdtraj.Trajectory(generated, atoms), reference)),
+        _measured(md_ns, md_seconds, _timed(md, atoms, _FRAME_STEPS * _STEP_SIZE), reference),
+        _measured(generated_ns, generated_seconds, _timed(generated, atoms, plan.model.frame_interval), reference),
         reference.told,
         _platform(simulation.context),
     )
+
+
+def _timed(xyz: np.ndarray, atoms: mdtraj.Topology, interval: float) -> mdtraj.Trajectory:
+    import mdtraj
+
+    return mdtraj.Trajectory(xyz, atoms, time=np.arange(len(xyz)) * interval)
 
 
 def _integrate(simulation: app.Simulation, seconds: float) -> tuple[np.ndarray, float]:
@@ -228,25 +257,26 @@ def _platform(context: openmm.Context) -> str:
 
 def _long_md(structure: Path, path: Path) -> _LongMD:
     from openmm_mdgen.analysis import NotDefined, TrajectoryFile
-    from openmm_mdgen.analysis.distances import angle_histogram
     from openmm_mdgen.analysis.sources import measure
 
-    series = measure(TrajectoryFile(path, structure)).torsions
+    source = TrajectoryFile(path, structure)
+    series = measure(source).torsions
     interval = series.frame_interval
     length = "" if isinstance(interval, NotDefined) else f", {series.n_frames * interval / 1000:.3g} ns"
-    histograms = {name: angle_histogram(series[name]) for name in series.names}
-    return _LongMD(histograms, f"{path} ({series.n_frames} frames{length})")
+    return _LongMD(source, f"{path} ({series.n_frames} frames{length})")
 
 
-def _distance(trajectory: mdtraj.Trajectory, reference: _LongMD) -> float | str:
-    from openmm_mdgen.analysis import NotDefined, mean_torsion_distances, torsion_histograms
-    from openmm_mdgen.analysis.distances import js_distance
-    from openmm_mdgen.analysis.torsions import require_same_torsions
+def _measured(nanoseconds: float, seconds: float, trajectory: mdtraj.Trajectory, reference: _LongMD) -> Run:
+    from openmm_mdgen.analysis import Definitions, NotDefined, evaluate
 
-    ours, theirs = torsion_histograms(trajectory), reference.histograms
-    require_same_torsions(tuple(ours), tuple(theirs))
-    mean = mean_torsion_distances({name: float(js_distance(ours[name], theirs[name])) for name in ours}).all
-    return str(mean) if isinstance(mean, NotDefined) else mean
+    evaluation = evaluate(trajectory, reference.source, definitions=Definitions.SOUND)
+    equivalent = evaluation.equivalent_md_time
+    told = str(equivalent) if isinstance(equivalent, NotDefined) else _told_time(equivalent.time)
+    return Run(nanoseconds, seconds, distances(evaluation), told)
+
+
+def _told_time(time: object) -> str:
+    return f"{time:.0f} ps" if isinstance(time, float) else str(time).removeprefix("not defined: ")
 
 
 def _facts(plan: _Plan, platform_name: str) -> dict:
@@ -277,8 +307,8 @@ def _write_json(path: Path, facts: dict, found: list[Comparison]) -> None:
             "name": c.name,
             "reference": c.reference,
             "ratio": c.ratio,
-            "md": {**asdict(c.md), "ns_per_second": c.md.speed},
-            "generated": {**asdict(c.generated), "ns_per_second": c.generated.speed},
+            "md": {**asdict(c.md), "distance": c.md.distance, "ns_per_second": c.md.speed},
+            "generated": {**asdict(c.generated), "distance": c.generated.distance, "ns_per_second": c.generated.speed},
         }
         for c in found
     ]

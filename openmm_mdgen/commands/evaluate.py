@@ -9,7 +9,7 @@ import typer
 
 import openmm_mdgen
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.run import parse_time
+from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
 

@@ -12,6 +12,16 @@ from openmm_mdgen.errors import MDGenError
 if TYPE_CHECKING:
     import mdtraj
 
+    from openmm_mdgen.analysis import Evaluation
+
+DISTANCES = {
+    "torsions (bb)": "torsions_backbone",
+    "torsions (sc)": "torsions_sidechain",
+    "torsions (all)": "torsions_all",
+    "TICA-0": "tica_0",
+    "TICA-0,1": "tica_01",
+    "MSM states": "msm",
+}
 SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
 
 
@@ -57,3 +67,11 @@ def read_md(topology: Path, path: Path) -> mdtraj.Trajectory:
     whole = mdtraj.join(list(pieces(source)), check_topology=False)
     whole.time = np.arange(whole.n_frames) * interval
     return whole
+
+
+def distances(evaluation: Evaluation) -> dict[str, float | str]:
+    """The columns of Table 2 by name: numbers, or text that says why there is none."""
+    from openmm_mdgen.analysis import NotDefined
+
+    values = {column: getattr(evaluation.jsd, name) for column, name in DISTANCES.items()}
+    return {column: str(value) if isinstance(value, NotDefined) else value for column, value in values.items()}

@@ -15,7 +15,8 @@ import numpy as np
 import typer
 
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.run import parse_time
+from openmm_mdgen.commands.peptides import DISTANCES, distances
+from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
 
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from openmm_mdgen.generator import TrajectoryGenerator
 
 LENGTHS = {"MD, 100 ps": 100.0, "MD, 1 ns": 1000.0, "MD, 10 ns": 10_000.0}
-COLUMNS = {
-    "torsions (bb)": "torsions_backbone",
-    "torsions (sc)": "torsions_sidechain",
-    "torsions (all)": "torsions_all",
-    "TICA-0": "tica_0",
-    "TICA-0,1": "tica_01",
-    "MSM states": "msm",
-}
 
 
 @dataclass
@@ -123,11 +116,11 @@ def table(
 
 def markdown(rows: list[Row]) -> list[str]:
     """Means over peptides."""
-    header = ["", *COLUMNS, "seconds a peptide"]
+    header = ["", *DISTANCES, "seconds a peptide"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     reasons: list[str] = []
     for row in rows:
-        cells = [row.mean(column) for column in COLUMNS]
+        cells = [row.mean(column) for column in DISTANCES]
         for k, cell in enumerate(cells):
             if cell.startswith("not defined"):
                 reasons += [] if cell in reasons else [cell]
@@ -140,11 +133,9 @@ def markdown(rows: list[Row]) -> list[str]:
 def _distances(
     source: TrajectoryFile | mdtraj.Trajectory, reference: mdtraj.Trajectory, options: dict
 ) -> dict[str, float | str]:
-    from openmm_mdgen.analysis import NotDefined, evaluate
+    from openmm_mdgen.analysis import evaluate
 
-    jsd = evaluate(source, reference, **options).jsd
-    values = {column: getattr(jsd, name) for column, name in COLUMNS.items()}
-    return {column: str(value) if isinstance(value, NotDefined) else value for column, value in values.items()}
+    return distances(evaluate(source, reference, **options))
 
 
 def _beginning(
@@ -154,10 +145,10 @@ def _beginning(
     if n_frames > md.n_frames:
         longest = f"{md.n_frames * md.timestep / 1000:.3g} ns"
         return dict.fromkeys(
-            COLUMNS, f"not defined: the second half of real MD is {longest}, not {duration / 1000:g} ns"
+            DISTANCES, f"not defined: the second half of real MD is {longest}, not {duration / 1000:g} ns"
         )
     if n_frames < 2:
-        return dict.fromkeys(COLUMNS, f"not defined: {duration:g} ps hold fewer than 2 frames of the real MD")
+        return dict.fromkeys(DISTANCES, f"not defined: {duration:g} ps hold fewer than 2 frames of the real MD")
     return _distances(md[:n_frames], reference, options)
 
 

@@ -184,14 +184,18 @@ def _batch(force: openmm.CustomGBForce, molecules: Sequence[slice]) -> tuple[Ten
         grid = np.reshape(values, (n_y, n_x)).T
         necks[force.getTabulatedFunctionName(k)] = grid[radii[:, :, None], radii[:, None]]
     atoms = torch.from_numpy(is_atom)
-    charge, *others = (torch.tensor(column, dtype=torch.float32) for column in columns.values())
+    column = {name: torch.tensor(values, dtype=torch.float32) for name, values in columns.items()}
     return torch.from_numpy(index), _Parameters(
-        charge * atoms,
-        *others,
-        torch.tensor(necks["getm0"], dtype=torch.float32),
-        torch.tensor(necks["getd0"], dtype=torch.float32),
-        atoms,
-        atoms[:, :, None] & atoms[:, None] & ~torch.eye(size, dtype=torch.bool),
+        charge=column["charge"] * atoms,
+        offset_radius=column["or"],
+        scaled_radius=column["sr"],
+        alpha=column["alpha"],
+        beta=column["beta"],
+        gamma=column["gamma"],
+        neck_height=torch.tensor(necks["getm0"], dtype=torch.float32),
+        neck_distance=torch.tensor(necks["getd0"], dtype=torch.float32),
+        is_atom=atoms,
+        is_pair=atoms[:, :, None] & atoms[:, None] & ~torch.eye(size, dtype=torch.bool),
     )
 
 
