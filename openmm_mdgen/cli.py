@@ -7,15 +7,21 @@ import typer
 
 import openmm_mdgen
 from openmm_mdgen.commands.benchmark import benchmark
+from openmm_mdgen.commands.design import design
 from openmm_mdgen.commands.evaluate import evaluate
+from openmm_mdgen.commands.interpolate import interpolate
 from openmm_mdgen.commands.run import run
 from openmm_mdgen.commands.simulate import simulate
 from openmm_mdgen.commands.table import table
 from openmm_mdgen.commands.train import train
+from openmm_mdgen.commands.upsample import upsample
 from openmm_mdgen.errors import MDGenError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.command()(run)
+app.command()(interpolate)
+app.command()(upsample)
+app.command()(design)
 app.command()(simulate)
 app.command()(train)
 app.command()(evaluate)

@@ -63,7 +63,7 @@ def designs(
     """See `TrajectoryGenerator.inpaint`; positions (T, N, 3) nm, a frame each `interval` ps."""
     task = generator.flow.config.task
     assert isinstance(task, Inpainting)
-    _check_designed(task, designed, len(chain.sequence), generator.info.name)
+    _check_designed(task, designed, chain, generator.info.name)
     if samples < 1:
         raise MDGenError(f"samples {samples}: ask for at least one")
     index = _windows(generator, len(positions), interval, samples)
@@ -76,17 +76,18 @@ def designs(
     return made
 
 
-def _check_designed(task: Inpainting, designed: Sequence[int] | None, n: int, name: str) -> None:
-    own = ", ".join(str(k) for k in task.designed)
-    wanted = task.designed if designed is None else tuple(sorted(set(designed)))
+def _check_designed(task: Inpainting, designed: Sequence[int] | None, chain: ProteinChain, name: str) -> None:
+    n, own = len(chain.sequence), tuple(sorted(task.designed))
+    wanted = own if designed is None else tuple(sorted(set(designed)))
     outside = [k for k in wanted if not 0 <= k < n]
     if outside:
-        raise MDGenError(f"designed residue {outside[0]}: the chain has residues 0 to {n - 1}")
+        raise MDGenError(f"designed residue {outside[0]}: the chain has {n} residues, counted from 0")
     if len(wanted) == n:
         raise MDGenError("all residues are designed: leave some known, whose motion the design is for")
-    if wanted != tuple(sorted(task.designed)):
-        asked = ", ".join(map(str, wanted)) or "none"
-        raise MDGenError(f"designed residues {asked}: weights {name!r} design residues {own} (counted from 0)")
+    if wanted != own:
+        theirs = "; ".join(chain.residue_labels[k] for k in own if k < n)
+        asked = "; ".join(chain.residue_labels[k] for k in wanted) or "none"
+        raise MDGenError(f"designed are to be {asked}, but weights {name!r} design {theirs}")
 
 
 def _windows(generator: TrajectoryGenerator, n_frames: int, interval: float, samples: int) -> np.ndarray:

@@ -142,7 +142,7 @@ def test_upsampled_frames_follow_a_molecule_that_tumbles_and_drifts(upsampler, t
     fine, fine_moving = upsampler.upsample(still, seed=3), upsampler.upsample(moving, seed=3)
     for frame, expected in zip(fine_moving.xyz, fine.xyz, strict=True):
         np.testing.assert_allclose(superposed(frame, expected), expected, atol=1e-3)
-    assert np.allclose(*(off_the_line(t) for t in (fine_moving, fine)), atol=1e-4)
+    np.testing.assert_allclose(off_the_line(fine_moving), off_the_line(fine), atol=3e-3)  # a chord for an arc
 
 
 def test_windows_meet_without_a_seam(upsampler, trajectory):

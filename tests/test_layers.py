@@ -17,7 +17,7 @@ LAYERS = {
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],
     "model": ["checkpoints", "generator", "propagator", "bridging", "inpainting"],
     "OpenMM": ["schedule", "rollout", "restart", "landing", "gate", "record", "hybrid", "checks", "simulation"],
-    "around it": ["structure", "data", "training", "analysis", "report", "commands", "cli"],
+    "around it": ["structure", "designs", "data", "training", "analysis", "report", "commands", "cli"],
 }
 MEETS_OPENMM = {"OpenMM", "around it"}
 RANK = {module: rank for rank, modules in enumerate(LAYERS.values()) for module in modules}

@@ -74,7 +74,7 @@ def measure(source: Source) -> Measurement:
         geometry.add(piece.xyz)
     if geometry is None:
         raise MDGenError(f"{_name(source)} has no frame")
-    interval = _frame_interval(source, np.concatenate(times))
+    interval = frame_interval_of(source, np.concatenate(times))
     return Measurement(TorsionSeries(names, np.concatenate(angles), interval), geometry.result())
 
 
@@ -123,7 +123,7 @@ def _name(source: Source) -> str:
     return "the trajectory" if isinstance(source, mdtraj.Trajectory) else str(source.path)
 
 
-def _frame_interval(source: Source, times: np.ndarray) -> float | NotDefined:
+def frame_interval_of(source: Source, times: np.ndarray) -> float | NotDefined:
     """Picoseconds between frames."""
     if isinstance(source, TrajectoryFile):
         if source.frame_interval is not None:

@@ -1,0 +1,86 @@
+"""``openmm-mdgen design``: residues for a motion."""
+
+from __future__ import annotations
+
+import csv
+import re
+import secrets
+import time as clock
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.trajectories import output_folder, read_trajectory, write_dcd, write_pdb
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+
+
+def design(
+    trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
+    top: Annotated[Path, typer.Option(help="Its topology, such as a PDB file.")],
+    out: Annotated[Path, typer.Option(help="Folder for designs.csv, and SEQUENCE.pdb and .dcd of each design.")],
+    residues: Annotated[str | None, typer.Option(help="Counted from 1, such as 2,3. [default: the weights']")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same designs. Drawn if absent.")] = None,
+    frame_interval: Annotated[
+        str | None, typer.Option(help="Time between the given frames, where the file does not say, such as 1ps.")
+    ] = None,
+    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Of the network. [default: the solver's]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Design residues, types and motion, for the motion of the others.
+
+    A DCD file holds all samples of its sequence one after another; the PDB file is the first frame, minimised.
+    """
+    stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
+    designed = None if residues is None else _numbers(residues)
+    table = output_folder(out) / "designs.csv"
+    if out.is_dir():
+        check_outputs([("--out", table)], inputs=[trajectory, top], force=force)
+
+    import numpy as np
+
+    from openmm_mdgen.designs import PeptideBuilder
+    from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.inpainting import frequencies
+
+    model = TrajectoryGenerator.load(
+        generator, task="inpainting", device=device, ode_solver=ode_solver, evaluations=evaluations
+    )
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    given, interval = read_trajectory(trajectory, top, stated)
+    outside = [k + 1 for k in designed or () if k >= given.n_residues]
+    if outside:
+        raise MDGenError(f"--residues {outside[0]}: the chain has residues 1 to {given.n_residues}")
+    begun = clock.perf_counter()
+    made = model.inpaint(given, designed=designed, samples=samples, seed=seed, frame_interval=interval)
+    counts = frequencies(made)
+    builder = PeptideBuilder(backbone=model.info.backbone, seed=seed % 2**31)
+    out.mkdir(exist_ok=True)
+    for sequence, _ in counts:
+        ours = [d for d in made if d.sequence == sequence]
+        if ours[0].trajectory is None:
+            continue  # weights that give sequences alone
+        peptides = [builder.all_atoms(d) for d in ours]
+        write_pdb(out / f"{sequence}.pdb", peptides[0].topology, peptides[0].positions)
+        frames = np.concatenate([peptide.frames for peptide in peptides])
+        write_dcd(out / f"{sequence}.dcd", peptides[0].topology, frames, model.frame_interval)
+    with replacing(table) as temporary, open(temporary, "w", newline="") as file:
+        csv.writer(file).writerows([("sequence", "count"), *counts])
+    typer.echo(
+        f"{table}: {samples} samples, {len(counts)} sequences, most often {counts[0][0]} ({counts[0][1]}), "
+        f"seed {seed}; made in {clock.perf_counter() - begun:.1f} s"
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    """Residues from 0, out of numbers from 1."""
+    if not re.fullmatch(r"\d+(,\d+)*", text) or "0" in text.split(","):
+        raise MDGenError(f"--residues {text!r}: give residue numbers from 1, such as 2,3")
+    return [int(number) - 1 for number in text.split(",")]

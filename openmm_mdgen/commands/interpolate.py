@@ -1,0 +1,64 @@
+"""``openmm-mdgen interpolate``: paths between two structures."""
+
+from __future__ import annotations
+
+import secrets
+import time as clock
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.trajectories import output_folder, write_dcd, write_pdb
+
+
+def interpolate(
+    start: Annotated[Path, typer.Argument(help="PDB file of the first structure.")],
+    end: Annotated[Path, typer.Argument(help="PDB file of the last structure, of the same molecule.")],
+    out: Annotated[Path, typer.Option(help="Folder for path_000.dcd and so on, and topology.pdb.")],
+    time: Annotated[str | None, typer.Option(help="From start to end, such as 1ns. [default: the weights']")] = None,
+    paths: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same paths. Drawn if absent.")] = None,
+    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Of the network. [default: the solver's]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Generate paths from one structure of a peptide to another.
+
+    The first frame of a path is the start, the last is the end laid over it; hydrogens that a file lacks are added.
+    """
+    duration = None if time is None else parse_time("--time", time)
+    names = [output_folder(out) / f"path_{k:03d}.dcd" for k in range(paths)]
+    topology_path = out / "topology.pdb"
+    if out.is_dir():
+        check_outputs([("--out", path) for path in (*names, topology_path)], inputs=[start, end], force=force)
+
+    from openmm import unit
+
+    from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.given import atom_order
+    from openmm_mdgen.structure import load_structure
+
+    model = TrajectoryGenerator.load(
+        generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations
+    )
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    topology, first = load_structure(start, seed=seed)
+    other, last = load_structure(end, seed=seed)
+    order = atom_order(str(end), other, topology)
+    ends = first.value_in_unit(unit.nanometer), last.value_in_unit(unit.nanometer)[order]
+    begun = clock.perf_counter()
+    made = model.interpolate(topology, *ends, paths=paths, seed=seed, duration=duration)
+    out.mkdir(exist_ok=True)
+    write_pdb(topology_path, topology, ends[0])
+    for name, path in zip(names, made, strict=True):
+        write_dcd(name, topology, path.xyz, model.frame_interval)
+    typer.echo(
+        f"{names[0]}{'' if paths == 1 else f' to {names[-1].name}'}: {made[0].n_frames} frames each, "
+        f"{model.frame_interval:g} ps apart, topology {topology_path}, seed {seed}; generated in "
+        f"{clock.perf_counter() - begun:.1f} s"
+    )

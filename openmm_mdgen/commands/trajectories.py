@@ -1,0 +1,74 @@
+"""Trajectories and structures that commands read and write. Nanometre, picosecond."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+
+if TYPE_CHECKING:
+    import mdtraj
+    import numpy as np
+    from openmm import app
+
+
+def read_trajectory(path: Path, topology: Path, stated_interval: float | None) -> tuple[mdtraj.Trajectory, float]:
+    """The protein of a trajectory of any format that mdtraj reads, and the picoseconds between its frames.
+
+    Raises
+    ------
+    MDGenError
+        If it cannot be read, has no protein, or its interval is neither stated nor in the file.
+    """
+    import mdtraj
+    import numpy as np
+
+    from openmm_mdgen.analysis.definitions import NotDefined
+    from openmm_mdgen.analysis.sources import TrajectoryFile, frame_interval_of, pieces
+
+    source = TrajectoryFile(path, topology, stated_interval)
+    found = list(pieces(source))
+    if not found:
+        raise MDGenError(f"{path} has no frame")
+    trajectory = found[0] if len(found) == 1 else mdtraj.join(found, check_topology=False)
+    if trajectory.n_frames < 2:
+        raise MDGenError(f"{path} has one frame: at least two are needed")
+    interval = frame_interval_of(source, np.asarray(trajectory.time))
+    if isinstance(interval, NotDefined):
+        raise MDGenError(f"{path}: {interval}; --frame-interval states it")
+    return trajectory, interval
+
+
+def write_dcd(path: Path, topology: app.Topology, xyz: np.ndarray, frame_interval: float) -> None:
+    """Frames (T, N, 3); the first is at time 0."""
+    from openmm import app
+
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        dcd = app.DCDFile(file, topology, frame_interval, 0, 1)
+        for frame in xyz:
+            dcd.writeModel(frame)
+
+
+def write_pdb(path: Path, topology: app.Topology, positions: np.ndarray) -> None:
+    """One structure (N, 3)."""
+    from openmm import app, unit
+
+    with replacing(path) as temporary, open(temporary, "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
+
+
+def output_folder(out: Path) -> Path:
+    """`--out` as a folder, which may be new.
+
+    Raises
+    ------
+    MDGenError
+        If it can be none.
+    """
+    if out.exists() and not out.is_dir():
+        raise MDGenError(f"--out {out} is a file: name a folder")
+    if not out.resolve().parent.is_dir():
+        raise MDGenError(f"--out {out}: {out.parent}: no such folder; make it first")
+    return out

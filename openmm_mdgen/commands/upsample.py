@@ -1,0 +1,57 @@
+"""``openmm-mdgen upsample``: the motion between the frames of a trajectory."""
+
+from __future__ import annotations
+
+import secrets
+import time as clock
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd, write_pdb
+from openmm_mdgen.errors import MDGenError
+
+
+def upsample(
+    trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
+    top: Annotated[Path, typer.Option(help="Its topology, such as a PDB file.")],
+    factor: Annotated[int | None, typer.Option(min=2, help="Times as many frames. [default: the weights']")] = None,
+    out: Annotated[Path, typer.Option(help="Trajectory, .dcd; its topology goes to a .pdb beside it.")] = Path(
+        "fine.dcd"
+    ),
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same frames. Drawn if absent.")] = None,
+    frame_interval: Annotated[
+        str | None, typer.Option(help="Time between the given frames, where the file does not say, such as 10ps.")
+    ] = None,
+    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Of the network, a window. [default: the solver's]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Generate the frames between those of a trajectory, which stay as they are."""
+    stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
+    if out.suffix.lower() != ".dcd":
+        raise MDGenError(f"--out {out}: name a file that ends in .dcd")
+    topology_path = out.with_suffix(".pdb")
+    check_outputs([("--out", out), ("--out", topology_path)], inputs=[trajectory, top], force=force)
+
+    from openmm_mdgen.generator import TrajectoryGenerator
+
+    model = TrajectoryGenerator.load(
+        generator, task="upsampling", device=device, ode_solver=ode_solver, evaluations=evaluations
+    )
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    given, interval = read_trajectory(trajectory, top, stated)
+    begun = clock.perf_counter()
+    fine = model.upsample(given, factor, seed=seed, frame_interval=interval)
+    topology = fine.topology.to_openmm()
+    write_pdb(topology_path, topology, fine.xyz[0])
+    write_dcd(out, topology, fine.xyz, model.frame_interval)
+    typer.echo(
+        f"{out}: {fine.n_frames} frames, {model.frame_interval:g} ps apart, topology {topology_path}, seed {seed}; "
+        f"generated in {clock.perf_counter() - begun:.1f} s"
+    )
