@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mdtraj.formats import XTCTrajectoryFile
 
 from openmm_mdgen.data import Windows, read_arrays, read_folders, read_recording
-from openmm_mdgen.data.trajectories import even_interval
+from openmm_mdgen.data.trajectories import TrajectoryFiles, even_interval
 from openmm_mdgen.errors import MDGenError
 from recorded import numbered, positions_of, timed, write
 
@@ -51,7 +51,7 @@ def test_a_few_bytes_after_the_last_whole_frame_are_seen(files):
     pdb, xtc = files
     xtc.write_bytes(xtc.read_bytes()[: offsets(xtc)[150] + 10])
     with pytest.raises(MDGenError, match=r"SLA\.xtc .*after 150 frames"):
-        read_recording(pdb, xtc)
+        TrajectoryFiles(pdb, xtc).check()
 
 
 def test_a_cut_between_frames_is_seen_where_the_protocol_says_how_many_there_were(files):

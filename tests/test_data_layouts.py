@@ -118,6 +118,26 @@ def test_water_ions_and_hydrogens_are_left_out(tmp_path):
         np.testing.assert_allclose(other.frames.torsions[:, :, 1:], dry.frames.torsions[:, :, 1:], atol=5e-3)
 
 
+def test_names_as_gromacs_and_charmm_write_them_are_known(tmp_path):
+    pdb, xtc = write(tmp_path, "HIL", numbered("HIL")[:5])
+    expected = read_recording(pdb, xtc).frames
+    text = pdb.read_text()
+    for ours, theirs in (
+        (" CD1 ILE", " CD  ILE"),
+        ("HIS", "HSD"),
+        (" O   LEU", " OT1 LEU"),
+        (" OXT LEU", " OT2 LEU"),
+        (" H   ", " HN  "),
+        (" H2  HSD", " HT2 HSD"),
+    ):
+        assert ours in text
+        text = text.replace(ours, theirs)
+    pdb.write_text(text)
+    recording = read_recording(pdb, xtc)
+    assert recording.sequence == "HIL"
+    assert np.array_equal(recording.frames.torsions, expected.torsions)
+
+
 def test_only_what_a_window_asks_for_is_in_memory(tmp_path):
     write(tmp_path, "SLA", numbered("SLA"))
     recording = read_folders([tmp_path])[0]

@@ -96,8 +96,9 @@ def test_padding_is_masked_and_empty_and_changes_nothing_else(max_residues, seed
         assert batch.residue_mask[row].tolist() == [1.0] * n + [0.0] * (batch.aatype.shape[1] - n)
         assert (batch.aatype[row, n:] == residues.UNKNOWN).all()
         assert not batch.torsion_mask[row, n:].any() and not batch.torsions[row, :, n:].any()
-        assert torch.equal(batch.rigids.rotation[row, :, n:], torch.eye(3).expand_as(batch.rigids.rotation[row, :, n:]))
-        assert not batch.rigids.translation[row, :, n:].any()
+        for rigids in (batch.rigids[row, :, n:], unsuperposed.rigids[row, :, n:]):
+            assert torch.equal(rigids.rotation, torch.eye(3).expand_as(rigids.rotation))
+            assert not rigids.translation.any()
         alone = frames_of([cut])
         assert torch.equal(unsuperposed.rigids.translation[row, :, :n], alone.rigids.translation[0])
         assert torch.equal(unsuperposed.torsions[row, :, :n], alone.torsions[0])
