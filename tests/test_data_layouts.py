@@ -173,6 +173,14 @@ def test_arrays_of_folders_that_cannot_be_written_go_to_the_users_cache(tmp_path
     assert len(list((tmp_path / "cache" / "openmm_mdgen").glob("*/SLA.npy"))) == 1
 
 
+def test_arrays_go_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENMM_MDGEN_CACHE", str(tmp_path / "cache"))
+    for folder in ("first", "second"):  # of one name, kept apart
+        assert read_recording(*write(tmp_path / folder, "SLA", numbered("SLA")[:10])).n_frames == 10
+        assert not (tmp_path / folder / ".openmm_mdgen").exists()
+    assert len(list((tmp_path / "cache").glob("*/SLA.npy"))) == 2
+
+
 def test_more_recordings_than_files_may_be_open(tmp_path):
     original = array_of(tmp_path, "SLA", "SLA", n_frames=5)
     names = [f"s{k}" for k in range(400)]

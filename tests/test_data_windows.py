@@ -158,4 +158,6 @@ def test_windows_that_do_not_fit_are_refused():
 
 def test_the_numbered_frames_are_told_apart():
     assert numbers(recording("AG").frames).tolist() == [list(range(TURN))]
+    many = Recording("many", "AG", np.concatenate([positions_of("AG")] * 21), 1.0)
+    assert numbers(many.frames).tolist() == [list(range(TURN)) * 21], "they are gathered piece by piece"
     assert numbered("AG").n_frames == TURN

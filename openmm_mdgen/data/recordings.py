@@ -7,7 +7,7 @@ Axes: ``F`` frames of a trajectory, ``T`` frames of a window, ``L`` residues, ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -18,6 +18,14 @@ from openmm_mdgen import atom14, residues
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.tokens import Frames
+
+
+_EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
+# Of pre-omega, phi and psi, among the 14 slots; those of the residue before are negative.
+_BACKBONE_SLOTS = torch.tensor([[1 - 14, 2 - 14, 0, 1], [2 - 14, 0, 1, 2], [0, 1, 2, 3]])
+_CHI_SLOTS = torch.as_tensor(residues.CHI_SLOTS)
+
+_Vectors = tuple[torch.Tensor, ...]  # x, y, z
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,15 @@ class Recording:
 
     @property
     def frames(self) -> Frames:
-        """All frames, as one member of a batch; of a long recording they take much memory."""
-        return frames_of([Cut(self, slice(0, self.n_frames), slice(0, len(self.sequence)))])
+        """All frames, as one member of a batch: in memory, some 100 bytes a residue and frame."""
+        chain, step = slice(0, len(self.sequence)), 2000
+        cuts = [Cut(self, slice(k, min(k + step, self.n_frames)), chain) for k in range(0, self.n_frames, step)]
+        parts = [frames_of([cut]) for cut in cuts]
+        rigids = Rigid(
+            torch.cat([part.rigids.rotation for part in parts], dim=1),
+            torch.cat([part.rigids.translation for part in parts], dim=1),
+        )
+        return replace(parts[0], rigids=rigids, torsions=torch.cat([part.torsions for part in parts], dim=1))
 
 
 @dataclass(frozen=True)
@@ -195,14 +210,6 @@ def _torsions(aatype: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
     found = atoms.new_zeros(*defined.shape, atoms.shape[-1], 2)
     found[row, residue, kind] = torch.stack([sin * scale, cos * scale], dim=-1)
     return found.movedim(3, 1)
-
-
-_EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
-# Of pre-omega, phi and psi, among the 14 slots; those of the residue before are negative.
-_BACKBONE_SLOTS = torch.tensor([[1 - 14, 2 - 14, 0, 1], [2 - 14, 0, 1, 2], [0, 1, 2, 3]])
-_CHI_SLOTS = torch.as_tensor(residues.CHI_SLOTS)
-
-_Vectors = tuple[torch.Tensor, ...]  # x, y, z
 
 
 def _minus(a: _Vectors, b: _Vectors) -> _Vectors:

@@ -1,8 +1,9 @@
 """A PDB file with an XTC file, as a recording.
 
 XTC is compressed and read from its beginning, so heavy atoms are kept as an array beside it that can be mapped: in
-``.openmm_mdgen/`` of its folder, or in the user's cache where that folder is read-only. It is made once, appears whole,
-and is made again when a source has changed. Nanometre and picosecond in files, ångström in arrays.
+``.openmm_mdgen/`` of its folder, in the user's cache where that folder is read-only, or where OPENMM_MDGEN_CACHE says.
+It is made once, appears whole, and is made again when a source has changed. Nanometre and picosecond in files, ångström
+in arrays.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class TrajectoryFiles:
 
     def __init__(self, topology: Path, trajectory: Path) -> None:
         self.topology, self.trajectory = topology, trajectory
+        self.protocol = trajectory.parent / "protocol.json"
         self.array = _cache_folder(trajectory.parent) / f"{trajectory.stem}.npy"
 
     @cached_property
@@ -114,7 +116,7 @@ class TrajectoryFiles:
             raise DataError(f"{self.topology}: {error}") from error
 
     def _check_protocol(self, n_frames: int, interval: float) -> None:
-        path = self.trajectory.parent / "protocol.json"
+        path = self.protocol
         if not path.exists():
             return
         try:
@@ -133,7 +135,8 @@ class TrajectoryFiles:
 
     def _sources(self) -> dict[str, Any]:
         try:
-            stats = [path.stat() for path in (self.topology, self.trajectory)]
+            protocol = [self.protocol] if self.protocol.exists() else []
+            stats = [path.stat() for path in (self.topology, self.trajectory, *protocol)]
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
         return {"format": _FORMAT, "sources": [[s.st_size, s.st_mtime_ns] for s in stats]}
@@ -166,8 +169,8 @@ class TrajectoryFiles:
         except OSError as error:
             size = n_frames * len(chain.sequence) * 14 * 3 * 4 / 1e6
             raise DataError(
-                f"{self.array} cannot be written: {error.strerror}. It takes {size:.0f} MB; make room, or set "
-                "XDG_CACHE_HOME to a folder that has it and make the trajectory's folder read-only."
+                f"{self.array} cannot be written: {error.strerror}. It takes {size:.0f} MB: make room, or set "
+                "OPENMM_MDGEN_CACHE to a folder that has it"
             ) from error
 
     def _convert(self, chain: ProteinChain, heavy: np.ndarray, target: Path, n_frames: int) -> np.ndarray:
@@ -257,7 +260,8 @@ def even_interval(times: np.ndarray, path: Path) -> float:
 
 
 def _cache_folder(folder: Path) -> Path:
-    if os.access(folder, os.W_OK):
+    chosen = os.environ.get("OPENMM_MDGEN_CACHE")
+    if not chosen and os.access(folder, os.W_OK):
         return folder / ".openmm_mdgen"
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return user / "openmm_mdgen" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen or Path(user) / "openmm_mdgen") / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
