@@ -19,7 +19,6 @@ from openmm_mdgen.errors import DataError
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.tokens import Frames
 
-
 _EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
 # Of pre-omega, phi and psi, among the 14 slots; those of the residue before are negative.
 _BACKBONE_SLOTS = torch.tensor([[1 - 14, 2 - 14, 0, 1], [2 - 14, 0, 1, 2], [0, 1, 2, 3]])
