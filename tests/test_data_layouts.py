@@ -167,9 +167,12 @@ def test_arrays_are_made_once_and_again_when_a_source_changes(tmp_path):
 def test_arrays_of_folders_that_cannot_be_written_go_to_the_users_cache(tmp_path, monkeypatch):
     pdb, xtc = write(tmp_path / "data", "SLA", numbered("SLA")[:10])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert read_recording(pdb, xtc).n_frames == 10
-    assert not (tmp_path / "data" / ".openmm_mdgen").exists()
+    pdb.parent.chmod(0o555)
+    try:
+        assert read_recording(pdb, xtc).n_frames == 10
+        assert not (pdb.parent / ".openmm_mdgen").exists()
+    finally:
+        pdb.parent.chmod(0o755)
     assert len(list((tmp_path / "cache" / "openmm_mdgen").glob("*/SLA.npy"))) == 1
 
 

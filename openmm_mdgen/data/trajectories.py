@@ -261,7 +261,8 @@ def even_interval(times: np.ndarray, path: Path) -> float:
 
 def _cache_folder(folder: Path) -> Path:
     chosen = os.environ.get("OPENMM_MDGEN_CACHE")
-    if not chosen and os.access(folder, os.W_OK):
+    # The superuser may write anywhere; where nobody was meant to, it does not.
+    if not chosen and os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222:
         return folder / ".openmm_mdgen"
     user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(chosen or Path(user) / "openmm_mdgen") / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
