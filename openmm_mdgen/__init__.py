@@ -8,18 +8,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openmm_mdgen.gate import Gate
     from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.schedule import Generate, Integrate
+    from openmm_mdgen.record import Summary
+    from openmm_mdgen.reporters import MaskReporter, SegmentReporter
+    from openmm_mdgen.schedule import Alternate, Generate, Integrate, WhileAccepted
     from openmm_mdgen.simulation import MDGenSimulation
 
 __version__ = "0.1.0"
-__all__ = ["Generate", "Integrate", "MDGenSimulation", "TrajectoryGenerator"]
+__all__ = [
+    "Alternate",
+    "Gate",
+    "Generate",
+    "Integrate",
+    "MDGenSimulation",
+    "MaskReporter",
+    "SegmentReporter",
+    "Summary",
+    "TrajectoryGenerator",
+    "WhileAccepted",
+]
 
 _HOMES = {
+    "Alternate": "schedule",
+    "Gate": "gate",
     "Generate": "schedule",
     "Integrate": "schedule",
     "MDGenSimulation": "simulation",
+    "MaskReporter": "reporters",
+    "SegmentReporter": "reporters",
+    "Summary": "record",
     "TrajectoryGenerator": "generator",
+    "WhileAccepted": "schedule",
 }
 
 

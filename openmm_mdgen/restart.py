@@ -12,10 +12,12 @@ import binascii
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 
 from openmm_mdgen.errors import CheckpointError
+from openmm_mdgen.files import replacing
 
 Arrays = dict[str, np.ndarray]
 
@@ -59,6 +61,23 @@ def split_state(xml: str) -> tuple[str, Arrays | None]:
     except binascii.Error:
         block = b""
     return head + tail, _unpack(block)
+
+
+def read(file: Any, mode: str) -> Any:
+    """All of a file, by name or open."""
+    if not isinstance(file, str):
+        return file.read()
+    with open(file, mode) as stream:
+        return stream.read()
+
+
+def save(data: bytes | str, file: Any) -> None:
+    """To a file, by name (it appears whole) or open."""
+    if isinstance(file, str):
+        with replacing(file) as temporary:
+            temporary.write_bytes(data) if isinstance(data, bytes) else temporary.write_text(data)
+    else:
+        file.write(data)
 
 
 def _pack(arrays: Arrays) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from openmm_mdgen.errors import CheckpointError, MDGenError
+from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError
 from openmm_mdgen.protocol import Generator, Propagator, segment_seed
 
 _PROPAGATOR = "propagator."  # prefix of the propagator's own arrays
@@ -64,6 +64,35 @@ class Rollout:
         velocity_seed = np.random.SeedSequence((self.seed, self._segment_index), spawn_key=(self._cursor,))
         return frame, int(velocity_seed.generate_state(1)[0] >> 1)
 
+    def begin(self, step: int, positions: np.ndarray, n_frames: int) -> np.ndarray:
+        """Begin a segment of at most `n_frames` from here, and give its frames (n_frames, n_moved, 3) to be judged."""
+        self._state_at_start = {name: np.array(value) for name, value in self.propagator.state().items()}
+        self._segment_index += 1
+        self._frames = self._frames[:0]
+        self._start, self._cursor = positions, 0
+        self._frames = self._segment(positions, self._segment_index)[:n_frames]
+        self.resume(step, positions)
+        return self._frames
+
+    def withdraw(self) -> None:
+        """Undo `begin`, but for its noise: the next segment has its own."""
+        self.propagator.restore(self._state_at_start)
+        self._frames = self._frames[:0]
+
+    def frames_left(self, step: int, positions: np.ndarray) -> int:
+        """Frames of the segment in use, if there is one here."""
+        return len(self._frames) - self._cursor if self._in_use(step, positions) else 0
+
+    @property
+    def segment_frames(self) -> int:
+        """Frames of the latest segment, used up or not."""
+        return len(self._frames)
+
+    def seed_of(self, spawn_key: tuple[int, ...]) -> int:
+        """For what belongs to the latest segment."""
+        index = max(self._segment_index, 0)
+        return int(np.random.SeedSequence((self.seed, index), spawn_key=spawn_key).generate_state(1)[0] >> 1)
+
     def land(self, step: int, positions: np.ndarray) -> None:
         """The frame is in place: `positions` are those read back, which may be rounded."""
         self._cursor += 1
@@ -84,6 +113,7 @@ class Rollout:
             in_use = self._in_use(step, positions)
             state = self._state_at_start if in_use else self.propagator.state()
             arrays |= {"start": self._start, "cursor": np.array(self._cursor if in_use else _NOT_IN_USE)}
+            arrays |= {"n_frames": np.array(len(self._frames))}
             arrays |= {_PROPAGATOR + name: np.asarray(value) for name, value in state.items()}
         return arrays
 
@@ -110,7 +140,7 @@ class Rollout:
             raise CheckpointError("the file was made with another kind of generator: load it with that one") from error
         if arrays["cursor"] != _NOT_IN_USE:
             rollout._state_at_start, rollout._cursor = state, int(arrays["cursor"])
-            rollout._frames = rollout._segment(start, rollout._segment_index)
+            rollout._frames = rollout._segment(start, rollout._segment_index)[: int(arrays["n_frames"])]
         return rollout
 
     def _in_use(self, step: int, positions: np.ndarray) -> bool:
@@ -118,18 +148,23 @@ class Rollout:
 
     def _begin_segment(self, positions: np.ndarray) -> None:
         state = {name: np.array(value) for name, value in self.propagator.state().items()}
-        self._frames = self._segment(positions, self._segment_index + 1)
+        self._frames = _finite(self._segment(positions, self._segment_index + 1))
         self._segment_index += 1
         self._start, self._state_at_start, self._cursor = positions, state, 0
 
     def _segment(self, positions: np.ndarray, index: int) -> np.ndarray:
+        """All frames of a segment, (n_frames, n_moved, 3)."""
         frames = np.asarray(self.propagator.segment(positions, segment_seed(self.seed, index)), dtype=np.float64)
         n_moved = len(self.propagator.atom_indices)
         if frames.ndim != 3 or len(frames) == 0 or frames.shape[1:] != (n_moved, 3):
             raise MDGenError(f"the generator gave an array of shape {frames.shape}, not (frames, {n_moved}, 3)")
-        if not np.isfinite(frames).all():
-            raise MDGenError(
-                "the generator gave positions that are not finite; nothing of them was used: "
-                "start from a relaxed structure, or try another seed or other weights"
-            )
         return frames
+
+
+def _finite(frames: np.ndarray) -> np.ndarray:
+    if not np.isfinite(frames).all():
+        raise GenerationError(
+            "the generator gave positions that are not finite; nothing of them was used: "
+            "start from a relaxed structure, or try another seed or other weights"
+        )
+    return frames

@@ -6,8 +6,8 @@ nanometre, times in picosecond, temperatures in kelvin; camelCase where the name
 
 from __future__ import annotations
 
-import operator
 import sys
+import time
 import warnings
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +17,13 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_mdgen import restart
-from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
-from openmm_mdgen.files import replacing
+from openmm_mdgen import checks, restart
+from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.gate import Judge
+from openmm_mdgen.hybrid import Hybrid
+from openmm_mdgen.landing import Lander, relaxed_copy
 from openmm_mdgen.protocol import Generator
+from openmm_mdgen.record import GENERATED, Record, Segment
 from openmm_mdgen.rollout import Rollout
 from openmm_mdgen.schedule import (
     Generate,
@@ -32,10 +35,7 @@ from openmm_mdgen.schedule import (
 )
 
 _STEPS_AT_ONCE = 10  # of the integrator: then the clock and Ctrl-C are looked at
-_RELAXATION_ITERATIONS = 500
-_TEMPERATURE_TOLERANCE = 1.0  # K
-# Platform properties under which minimisation repeats itself bit for bit: the same seed has to give the same run.
-_SAME_EVERY_TIME = {"DeterministicForces": "true", "Threads": "1"}
+_IN_PLACE = "in place of a rejected segment"
 
 
 class MDGenSimulation(app.Simulation):
@@ -61,7 +61,11 @@ class MDGenSimulation(app.Simulation):
         The model, or the name or file of its weights; default: the bundled weights. Not loaded where the schedule
         never generates.
     schedule : Schedule, optional
-        `Generate()`, the default, or `Integrate()` for plain MD.
+        `Generate()`, the default; `Integrate()` for plain MD; `Alternate(...)` or `WhileAccepted(...)` for a hybrid
+        run.
+    gate : Judge, optional
+        What judges each segment before any of its frames is handed out; where it rejects, real MD takes the segment's
+        place. Default: `Gate()` in a hybrid run, none with `Generate()`, whose frames are handed out as they come.
     seed : int, optional
         Same seed, same start, same run. Drawn where absent; see the attribute `seed`.
 
@@ -88,18 +92,23 @@ class MDGenSimulation(app.Simulation):
         *,
         generator: Generator | str | Path | None = None,
         schedule: Schedule | None = None,
+        gate: Judge | None = None,
         seed: int | None = None,
     ) -> None:
-        self.schedule = _valid_schedule(Generate() if schedule is None else schedule)
+        self.schedule = checks.valid_schedule(Generate() if schedule is None else schedule)
         self._platform_properties = dict(platformProperties or {})
         self._rollout: Rollout | None = None
         if self.schedule.generates:
-            model = _loaded(generator)
+            model = checks.loaded(generator)
             model.check(topology)
-            self._rollout = Rollout(model, topology, _valid_seed(seed))
+            self._rollout = Rollout(model, topology, checks.valid_seed(seed))
+        self._record = Record()
         super().__init__(topology, system, integrator, platform, platformProperties)
+        self._hybrid = self._trials(gate)
         if self._rollout:
-            self._check_engine(self._rollout.generator)
+            checks.check_engine(self, self._rollout.generator)
+            if self._hybrid:
+                checks.check_hybrid(self, self._rollout.generator)
         if state is not None:
             with open(state) as file:
                 self.loadState(file)
@@ -114,12 +123,17 @@ class MDGenSimulation(app.Simulation):
         """What decides every generated frame, given the start; None where the schedule never generates."""
         return self._rollout.seed if self._rollout else None
 
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What was integrated and what generated so far, and what was rejected and why; restored with a checkpoint."""
+        return tuple(self._record.segments)
+
     def saveCheckpoint(self, file) -> None:
         """As in OpenMM; the file carries the generator's place too, and plain OpenMM can load it."""
         data = self.context.createCheckpoint()
         if self._rollout:
-            data = restart.add_to_checkpoint(data, self._rollout.arrays(self.currentStep, self._positions()))
-        _save(data, file)
+            data = restart.add_to_checkpoint(data, self._arrays())
+        restart.save(data, file)
 
     def loadCheckpoint(self, file) -> None:
         """As in OpenMM; goes on inside the generated segment where `saveCheckpoint` was called.
@@ -129,7 +143,7 @@ class MDGenSimulation(app.Simulation):
         CheckpointError
             If the generator's part is damaged, or of another molecule. Nothing has changed then.
         """
-        checkpoint, arrays = restart.split_checkpoint(_read(file, "rb"))
+        checkpoint, arrays = restart.split_checkpoint(restart.read(file, "rb"))
         self._load(lambda: self.context.loadCheckpoint(checkpoint), arrays)
 
     def saveState(self, file) -> None:
@@ -137,8 +151,8 @@ class MDGenSimulation(app.Simulation):
         state = self.context.getState(positions=True, velocities=True, parameters=True, integratorParameters=True)
         xml = openmm.XmlSerializer.serialize(state)
         if self._rollout:
-            xml = restart.add_to_state(xml, self._rollout.arrays(self.currentStep, self._positions()))
-        _save(xml, file)
+            xml = restart.add_to_state(xml, self._arrays())
+        restart.save(xml, file)
 
     def loadState(self, file) -> None:
         """As in OpenMM; goes on inside the generated segment where `saveState` was called.
@@ -148,8 +162,12 @@ class MDGenSimulation(app.Simulation):
         CheckpointError
             As `loadCheckpoint`.
         """
-        xml, arrays = restart.split_state(_read(file, "r"))
+        xml, arrays = restart.split_state(restart.read(file, "r"))
         self._load(lambda: self.context.setState(openmm.XmlSerializer.deserialize(xml)), arrays)
+
+    def _arrays(self) -> restart.Arrays:
+        arrays = self._generating().arrays(self.currentStep, self._positions())
+        return arrays | {"record": self._record.to_array()} | (self._hybrid.arrays() if self._hybrid else {})
 
     def _load(self, load_context, arrays: restart.Arrays | None) -> None:
         if self._rollout is None or arrays is None:
@@ -158,10 +176,14 @@ class MDGenSimulation(app.Simulation):
                 self._rollout.abandon_segment()
             return
         rollout = self._rollout.restored(arrays)
+        hybrid = self._hybrid.restored(rollout, arrays) if self._hybrid else None
         load_context()
         rollout.resume(self.currentStep, self._positions())
+        if hybrid and not hybrid.is_bound:
+            rollout.abandon_segment()  # of a run without a gate: nothing has judged it
         is_first = rollout.is_bound and not self._rollout.is_bound
-        self._rollout = rollout
+        self._rollout, self._hybrid = rollout, hybrid
+        self._record = Record.from_array(arrays["record"]) if "record" in arrays else Record()
         if is_first:
             self._warn_of_atoms_left_behind(rollout)
 
@@ -170,12 +192,19 @@ class MDGenSimulation(app.Simulation):
 
     def _simulate(self, endStep=None, endTime=None) -> None:
         end_step = sys.maxsize if endStep is None else int(endStep)
+        if self._hybrid and self.currentStep < end_step:
+            self._bind()  # what cannot be landed is refused before any MD
         while self.currentStep < end_step and not _is_over(endTime):
             step = self.currentStep
-            phase = self.schedule.phase(step, self._step_size())
+            phase = self._phase(step)
             pending = [(reporter, _next_report(reporter, self)) for reporter in self.reporters]
             piece = self._frame_steps(phase, end_step, pending) if phase.generates else _STEPS_AT_ONCE
             steps = min(end_step, phase.end_step) - step
+            if self._hybrid and phase.generates:
+                left = self._judged_frames(phase, piece)
+                if not left:
+                    continue  # rejected: the phase is another one now
+                steps = min(steps, left * piece)
             steps = min([steps, *(report["steps"] for _, report in pending if report["steps"] > 0)])
             remaining = steps
             while remaining > 0:
@@ -188,7 +217,7 @@ class MDGenSimulation(app.Simulation):
         if phase.generates:
             self._generate_frame(steps)
         else:
-            self.integrator.step(steps)
+            self._integrate(steps)
         return steps
 
     def _report(self, due: list[tuple[Any, dict]]) -> None:
@@ -219,33 +248,77 @@ class MDGenSimulation(app.Simulation):
                 require_report_on_frame(type(reporter).__name__, step, report_step, frame_steps)
         return frame_steps
 
+    def _phase(self, step: int) -> Phase:
+        phase = self.schedule.phase(step, self._step_size())
+        retreat_end = self._hybrid.retreat_end(step) if self._hybrid and phase.generates else None
+        return Phase(generates=False, end_step=min(retreat_end, phase.end_step)) if retreat_end else phase
+
+    def _judged_frames(self, phase: Phase, frame_steps: int) -> int:
+        """Frames of an accepted segment that are still to come here, tried now if need be; none if it is rejected."""
+        rollout, hybrid, step, positions = self._generating(), self._hybrid, self.currentStep, self._positions()
+        assert hybrid
+        if not rollout.continues(step, positions):
+            self._require_usable(positions)
+            hybrid.is_aloft = False
+        left = rollout.frames_left(step, positions)
+        if left:
+            return left
+        accepted = hybrid.try_segment(
+            step,
+            positions,
+            n_frames=(phase.end_step - step) // frame_steps,
+            frame_steps=frame_steps,
+            retreat_steps=phase.retreat_steps,
+            record=self._record,
+        )
+        return rollout.frames_left(step, positions) if accepted else 0
+
+    def _bind(self) -> None:
+        """Fit the generator, and the trials if there are any, to the molecule as it stands."""
+        rollout, hybrid = self._generating(), self._hybrid
+        if rollout.is_bound and (hybrid is None or hybrid.is_bound):
+            return
+        positions = self._positions()
+        self._require_usable(positions)
+        relaxed = self._relaxed()
+        if not rollout.is_bound:
+            rollout.bind(relaxed)
+            self._warn_of_atoms_left_behind(rollout)
+        if hybrid:
+            hybrid.bind(relaxed, positions)
+
+    def _integrate(self, steps: int) -> None:
+        step, begin, hybrid = self.currentStep, time.perf_counter(), self._hybrid
+        landed = hybrid.come_down(step, self._positions()) if hybrid and hybrid.is_aloft else None
+        if landed:
+            self.context.setPositions(landed.positions)
+            self.context.setVelocities(landed.velocities)
+        self.integrator.step(steps)
+        reason = _IN_PLACE if hybrid and hybrid.retreat_end(step) else ""
+        self._record.integrated(step, steps, time.perf_counter() - begin, reason)
+
     def _generate_frame(self, frame_steps: int) -> None:
         rollout, step, positions = self._generating(), self.currentStep, self._positions()
         if not rollout.continues(step, positions):
             self._require_usable(positions)
-        if not rollout.is_bound:
-            rollout.bind(self._relaxed())
-            self._warn_of_atoms_left_behind(rollout)
+        self._bind()
+        begin = time.perf_counter()
+        is_first = not rollout.frames_left(step, positions)
         frame, velocity_seed = rollout.next_frame(step, positions)
-        time = self.context.getTime().value_in_unit(unit.picosecond)
+        if is_first:
+            steps = rollout.segment_frames * frame_steps
+            self._record.generated(Segment(GENERATED, step, steps, wall_seconds=time.perf_counter() - begin))
+        now = self.context.getTime().value_in_unit(unit.picosecond)
         self.context.setPositions(frame)
         self.context.setStepCount(step + frame_steps)
-        self.context.setTime(time + frame_steps * self._step_size())
+        self.context.setTime(now + frame_steps * self._step_size())
         self.context.setVelocitiesToTemperature(self._temperature(), velocity_seed)
         rollout.land(step + frame_steps, self._positions())
+        if self._hybrid:
+            self._hybrid.is_aloft = True
 
     def _relaxed(self) -> np.ndarray:
-        """(n_atoms, 3) nm: the present structure, minimised in a Context of its own."""
-        platform = self.context.getPlatform()
-        exact = {name: value for name, value in _SAME_EVERY_TIME.items() if name in platform.getPropertyNames()}
-        integrator = openmm.VerletIntegrator(0.001)
-        context = openmm.Context(self.system, integrator, platform, self._platform_properties | exact)
-        context.setState(self.context.getState(positions=True, parameters=True))
-        openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_RELAXATION_ITERATIONS)
-        relaxed = _positions_of(context)
-        if not np.isfinite(relaxed).all():
-            raise StateError("energy minimisation of the start failed: mend the structure, then set its positions")
-        return relaxed
+        return relaxed_copy(self.context, self.system, self._platform_properties)
 
     def _require_usable(self, positions: np.ndarray) -> None:
         remedy = "give the structure to simulation.context.setPositions(positions), or load a state"
@@ -260,27 +333,24 @@ class MDGenSimulation(app.Simulation):
                 raise StateError(f"the simulation has no positions: {remedy}") from error
             raise
 
-    def _check_engine(self, generator: Generator) -> None:
-        """That integrator and System fit the generator."""
-        n_particles, n_atoms = self.system.getNumParticles(), self.topology.getNumAtoms()
-        if n_particles != n_atoms:
-            raise UnsupportedTopologyError(
-                f"the System has {n_particles} particles and the topology {n_atoms} atoms: make one from the other"
+    def _trials(self, gate: Judge | None) -> Hybrid | None:
+        """None where frames are handed out as they come."""
+        gate = checks.valid_gate(gate, self.schedule)
+        if gate is None or self._rollout is None:
+            return None
+
+        def make_lander(moved: np.ndarray, heavy: np.ndarray) -> Lander:
+            return Lander(
+                self.context,
+                self.system,
+                moved,
+                heavy,
+                temperature=self._temperature(),
+                step_size=self._step_size(),
+                properties=self._platform_properties,
             )
-        integrator = self._present_integrator()
-        if isinstance(integrator, openmm.VariableVerletIntegrator | openmm.VariableLangevinIntegrator):
-            raise MDGenError(
-                f"{type(integrator).__name__} has no fixed step size, and generated frames are counted in steps: "
-                "use an integrator with one, such as LangevinMiddleIntegrator"
-            )
-        steps_per_frame(generator.frame_interval, self._step_size())
-        temperature, trained = self._temperature(), generator.temperature
-        if abs(temperature - trained) > _TEMPERATURE_TOLERANCE:
-            warnings.warn(
-                f"the integrator is at {temperature:g} K and the generator was trained at {trained:g} K: "
-                f"generated frames are of {trained:g} K, whatever the integrator says",
-                stacklevel=3,
-            )
+
+        return Hybrid(gate, self._rollout, make_lander)
 
     def _warn_of_atoms_left_behind(self, rollout: Rollout) -> None:
         n_left = self.topology.getNumAtoms() - len(rollout.propagator.atom_indices)
@@ -302,47 +372,13 @@ class MDGenSimulation(app.Simulation):
     def _positions(self) -> np.ndarray:
         return _positions_of(self.context)
 
-    def _present_integrator(self) -> openmm.Integrator:
-        if isinstance(self.integrator, openmm.CompoundIntegrator):
-            return self.integrator.getIntegrator(self.integrator.getCurrentIntegrator())
-        return self.integrator
-
     def _step_size(self) -> float:
         return self.integrator.getStepSize().value_in_unit(unit.picosecond)
 
     def _temperature(self) -> float:
         """The integrator's, in K; the generator's where the integrator has none."""
-        integrator = self._present_integrator()
-        if not hasattr(integrator, "getTemperature"):
-            return self._generating().generator.temperature
-        return integrator.getTemperature().value_in_unit(unit.kelvin)
-
-
-def _loaded(generator: Generator | str | Path | None) -> Generator:
-    if generator is None or isinstance(generator, str | Path):
-        from openmm_mdgen.generator import TrajectoryGenerator
-
-        return TrajectoryGenerator.load(generator)
-    if not isinstance(generator, Generator):
-        raise MDGenError(
-            f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
-            "members of openmm_mdgen.protocol.Generator"
-        )
-    return generator
-
-
-def _valid_schedule(schedule: Schedule) -> Schedule:
-    if isinstance(schedule, type) or not isinstance(schedule, Schedule):
-        raise MDGenError(f"schedule is {schedule!r}: give an object such as Generate() or Integrate()")
-    return schedule
-
-
-def _valid_seed(seed: int | None) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if not 0 <= operator.index(seed) < 2**63:
-        raise MDGenError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")
-    return operator.index(seed)
+        temperature = checks.temperature(self.integrator)
+        return self._generating().generator.temperature if temperature is None else temperature
 
 
 def _next_report(reporter: Any, simulation: app.Simulation) -> dict:
@@ -362,18 +398,3 @@ def _is_over(end_time: datetime | None) -> bool:
 def _positions_of(context: openmm.Context) -> np.ndarray:
     """(n_atoms, 3) nm."""
     return np.asarray(context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer))
-
-
-def _read(file: Any, mode: str) -> Any:
-    if not isinstance(file, str):
-        return file.read()
-    with open(file, mode) as stream:
-        return stream.read()
-
-
-def _save(data: bytes | str, file: Any) -> None:
-    if isinstance(file, str):
-        with replacing(file) as temporary:
-            temporary.write_bytes(data) if isinstance(data, bytes) else temporary.write_text(data)
-    else:
-        file.write(data)

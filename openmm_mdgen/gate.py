@@ -1,0 +1,252 @@
+"""Whether a generated segment may take the place of real MD.
+
+Axes: ``F`` frames of a segment, ``n`` atoms that the generator moves, numbered among themselves. Positions in nm,
+energies in kJ/mol. A segment is judged whole and before any of its frames is handed out, by what real MD of the same
+molecule keeps: bonds, angles, handedness, peptide bonds, the nearest approach of atoms; by how far it jumps; and by its
+energy once bonds, angles and hydrogens are relaxed, against frames of real MD relaxed in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    from openmm.app import Topology
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate says of one segment."""
+
+    accepted: bool
+    reason: str = ""  # why not
+    numbers: dict[str, float] = field(default_factory=dict)  # what was measured, by name
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule:
+    """What does not change in real MD of a molecule, measured on a relaxed structure of it."""
+
+    names: tuple[str, ...]  # (n,) residue and atom, for messages
+    is_hydrogen: np.ndarray  # (n,) bool
+    bonds: np.ndarray  # (b, 2)
+    angles: np.ndarray  # (a, 2): the two ends of each bond angle
+    near: np.ndarray  # (n, n) bool: at most three bonds apart
+    centres: np.ndarray  # (c, 4): an atom with four neighbours, and three of them
+    peptide_bonds: np.ndarray  # (o, 4): CA, C, N, CA
+    positions: np.ndarray  # (n, 3) nm: the relaxed structure
+
+    @classmethod
+    def measure(cls, topology: Topology, moved: np.ndarray, relaxed: np.ndarray) -> Molecule:
+        """Of the moved atoms of a topology, and a relaxed structure of all its atoms."""
+        place = {int(index): k for k, index in enumerate(moved)}
+        atoms = [atom for atom in topology.atoms() if atom.index in place]
+        pairs = [(place[i.index], place[j.index]) for i, j in topology.bonds() if i.index in place and j.index in place]
+        bonds = np.array(pairs, dtype=int).reshape(-1, 2)
+        bonded = np.eye(len(moved), dtype=bool)
+        bonded[bonds[:, 0], bonds[:, 1]] = bonded[bonds[:, 1], bonds[:, 0]] = True
+        around = [np.flatnonzero(row & (np.arange(len(row)) != k)) for k, row in enumerate(bonded)]
+        angles = [pair for neighbours in around for pair in combinations(neighbours, 2)]
+        centres = [(k, *neighbours[:3]) for k, neighbours in enumerate(around) if len(neighbours) == 4]
+        return cls(
+            names=tuple(f"{a.residue.name} {a.residue.id} {a.name}" for a in atoms),
+            is_hydrogen=np.array([a.element is not None and a.element.atomic_number == 1 for a in atoms], dtype=bool),
+            bonds=bonds,
+            angles=np.array(angles, dtype=int).reshape(-1, 2),
+            near=np.linalg.matrix_power(bonded.astype(np.int64), 3) > 0,
+            centres=np.array(centres, dtype=int).reshape(-1, 4),
+            peptide_bonds=_peptide_bonds([a.name for a in atoms], pairs, around),
+            positions=relaxed[moved],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A segment to be judged, and what it can be compared with."""
+
+    molecule: Molecule
+    start: np.ndarray  # (n, 3) nm: what it continues
+    frames: np.ndarray  # (F, n, 3) nm
+    relaxed_energy: Callable[[np.ndarray], float]  # of a frame (n, 3)
+    real_energies: np.ndarray  # of relaxed frames of real MD
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """What a simulation asks of a gate."""
+
+    @property
+    def retries(self) -> int:
+        """How often a rejected segment is generated anew before real MD takes its place."""
+        ...
+
+    def judge(self, trial: Trial) -> Verdict:
+        """Deterministic; quick beside the MD that a segment replaces."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Rejects what real MD does not show.
+
+    The defaults leave room beyond everything seen in MD of tetrapeptides at 350 K: bonds within 0.015 nm and ends of
+    angles within 0.032 nm of the relaxed structure, contacts of 0.239, 0.144 and 0.136 nm.
+
+    Parameters
+    ----------
+    retries : int
+        How often a rejected segment is generated anew, with new noise, before real MD takes its place.
+    bond_tolerance, angle_tolerance : float, nm
+        How far bonded atoms, and the two ends of a bond angle, may be from their distance in the relaxed structure.
+    contacts : (float, float, float), nm
+        How near atoms more than three bonds apart may come: two heavy ones, one hydrogen, two hydrogens.
+    largest_turn : float, degree
+        Of a peptide bond, from what it was in the relaxed structure.
+    largest_jump : float, nm
+        Of the molecule's centre from one frame to the next.
+    energy_frames : int
+        How many frames of a segment are relaxed, evenly spread, the last one among them.
+    energy_deviations, energy_floor : float
+        A relaxed energy may lie above the mean of real MD's by this many of their standard deviations, which count as
+        at least `energy_floor` kJ/mol.
+    """
+
+    retries: int = 2
+    bond_tolerance: float = 0.03
+    angle_tolerance: float = 0.06
+    contacts: tuple[float, float, float] = (0.21, 0.125, 0.12)
+    largest_turn: float = 75.0
+    largest_jump: float = 2.0
+    energy_frames: int = 3
+    energy_deviations: float = 6.0
+    energy_floor: float = 8.0
+
+    def judge(self, trial: Trial) -> Verdict:
+        numbers: dict[str, float] = {}
+        reason = self._fault_of_geometry(trial, numbers) or self._fault_of_energy(trial, numbers)
+        return Verdict(not reason, reason, numbers)
+
+    def _fault_of_geometry(self, trial: Trial, numbers: dict[str, float]) -> str:
+        molecule, frames = trial.molecule, trial.frames
+        if not np.isfinite(frames).all():
+            return f"frame {_first(~np.isfinite(frames).all(axis=(1, 2)))}: positions that are not finite"
+        path = np.concatenate([trial.start[None], frames]).mean(axis=1)
+        checks = [
+            ("bond", molecule.bonds, self.bond_tolerance),
+            ("angle", molecule.angles, self.angle_tolerance),
+        ]
+        for name, pairs, tolerance in checks:
+            off = np.abs(_distances(frames, pairs) - _distances(molecule.positions[None], pairs))
+            numbers[f"{name}_deviation"] = _largest(off)
+            if _largest(off) > tolerance:
+                frame, k = np.unravel_index(off.argmax(), off.shape)
+                i, j = pairs[k]
+                return (
+                    f"frame {frame}: the {name} of {molecule.names[i]} and {molecule.names[j]} is "
+                    f"{off[frame, k]:.3f} nm off, more than {tolerance:g}"
+                )
+        handed = _handedness(frames, molecule.centres) * _handedness(molecule.positions[None], molecule.centres)
+        numbers["wrong_handedness"] = float((handed <= 0).sum())
+        if (handed <= 0).any():
+            frame, k = np.argwhere(handed <= 0)[0]
+            return f"frame {frame}: {molecule.names[molecule.centres[k, 0]]} has the wrong handedness"
+        turns = np.abs(
+            _dihedrals(frames, molecule.peptide_bonds) - _dihedrals(molecule.positions[None], molecule.peptide_bonds)
+        )
+        turns = np.minimum(turns, 360 - turns)
+        numbers["peptide_bond_turn"] = _largest(turns)
+        if _largest(turns) > self.largest_turn:
+            frame, k = np.unravel_index(turns.argmax(), turns.shape)
+            atom = molecule.names[molecule.peptide_bonds[k, 1]]
+            return (
+                f"frame {frame}: the peptide bond of {atom} turned by {turns[frame, k]:.0f} degrees: far extrapolation"
+            )
+        jumps = np.linalg.norm(np.diff(path, axis=0), axis=-1)
+        numbers["jump"] = _largest(jumps)
+        if _largest(jumps) > self.largest_jump:
+            return f"frame {jumps.argmax()}: the molecule jumps by {jumps.max():.2f} nm: far extrapolation"
+        depth, frame, i, j = self._worst_contact(molecule, frames)
+        numbers["overlap"] = max(depth, 0.0)
+        if depth > 0:
+            return (
+                f"frame {frame}: {molecule.names[i]} and {molecule.names[j]} clash, "
+                f"{depth:.3f} nm nearer than atoms come in MD"
+            )
+        return ""
+
+    def _worst_contact(self, molecule: Molecule, frames: np.ndarray) -> tuple[float, int, int, int]:
+        """How much nearer than allowed the worst pair is (nm, negative if none is), its frame and atoms."""
+        allowed = np.array(self.contacts)
+        worst = (-1.0, 0, 0, 0)
+        for number, frame in enumerate(frames):
+            close = cKDTree(frame).query_pairs(allowed.max(), output_type="ndarray")
+            close = close[~molecule.near[close[:, 0], close[:, 1]]]
+            if len(close):
+                kinds = molecule.is_hydrogen[close].sum(axis=1)
+                depths = allowed[kinds] - _distances(frame[None], close)[0]
+                k = int(depths.argmax())
+                worst = max(worst, (float(depths[k]), number, int(close[k, 0]), int(close[k, 1])))
+        return worst
+
+    def _fault_of_energy(self, trial: Trial, numbers: dict[str, float]) -> str:
+        n = len(trial.frames)
+        chosen = np.unique(np.linspace(n - 1, 0, self.energy_frames, endpoint=False).round().astype(int))
+        energies = np.array([trial.relaxed_energy(trial.frames[k]) for k in chosen])
+        mean, deviation = trial.real_energies.mean(), max(trial.real_energies.std(ddof=1), self.energy_floor)
+        limit = mean + self.energy_deviations * deviation
+        numbers |= {
+            "relaxed_energy": float(energies.max()),
+            "relaxed_energy_of_md": float(mean),
+            "energy_limit": float(limit),
+        }
+        bad = ~(energies <= limit)  # one that is not a number, too
+        if bad.any():
+            k = int(np.flatnonzero(bad)[0])
+            return (
+                f"frame {chosen[k]}: relaxed energy {energies[k]:.0f} kJ/mol, above the {limit:.0f} that real MD allows"
+            )
+        return ""
+
+
+def _peptide_bonds(names: list[str], bonds: list[tuple[int, int]], around: list[np.ndarray]) -> np.ndarray:
+    found = []
+    for pair in bonds:
+        for c, n in (pair, pair[::-1]):
+            if (names[c], names[n]) == ("C", "N"):
+                before = [k for k in around[c] if names[k] == "CA"]
+                after = [k for k in around[n] if names[k] == "CA"]
+                found += [(before[0], c, n, after[0])] if before and after else []
+    return np.array(found, dtype=int).reshape(-1, 4)
+
+
+def _distances(frames: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(frames[:, pairs[:, 0]] - frames[:, pairs[:, 1]], axis=-1)
+
+
+def _handedness(frames: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Sign of the triple product of three neighbours about their centre."""
+    a, b, c = (frames[:, centres[:, k]] - frames[:, centres[:, 0]] for k in (1, 2, 3))
+    return np.sign((a * np.cross(b, c)).sum(-1))
+
+
+def _dihedrals(frames: np.ndarray, quadruples: np.ndarray) -> np.ndarray:
+    """Degrees."""
+    p, q, r, s = (frames[:, quadruples[:, k]] for k in range(4))
+    b, axis = q - p, r - q
+    first, second = np.cross(b, axis), np.cross(axis, s - r)
+    sine = (np.cross(first, second) * axis).sum(-1) / np.maximum(np.linalg.norm(axis, axis=-1), 1e-12)
+    return np.degrees(np.arctan2(sine, (first * second).sum(-1)))
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values.max(initial=0.0))
+
+
+def _first(flags: np.ndarray) -> int:
+    return int(np.flatnonzero(flags)[0])

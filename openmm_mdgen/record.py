@@ -1,0 +1,142 @@
+"""What a simulation did: stretches of steps, each real or generated, and why.
+
+A *segment* of the record is a stretch of steps that was integrated without a break, or one generated segment that was
+tried. Rejected ones are in it too; they took wall time and no steps of the simulation. A frame at step ``s``
+belongs to the segment with ``start_step < s <= start_step + steps``. Energies in kJ/mol.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+
+INTEGRATED, GENERATED = "integrated", "generated"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One entry of the record."""
+
+    kind: str  # "integrated" or "generated"
+    start_step: int
+    steps: int  # of a rejected segment: those it would have been
+    accepted: bool = True
+    reason: str = ""  # why it was rejected, or why real MD took its place
+    numbers: dict[str, float] = field(
+        default_factory=dict
+    )  # what the gate and the landing measured, energies among them
+    wall_seconds: float = 0.0
+
+    @property
+    def end_step(self) -> int:
+        return self.start_step + self.steps
+
+    @property
+    def energies(self) -> dict[str, float]:
+        """Those of the numbers that are energies, kJ/mol."""
+        return {name: value for name, value in self.numbers.items() if "energy" in name}
+
+
+class Record:
+    """The segments of one simulation, in the order they were tried."""
+
+    def __init__(self, segments: Iterable[Segment] = ()) -> None:
+        self.segments = list(segments)
+
+    def integrated(self, step: int, steps: int, wall_seconds: float, reason: str = "") -> None:
+        """Real MD from `step` on; joined to the entry before, if that ended here."""
+        last = self.segments[-1] if self.segments else None
+        if last and last.kind == INTEGRATED and last.end_step == step and last.reason == reason:
+            joined = replace(last, steps=last.steps + steps, wall_seconds=last.wall_seconds + wall_seconds)
+            self.segments[-1] = joined
+        else:
+            self.cut(step)
+            self.segments.append(Segment(INTEGRATED, step, steps, reason=reason, wall_seconds=wall_seconds))
+
+    def generated(self, segment: Segment) -> None:
+        """A segment that was tried."""
+        self.cut(segment.start_step)
+        self.segments.append(segment)
+
+    def cut(self, step: int) -> None:
+        """The simulation goes on from `step`: what accepted segments have beyond it was never handed out."""
+        if self.segments and self.segments[-1].end_step <= step:
+            return
+        known = [segment for segment in self.segments if segment.start_step <= step]
+        cut = [replace(s, steps=min(s.steps, step - s.start_step)) if s.accepted else s for s in known]
+        self.segments = [segment for segment in cut if segment.steps > 0]
+
+    def to_array(self) -> np.ndarray:
+        """Bytes for a checkpoint."""
+        return np.frombuffer("\n".join(json_lines(self.segments)).encode(), dtype=np.uint8)
+
+    @classmethod
+    def from_array(cls, data: np.ndarray) -> Record:
+        return cls(Segment(**json.loads(line)) for line in data.tobytes().decode().splitlines())
+
+
+def json_lines(segments: Iterable[Segment]) -> list[str]:
+    return [json.dumps(asdict(segment)) for segment in segments]
+
+
+def is_real(segments: Sequence[Segment], steps: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Which frames are of real MD: True for each step count (F,) that was reached by integration.
+
+    The frame at the very start of a record is of no segment, and is taken as real.
+    """
+    steps = np.asarray(steps)
+    real = np.ones(len(steps), dtype=bool)
+    for segment in segments:
+        if segment.kind == GENERATED and segment.accepted:
+            real &= ~((segment.start_step < steps) & (steps <= segment.end_step))
+    return real
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Totals of a record."""
+
+    integrated_steps: int
+    generated_steps: int
+    accepted: int
+    rejected: int
+    reasons: dict[str, int]  # how often each kind of reason was given, numbers and names left out
+    integrated_seconds: float
+    generated_seconds: float
+    rejected_seconds: float
+
+    @classmethod
+    def of(cls, segments: Iterable[Segment]) -> Summary:
+        segments = list(segments)
+        real = [s for s in segments if s.kind == INTEGRATED]
+        accepted = [s for s in segments if s.kind == GENERATED and s.accepted]
+        rejected = [s for s in segments if s.kind == GENERATED and not s.accepted]
+        return cls(
+            integrated_steps=sum(s.steps for s in real),
+            generated_steps=sum(s.steps for s in accepted),
+            accepted=len(accepted),
+            rejected=len(rejected),
+            reasons=dict(Counter(_kind_of(s.reason) for s in rejected).most_common()),
+            integrated_seconds=sum(s.wall_seconds for s in real),
+            generated_seconds=sum(s.wall_seconds for s in accepted),
+            rejected_seconds=sum(s.wall_seconds for s in rejected),
+        )
+
+    def __str__(self) -> str:
+        reasons = "".join(f"; {n} x {reason}" for reason, n in self.reasons.items())
+        return (
+            f"{self.integrated_steps} steps of real MD in {self.integrated_seconds:.1f} s; "
+            f"{self.generated_steps} steps generated in {self.generated_seconds:.1f} s "
+            f"({self.accepted} segments); {self.rejected} segments rejected in {self.rejected_seconds:.1f} s{reasons}"
+        )
+
+
+_KINDS = ("not finite", "handedness", "peptide bond", "bond", "angle", "jumps", "clash", "relaxed energy", "landing")
+
+
+def _kind_of(reason: str) -> str:
+    return next((kind for kind in _KINDS if kind in reason), reason)
