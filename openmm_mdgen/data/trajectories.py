@@ -185,6 +185,8 @@ class TrajectoryFiles:
                     xyz, time, _, _ = file.read(_CHUNK, atom_indices=heavy)
                 except (OSError, RuntimeError) as error:
                     raise self._cut_short(error) from error
+                if len(time) == 0:
+                    raise DataError(f"{self.trajectory} became shorter while it was read: wait until it is written")
                 xyz = xyz.astype(np.float64)
                 positions = (xyz - xyz.mean(axis=1, keepdims=True)).astype(np.float32)
                 self._check_frames(positions, chain, done)
