@@ -15,12 +15,14 @@ class Rotary(nn.Module):
         self.register_buffer("inv_freq", inv_freq.float())
         self.inv_freq: Tensor
 
-    def forward(self, x: Float[Tensor, "*batch n d"]) -> Float[Tensor, "*batch n d"]:
-        """Positions are 0 to n - 1."""
-        angles = torch.arange(x.shape[-2], device=x.device, dtype=x.dtype)[:, None] * self.inv_freq.to(x.dtype)
+    def forward(self, x: Float[Tensor, "*batch n m h d"], first: int = 0) -> Float[Tensor, "*batch n m h d"]:
+        """Positions are `first`, `first` + 1 and so on along n."""
+        index = torch.arange(first, first + x.shape[-4], device=x.device, dtype=x.dtype)
+        angles = (index[:, None] * self.inv_freq.to(x.dtype))[:, None, None]
         cos, sin = angles.cos(), angles.sin()
-        first, second = x.chunk(2, dim=-1)
-        return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+        lower, upper = x.chunk(2, dim=-1)
+        swapped = torch.cat([upper, lower], dim=-1)
+        return torch.addcmul(x * torch.cat([cos, cos], dim=-1), swapped, torch.cat([-sin, sin], dim=-1))
 
 
 class Attention(nn.Module):
@@ -41,21 +43,27 @@ class Attention(nn.Module):
         """`key_mask` is 1.0 for a token that may be attended to; None when all may."""
         batch, n, width = x.shape[:-2], x.shape[-2], x.shape[-1]
         x = x.reshape(-1, n, width)
-        q, k, v = (self._split(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        sink_k, sink_v = (self._split(b).expand(x.shape[0], -1, -1, -1) for b in (self.bias_k, self.bias_v))
-        if not hasattr(self, "rot_emb"):
-            k = torch.cat([k, sink_k], dim=-2)
-        elif self.sink_has_position:
-            q, k = self.rot_emb(q), self.rot_emb(torch.cat([k, sink_k], dim=-2))
-        else:
-            q, k = self.rot_emb(q), torch.cat([self.rot_emb(k), sink_k], dim=-2)
-        v = torch.cat([v, sink_v], dim=-2)
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        weight, bias = (torch.cat(parts) for parts in zip(*((p.weight, p.bias) for p in projections), strict=True))
+        qkv = F.linear(x, weight, bias).unflatten(-1, (3, self.n_heads, -1))  # one product instead of three
+        sink_k, sink_v = (self._heads(b) for b in (self.bias_k, self.bias_v))  # (1, 1, 1, heads, C / heads)
+        qk, v = qkv.split([2, 1], dim=2)
+        if hasattr(self, "rot_emb"):
+            qk = self.rot_emb(qk)
+            if self.sink_has_position:
+                sink_k = self.rot_emb(sink_k, n)
+        q, k = qk.unbind(2)
+        q, k, v = q.transpose(1, 2), self._with_sink(k, sink_k), self._with_sink(v.squeeze(2), sink_v)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(key_mask, n, q))
         return self.out_proj(out.transpose(1, 2).reshape(*batch, n, width))
 
-    def _split(self, x: Tensor) -> Tensor:
-        """(B, n, C) to (B, heads, n, C / heads)."""
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+    def _heads(self, sink: Tensor) -> Tensor:
+        return sink.unflatten(-1, (1, self.n_heads, -1))
+
+    @staticmethod
+    def _with_sink(x: Tensor, sink: Tensor) -> Tensor:
+        """(B, n, heads, C / heads) and a further key to (B, heads, n + 1, C / heads)."""
+        return torch.cat([x, sink.squeeze(2).expand(len(x), -1, -1, -1)], dim=1).transpose(1, 2)
 
     def _bias(self, key_mask: Tensor | None, n: int, like: Tensor) -> Tensor | None:
         if key_mask is None:

@@ -58,7 +58,14 @@ def modulated_norm(
     """Layer norm without gain, then x (1 + scale) + shift; the two broadcast over the axes between."""
     between = [1] * (x.ndim - 2)
     shift, scale = (v.reshape(v.shape[0], *between, v.shape[-1]) for v in (shift, scale))
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
+
+
+def gated_sum(
+    x: Float[Tensor, "B *between C"], branch: Float[Tensor, "B *between C"], gate: Float[Tensor, "B C"]
+) -> Float[Tensor, "B *between C"]:
+    """x + branch times gate, broadcast over the axes between."""
+    return torch.addcmul(x, branch, gate.reshape(gate.shape[0], *[1] * (x.ndim - 2), gate.shape[-1]))
 
 
 def gated(x: Float[Tensor, "B *between C"], gate: Float[Tensor, "B C"]) -> Float[Tensor, "B *between C"]:
