@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+TIME_MIXERS = ("attention", "bidirectional_hyena", "hyena")
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -20,9 +22,9 @@ class NetworkConfig:
     max_residues : int
         Longest chain; with `position_embedding` every chain has exactly this length.
     n_frames : int
-        Frames the weights were trained on; the longest Hyena filter.
-    time_mixer : {"attention", "hyena"}
-        What mixes the frames of one residue.
+        Frames the weights were trained on; the longest filter of ``"hyena"``.
+    time_mixer : {"attention", "bidirectional_hyena", "hyena"}
+        What mixes the frames of one residue. ``"hyena"`` is the anti-causal one of published checkpoints.
     position_embedding, frame_embedding : bool
         Adds a fixed table over residue numbers, over frame numbers.
     rotary : bool
@@ -65,7 +67,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.width % (2 * self.n_heads):
             raise ValueError(f"width {self.width} must be a multiple of twice the {self.n_heads} heads")
-        if self.time_mixer not in ("attention", "hyena"):
-            raise ValueError(f"time_mixer is 'attention' or 'hyena', not {self.time_mixer!r}")
+        if self.time_mixer not in TIME_MIXERS:
+            raise ValueError(f"time_mixer is one of {', '.join(TIME_MIXERS)}, not {self.time_mixer!r}")
         if self.n_key_frames not in (1, 2):
             raise ValueError("n_key_frames is 1 or 2")

@@ -4,6 +4,8 @@ Axes: ``B`` batch, ``T`` frames, ``L`` residues, ``C`` width, ``D`` channels of 
 published checkpoints.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,10 +15,19 @@ from openmm_mdgen.dirichlet import N_TYPES
 from openmm_mdgen.network.attention import Attention
 from openmm_mdgen.network.config import NetworkConfig
 from openmm_mdgen.network.embeddings import Modulation, TimeEmbedder, gated, modulated_norm, sinusoid_table
-from openmm_mdgen.network.hyena import Hyena
+from openmm_mdgen.network.hyena import BidirectionalHyena, Hyena
 from openmm_mdgen.network.ipa import InvariantPointAttention
 from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.tasks import Condition
+
+_FRAMES_AT_ONCE = 10_000
+
+
+def _in_pieces(layer: Callable[[Tensor], Tensor], h: Float[Tensor, "B T L C"]) -> Float[Tensor, "B T L C"]:
+    """What a layer that does not mix frames makes of them; of very many, piece by piece when sampling."""
+    if torch.is_grad_enabled() or h.shape[1] <= _FRAMES_AT_ONCE:
+        return layer(h)
+    return torch.cat([layer(piece) for piece in h.split(_FRAMES_AT_ONCE, dim=1)], dim=1)
 
 
 def _attention(config: NetworkConfig) -> Attention:
@@ -65,8 +76,9 @@ class TrunkLayer(nn.Module):
         if config.interleave_ipa:
             self.ipa_norm = nn.LayerNorm(width)
             self.ipa = InvariantPointAttention(config)
-        self.hyena = config.time_mixer == "hyena"
-        self.mha_t = Hyena(width, config.n_frames) if self.hyena else _AttentionSlot(config)
+        self.convolves = config.time_mixer != "attention"
+        convolution = Hyena if config.time_mixer == "hyena" else BidirectionalHyena
+        self.mha_t = convolution(width, config.n_frames) if self.convolves else _AttentionSlot(config)
         self.mha_l = _AttentionSlot(config)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
@@ -80,14 +92,21 @@ class TrunkLayer(nn.Module):
         shift_l, scale_l, gate_l, shift_t, scale_t, gate_t, shift_m, scale_m, gate_m = self.adaLN_modulation(embedding)
         if hasattr(self, "ipa"):
             h = h + self._interleaved(h, start, mask)
-        residue_mask = None if mask is None else mask[:, None].expand(h.shape[:3])
-        h = h + gated(self.mha_l(modulated_norm(h, shift_l, scale_l), residue_mask), gate_l)
+
+        def over_residues(h: Tensor) -> Tensor:
+            residue_mask = None if mask is None else mask[:, None].expand(h.shape[:3])
+            return h + gated(self.mha_l(modulated_norm(h, shift_l, scale_l), residue_mask), gate_l)
+
+        def alone(h: Tensor) -> Tensor:
+            return h + gated(self.fc2(F.gelu(self.fc1(modulated_norm(h, shift_m, scale_m)))), gate_m)
+
+        h = _in_pieces(over_residues, h)
         h = h + gated(self._mix_frames(modulated_norm(h, shift_t, scale_t), mask), gate_t)
-        return h + gated(self.fc2(F.gelu(self.fc1(modulated_norm(h, shift_m, scale_m)))), gate_m)
+        return _in_pieces(alone, h)
 
     def _mix_frames(self, h: Tensor, mask: Tensor | None) -> Tensor:
         by_residue = h.transpose(1, 2)  # (B, L, T, C)
-        if self.hyena:
+        if self.convolves:
             return self.mha_t(by_residue.flatten(0, 1)).unflatten(0, by_residue.shape[:2]).transpose(1, 2)
         frame_mask = None if mask is None else mask[..., None].expand(by_residue.shape[:3])
         return self.mha_t(by_residue, frame_mask).transpose(1, 2)
