@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from openmm_mdgen.dirichlet import N_TYPES
 from openmm_mdgen.network.attention import Attention
 from openmm_mdgen.network.config import NetworkConfig
-from openmm_mdgen.network.embeddings import Modulation, TimeEmbedder, gated, modulated_norm, sinusoid_table
+from openmm_mdgen.network.embeddings import Modulation, TimeEmbedder, gated_sum, modulated_norm, sinusoid_table
 from openmm_mdgen.network.hyena import BidirectionalHyena, Hyena
 from openmm_mdgen.network.ipa import InvariantPointAttention
 from openmm_mdgen.rigid import Rigid
@@ -62,8 +62,8 @@ class KeyFrameLayer(nn.Module):
     ) -> Float[Tensor, "B L C"]:
         shift_l, scale_l, gate_l, shift_m, scale_m, gate_m = self.adaLN_modulation(embedding)
         s = s + self.ipa(self.ipa_norm(s), rigids, mask)
-        s = s + gated(self.mha_l(modulated_norm(s, shift_l, scale_l), mask), gate_l)
-        return s + gated(self.fc2(F.gelu(self.fc1(modulated_norm(s, shift_m, scale_m)))), gate_m)
+        s = gated_sum(s, self.mha_l(modulated_norm(s, shift_l, scale_l), mask), gate_l)
+        return gated_sum(s, self.fc2(F.gelu(self.fc1(modulated_norm(s, shift_m, scale_m)))), gate_m)
 
 
 class TrunkLayer(nn.Module):
@@ -95,13 +95,13 @@ class TrunkLayer(nn.Module):
 
         def over_residues(h: Tensor) -> Tensor:
             residue_mask = None if mask is None else mask[:, None].expand(h.shape[:3])
-            return h + gated(self.mha_l(modulated_norm(h, shift_l, scale_l), residue_mask), gate_l)
+            return gated_sum(h, self.mha_l(modulated_norm(h, shift_l, scale_l), residue_mask), gate_l)
 
         def alone(h: Tensor) -> Tensor:
-            return h + gated(self.fc2(F.gelu(self.fc1(modulated_norm(h, shift_m, scale_m)))), gate_m)
+            return gated_sum(h, self.fc2(F.gelu(self.fc1(modulated_norm(h, shift_m, scale_m)))), gate_m)
 
         h = _in_pieces(over_residues, h)
-        h = h + gated(self._mix_frames(modulated_norm(h, shift_t, scale_t), mask), gate_t)
+        h = gated_sum(h, self._mix_frames(modulated_norm(h, shift_t, scale_t), mask), gate_t)
         return _in_pieces(alone, h)
 
     def _mix_frames(self, h: Tensor, mask: Tensor | None) -> Tensor:
