@@ -187,27 +187,27 @@ class TrajectoryFiles:
                     raise self._cut_short(error) from error
                 if len(time) == 0:
                     raise DataError(f"{self.trajectory} became shorter while it was read: wait until it is written")
-                xyz = xyz.astype(np.float64)
-                positions = (xyz - xyz.mean(axis=1, keepdims=True)).astype(np.float32)
-                self._check_frames(positions, chain, done)
-                out.write(np.ascontiguousarray(chain.atom14(positions).numpy()).tobytes())
+                out.write(self._heavy_atoms(xyz.astype(np.float64), chain, done).tobytes())
                 times.append(time)
                 done += len(time)
         return np.concatenate(times)
 
-    def _check_frames(self, positions: np.ndarray, chain: ProteinChain, first: int) -> None:
-        bad = ~np.isfinite(positions).all(axis=(1, 2))
+    def _heavy_atoms(self, xyz: np.ndarray, chain: ProteinChain, first: int) -> np.ndarray:
+        """Float32 (F, L, 14, 3), each frame about its centre, of positions (F, N, 3), the first frame number `first`."""
+        bad = ~np.isfinite(xyz).all(axis=(1, 2))
         if bad.any():
             raise DataError(
                 f"{self.trajectory}: frame {first + int(bad.argmax())} (from 0) has coordinates that are not finite. "
                 "The simulation blew up, or the file is damaged: make it again."
             )
-        torn = torn_frames(chain.atom14(positions).numpy(), chain.sequence)
+        atoms = chain.atom14(xyz - xyz[:, chain.atom_indices].mean(axis=1, keepdims=True)).float().numpy()
+        torn = torn_frames(atoms, chain.sequence)
         if torn.any():
             raise DataError(
                 f"{self.trajectory}: in frame {first + int(torn.argmax())} (from 0) the molecule is torn. If it is "
                 "split across the periodic box, make it whole first (e.g. mdtraj's image_molecules)."
             )
+        return atoms
 
     def _cut_short(self, error: Exception) -> DataError:
         """With the number of frames that can be read and how to keep them."""
