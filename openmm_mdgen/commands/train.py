@@ -35,7 +35,12 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+_OF_THE_WEIGHTS = {"task", "factor", "designed", "frames", "frame_interval", "width", "layers", "heads", "time_mixer"}
+_NOT_IN_FINE_TUNING = _OF_THE_WEIGHTS | {"init", "validate", "validate_every", "patience", "devices", "nodes", "warmup"}
+
+
 def train(
+    context: typer.Context,
     folders: Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one peptide each.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run found there is taken up again.")],
     config: Annotated[
@@ -62,13 +67,18 @@ def train(
     validate_every: Annotated[int, typer.Option(min=1, help="Steps.")] = 500,
     patience: Annotated[int, typer.Option(min=0, help="Validations without gain until it stops; 0 never.")] = 0,
     init: Annotated[str | None, typer.Option(help="Weights to begin from, by name or path, where they fit.")] = None,
-    steps: Annotated[int, typer.Option(min=1)] = 10_000,
+    fine_tune: Annotated[
+        str | None,
+        typer.Option(help="Weights, by name or path, to fit further to the trajectories, whose last part is held out."),
+    ] = None,
+    hold_out: Annotated[float, typer.Option(help="Share of each trajectory held out in fine-tuning.")] = 0.3,
+    steps: Annotated[int, typer.Option(min=1, help="In fine-tuning 300 by default.")] = 10_000,
     hours: Annotated[float | None, typer.Option(help="Stop after this wall time and write the weights so far.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Windows a step, over all devices.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows a step, over all devices; in fine-tuning 16.")] = 32,
     frames: Annotated[int, typer.Option(min=2, help="Of a window, the known ones included.")] = 50,
     frame_interval: Annotated[float, typer.Option(help="Picoseconds between frames.")] = 10.0,
     time_reversal: Annotated[bool, typer.Option(help="Turn half of the windows round.")] = True,
-    learning_rate: Annotated[float, typer.Option()] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(help="In fine-tuning 0.0001 by default.")] = 1e-3,
     warmup: Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")] = 200,
     width: Annotated[int, typer.Option(help="Of the network.")] = 96,
     layers: Annotated[int, typer.Option(min=1)] = 4,
@@ -89,6 +99,32 @@ def train(
     from openmm_mdgen.checkpoints import ModelInfo
     from openmm_mdgen.data import read_folders, read_sequences
 
+    excluded = frozenset().union(*(read_sequences(path) for path in exclude or []))
+    text = "" if config is None else config.read_text(encoding="utf-8")
+    if fine_tune is not None:
+        given = _given(context)
+        fixed = sorted(set(given) & _NOT_IN_FINE_TUNING)
+        if fixed:
+            listed = ", ".join("--" + option.replace("_", "-") for option in fixed)
+            raise MDGenError(f"{listed}: fine-tuning takes the weights as they are; leave these out")
+        passed = ("name", "temperature", "force_field", "steps", "batch_size", "learning_rate", "seed", "accelerator")
+        training.require_writable(out)
+        tuned = training.fine_tune(
+            read_folders(folders, excluded=excluded),
+            out,
+            fine_tune,
+            held_out=hold_out,
+            hours=hours,
+            save_every=save_every,
+            progress=progress,
+            **{option: given[option] for option in passed if option in given},
+        )
+        floor = "not defined" if tuned.floor is None else f"{tuned.floor:.3f}"
+        typer.echo(
+            f"{tuned.figure}, held-out part: {tuned.before:.3f} before, {tuned.after:.3f} after; "
+            f"real MD against itself: {floor}\nweights in {tuned.weights}"
+        )
+        return
     settings = training.TrainingConfig(
         task=task,
         factor=factor,
@@ -109,9 +145,8 @@ def train(
         seed=seed,
     )
     training.require_writable(out)
-    about = {} if config is None else {"training": {"config": config.read_text(encoding="utf-8")}}
+    about = {"training": {"config": text}} if text else {}
     info = ModelInfo(name or task, frames, frame_interval, temperature, force_field, about=about)
-    excluded = frozenset().union(*(read_sequences(path) for path in exclude or []))
     recordings = read_folders(folders, excluded=excluded)
     weights = training.train(
         recordings,
@@ -126,3 +161,9 @@ def train(
         progress=progress,
     )
     typer.echo(f"{len(recordings)} trajectories; weights in {weights}")
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """Options that the command line or the YAML file states."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: context.params[name] for name, s in sources.items() if s is not None and s.name != "DEFAULT"}

@@ -76,8 +76,8 @@ class TrainingConfig:
         kind = TASKS[self.task]
         if kind is Upsampling:
             return Upsampling(self.factor)
-        if kind is Inpainting:
-            return Inpainting(tuple(self.designed))
+        if issubclass(kind, Inpainting):
+            return kind(tuple(self.designed))
         return kind()
 
     def differences(self, other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -60,9 +60,10 @@ def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
         ipa_head_width=16,
         ipa_points=4,
         ipa_value_points=4,
-        max_residues=max(len(r.sequence) for r in windows.recordings),
+        max_residues=windows.n_residues,
         n_frames=config.n_frames,
         time_mixer=config.time_mixer,
+        position_embedding=len({len(r.sequence) for r in windows.recordings}) == 1,
         designs=isinstance(task, Inpainting),
     )
     flow = TrajectoryFlow(FlowConfig(network, tokenizer, task))

@@ -54,7 +54,8 @@ class FlowTraining(lightning.LightningModule):
         """The mean moves with the weights, so that callbacks after the step find both of that step."""
         super().optimizer_step(*args, **kwargs)
         with torch.no_grad():
-            mean, now = list(self.mean.parameters()), list(self.flow.parameters())
+            mean: list[Tensor] = list(self.mean.parameters())
+            now: list[Tensor] = list(self.flow.parameters())
             torch._foreach_lerp_(mean, now, 1 - self.config.ema_decay)
 
     def configure_optimizers(self) -> Any:

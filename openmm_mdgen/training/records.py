@@ -125,7 +125,7 @@ class Checkpoints(lightning.Callback):
     def __init__(self, path: Path, every: int, curve: Curve) -> None:
         self.path, self.every, self.curve = path, every, curve
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         if trainer.global_step % self.every == 0:
             self._save(trainer)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
 from openmm_mdgen import checkpoints
@@ -121,8 +122,8 @@ def train(
         flow = new_flow(config, windows)
         if init is not None:
             flow, missing = warm_started(flow, init)
-            if missing and progress:
-                print(f"not in {init}, so begun anew: {', '.join(missing)}")
+            if missing:
+                rank_zero_info(f"not in {init}, so begun anew: {', '.join(missing)}")
     callbacks: list[lightning.Callback] = []
     watching = None if held_out is None else Validation(held_out, config.validate_every, config.patience)
     if watching is not None:
@@ -148,7 +149,7 @@ def train(
         "training": {**asdict(config), **info.about.get("training", {})},
         "steps_taken": trainer.global_step,
         "sequences": sorted(r.sequence for r in recordings),
-        "nanoseconds": round(sum(r.frames.n_frames * r.interval for r in recordings) / 1000, 3),
+        "nanoseconds": round(sum(r.duration for r in recordings) / 1000, 3),
     }
     if watching is not None:
         module.mean.load_state_dict(watching.best_weights or module.mean.state_dict())
@@ -161,6 +162,7 @@ def train(
     target = folder / "weights.safetensors"
     if trainer.is_global_zero:
         checkpoints.save(target, module.mean, complete, dtype=torch.float16)
+    trainer.strategy.barrier()
     return target
 
 

@@ -48,6 +48,10 @@ class Figure(ABC):
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         """`windows` of one recording."""
 
+    @abstractmethod
+    def floor(self, windows: Windows, seed: int) -> float | None:
+        """The same between real MD and real MD; None where that means nothing."""
+
 
 class RolloutTorsions(Figure):
     """Torsion distance of trajectories chained from one start to the whole recording."""
@@ -66,6 +70,12 @@ class RolloutTorsions(Figure):
         recorded = windows.recordings[0].frames.torsions[0]
         return torsion_distance(torch.cat(pieces), recorded, start.torsion_mask[0])
 
+    def floor(self, windows: Windows, seed: int) -> float:
+        """First half against second half."""
+        recorded = windows.recordings[0].frames
+        half = recorded.n_frames // 2
+        return torsion_distance(recorded.torsions[0, :half], recorded.torsions[0, half:], recorded.torsion_mask[0])
+
 
 class InnerTorsions(Figure):
     """Torsion distance of the frames between those that are known to the recorded ones."""
@@ -74,9 +84,16 @@ class InnerTorsions(Figure):
 
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
-        ours = _generate(flow, real, torch.Generator().manual_seed(seed))
-        between = ~flow.config.task.condition_mask(*real.rigids.shape[1:]).all(-1)
-        first, second = (x.torsions[:, between].flatten(0, 1) for x in (ours, real))
+        return self._distance(_generate(flow, real, torch.Generator().manual_seed(seed)), real)
+
+    def floor(self, windows: Windows, seed: int) -> float:
+        """Two draws of windows."""
+        first, second = (windows.batch(_N_WINDOWS, np.random.default_rng(s)) for s in (seed, seed + 1))
+        return self._distance(first, second)
+
+    @staticmethod
+    def _distance(ours: Frames, real: Frames) -> float:
+        first, second = (x.torsions[:, 1:-1].flatten(0, 1) for x in (ours, real))
         return torsion_distance(first, second, real.torsion_mask[0])
 
 
@@ -87,7 +104,15 @@ class TorsionSteps(Figure):
 
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
-        ours = _generate(flow, real, torch.Generator().manual_seed(seed))
+        return self._distance(_generate(flow, real, torch.Generator().manual_seed(seed)), real)
+
+    def floor(self, windows: Windows, seed: int) -> float:
+        """Two draws of windows."""
+        first, second = (windows.batch(_N_WINDOWS, np.random.default_rng(s)) for s in (seed, seed + 1))
+        return self._distance(first, second)
+
+    @staticmethod
+    def _distance(ours: Frames, real: Frames) -> float:
         return torsion_distance(_turns(ours.torsions), _turns(real.torsions), real.torsion_mask[0])
 
 
@@ -98,11 +123,18 @@ class DesignErrors(Figure):
 
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
-        types = _sample(flow, real, torch.Generator().manual_seed(seed), Euler(20))[..., -N_TYPES:].mean(1).argmax(-1)
+        generator = torch.Generator().manual_seed(seed)
+        if flow.config.task.generates_motion:
+            types = _sample(flow, real, generator, Euler(20))[..., -N_TYPES:].mean(1).argmax(-1)
+        else:
+            types = flow.type_logits(real.to(_device(flow))).argmax(-1)
         task = flow.config.task
         assert isinstance(task, Inpainting)
         designed = list(task.designed)
         return float((types[:, designed].cpu() != real.aatype[:, designed]).double().mean())
+
+    def floor(self, windows: Windows, seed: int) -> None:
+        return None
 
 
 def figure_for(flow: TrajectoryFlow) -> Figure:
@@ -146,6 +178,12 @@ class HeldOut:
         with torch.no_grad():
             return [figure(flow, windows, self.seed) for windows in self.windows[rank::n_ranks]]
 
+    def floor(self, flow: TrajectoryFlow) -> float | None:
+        """Mean of the figure between real MD and real MD."""
+        found = [figure_for(flow).floor(windows, self.seed) for windows in self.windows]
+        known = [value for value in found if value is not None]
+        return sum(known) / len(known) if known else None
+
     def require_apart_from(self, trained_on: Sequence[Recording]) -> None:
         """Raise `MDGenError` if a sequence is in both."""
         both = sorted({r.sequence for r in self.recordings} & {r.sequence for r in trained_on})
@@ -164,13 +202,17 @@ def _generate(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator) 
 
 
 def _sample(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator, solver: OdeSolver) -> Tensor:
-    device = next(flow.parameters()).device
+    device = _device(flow)
     noise = torch.randn(*frames.rigids.shape, flow.config.network.token_width, generator=generator)
     if flow.config.network.designs:
         states = torch.rand(*frames.aatype.shape, N_TYPES, generator=generator).log()  # -log u: Dirichlet(1), scaled
         states = (states / states.sum(-1, keepdim=True))[:, None].expand(*frames.rigids.shape, N_TYPES)
         noise = torch.cat([noise, states], dim=-1)
     return flow.sample(frames.to(device), noise.to(device), solver).tokens
+
+
+def _device(flow: TrajectoryFlow) -> torch.device:
+    return next(flow.parameters()).device
 
 
 def _repeated(frames: Frames, n: int) -> Frames:
