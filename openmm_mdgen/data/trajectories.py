@@ -193,7 +193,7 @@ class TrajectoryFiles:
         return np.concatenate(times)
 
     def _heavy_atoms(self, xyz: np.ndarray, chain: ProteinChain, first: int) -> np.ndarray:
-        """Float32 (F, L, 14, 3), each frame about its centre, of positions (F, N, 3), the first frame number `first`."""
+        """Float32 (F, L, 14, 3) about its centre, of positions (F, N, 3); `first` is the number of the first frame."""
         bad = ~np.isfinite(xyz).all(axis=(1, 2))
         if bad.any():
             raise DataError(
