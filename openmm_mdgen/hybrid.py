@@ -43,6 +43,7 @@ class Hybrid:
         self.is_bound = self.is_aloft = False
         self._real = np.zeros((2, 0))  # of real MD's frames: relaxed energy, potential energy
         self._retreat = (0, 0)  # from this step to that
+        self._ground = np.zeros((0, 3))  # (n_atoms, 3) nm: the real state that the latest segment set out from
         self._landed: tuple[int, Landed] | None = None  # at which step
 
     def bind(self, relaxed: np.ndarray, present: np.ndarray | None = None) -> None:
@@ -79,7 +80,10 @@ class Hybrid:
         """Have a segment of at most `n_frames` ready in the rollout, or begin a retreat; both go on the record."""
         rollout, planned = self.rollout, 1
         if not self.is_aloft:
+            self._ground = positions
             self._compare_with(positions)
+        elif self._landed:
+            self._ground = self._landed[1].positions
         for _ in range(1 + self.gate.retries):
             begin = time.perf_counter()
             try:
@@ -114,13 +118,13 @@ class Hybrid:
         self.rollout.abandon_segment()
         if self._landed and self._landed[0] == step:
             return self._landed[1]
-        return self.lander.land(positions, self.rollout.seed_of(_LANDING))
+        return self.lander.land(positions, self._ground, self.rollout.seed_of(_LANDING))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For a checkpoint."""
         arrays = {"hybrid.retreat": np.array(self._retreat), "hybrid.aloft": np.array(self.is_aloft)}
         if self.is_bound:
-            arrays |= {"hybrid.relaxed": self.relaxed, "hybrid.real": self._real}
+            arrays |= {"hybrid.relaxed": self.relaxed, "hybrid.real": self._real, "hybrid.ground": self._ground}
         if self._landed:
             step, landed = self._landed
             arrays |= {
@@ -139,7 +143,7 @@ class Hybrid:
             hybrid.is_aloft = bool(arrays["hybrid.aloft"])
         if "hybrid.relaxed" in arrays:
             hybrid.bind(arrays["hybrid.relaxed"])
-            hybrid._real = arrays["hybrid.real"]
+            hybrid._real, hybrid._ground = arrays["hybrid.real"], arrays["hybrid.ground"]
         if "hybrid.landed_step" in arrays:
             names = ("positions", "velocities", "energy")
             positions, velocities, energy = (arrays[f"hybrid.landed_{name}"] for name in names)
@@ -177,7 +181,7 @@ class Hybrid:
             return verdict, None
         numbers = dict(verdict.numbers)
         try:
-            landed = self.lander.land(complete(frames[-1]), self.rollout.seed_of(_LANDING))
+            landed = self.lander.land(complete(frames[-1]), self._ground, self.rollout.seed_of(_LANDING))
         except LandingError as error:
             return Verdict(False, f"landing: {error}", numbers), None
         limit = self._real[1].mean() + _LANDED_DEVIATIONS * self._real[1].std(ddof=1)

@@ -2,9 +2,11 @@
 
 A *frame* is all atoms' positions, ``(n_atoms, 3)`` nm; *moved* atoms are those that the generator places, the others
 are solvent and ions. A generated frame is cold: its bonds, angles and hydrogens stand still. Landing relaxes it
-with the heavy moved atoms held, gives it velocities, lets it warm up held, and then free. The simulation's own Context
-is read, never written: what fails here has changed nothing. Barostats and thermostats of the System are left out; the
-box is the simulation's. Energies in kJ/mol, times in ps, temperatures in K.
+with the heavy moved atoms held, gives it velocities, lets it warm up held, and then free. In solvent the latest real
+state, the *ground*, is led to the frame instead: targeted MD lowers the deviation of the solute's heavy atoms while
+the solvent is free. The simulation's own Context is read, never written: what fails here has changed nothing. Barostats
+and thermostats of the System are left out; the box is the simulation's. Energies in kJ/mol, times in ps, temperatures
+in K.
 """
 
 from __future__ import annotations
@@ -24,7 +26,11 @@ _ITERATIONS = 50  # of a relaxation
 _START_ITERATIONS = 500  # of the structure that a run starts from
 _FRICTION = 10.0  # 1/ps, while it warms up
 _GENTLE_STEP = 0.001  # ps, at most, while atoms are held
+_LED_STEP = 0.002  # ps, at most, while they are led
 _HELD_TIME, _FREE_TIME = 0.2, 2.0  # ps
+_LED, _LED_DEVIATION = "openmm_mdgen_lead", "openmm_mdgen_deviation"  # kJ/mol/nm² an atom; nm
+_LED_TIME, _LED_STAGES = 20.0, 100  # ps of targeted MD, and in how many stages the deviation is lowered
+_REACHED = 0.1  # nm of deviation at the end of it, at most
 _SAMPLES, _SAMPLE_INTERVAL, _SAMPLE_DELAY = 20, 1.0, 5.0  # real MD for comparison: how many, ps apart, ps before them
 _SAMPLE_FRICTION = 1.0  # 1/ps
 _CONSTRAINT_TOLERANCE = 1e-3  # of a constraint's length, in a landed state
@@ -36,6 +42,14 @@ _COUPLINGS = (
     openmm.MonteCarloMembraneBarostat,
     openmm.MonteCarloFlexibleBarostat,
     openmm.AndersenThermostat,
+)
+_BETWEEN_ALL = (
+    openmm.CustomNonbondedForce,
+    openmm.GBSAOBCForce,
+    openmm.CustomGBForce,
+    openmm.CustomManyParticleForce,
+    openmm.AmoebaMultipoleForce,
+    openmm.AmoebaVdwForce,
 )
 # Contexts beside the simulation's repeat themselves bit for bit: the same seed has to give the same run.
 _SAME_EVERY_TIME = {"DeterministicForces": "true", "Threads": "1"}
@@ -97,9 +111,13 @@ class Lander:
                 "cannot move them: use a force field without virtual sites in the protein, and give each atom its mass"
             )
         self._constraints = _constraints(system)
+        self._is_periodic = system.usesPeriodicBoundaryConditions()
+        self._in_solvent = len(moved) < system.getNumParticles()
         self._system = _without_couplings(system)
-        self._restraint = _restraint(self._heavy, self._system.usesPeriodicBoundaryConditions())
+        self._solute = _solute_alone(self._system, moved) if self._in_solvent else copy.deepcopy(self._system)
+        self._restraint, self._solute_restraint = (_restraint(self._heavy, self._is_periodic) for _ in range(2))
         self._system.addForce(self._restraint)
+        self._solute.addForce(self._solute_restraint)
         self._platform, self._properties = _beside(context.getPlatform(), properties)
         self._relaxing: openmm.Context | None = None
 
@@ -117,38 +135,80 @@ class Lander:
             )
 
     def relaxed(self, frame: np.ndarray) -> tuple[np.ndarray, float]:
-        """Bonds, angles and hydrogens relaxed around held heavy atoms; the frame and its energy without the holding."""
-        context = self._relaxing = self._relaxing or self._context(openmm.VerletIntegrator(_GENTLE_STEP))
-        self._place(context, frame)
+        """Bonds, angles and hydrogens relaxed around held heavy atoms; the frame and its energy without the holding.
+
+        In solvent it is the solute's own energy, without the solvent's.
+        """
+        if self._relaxing is None:
+            integrator = openmm.VerletIntegrator(_GENTLE_STEP)
+            self._relaxing = openmm.Context(self._solute, integrator, self._platform, self._properties)
+        context = self._relaxing
+        self._place(context, frame, self._solute_restraint)
         context.setParameter(_HELD, _STIFF)
         openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_ITERATIONS)
         context.setParameter(_HELD, 0.0)
         state = context.getState(positions=True, energy=True)
         return _positions(state), _energy(state)
 
-    def land(self, frame: np.ndarray, seed: int) -> Landed:
-        """Relax, warm up held, warm up free.
+    def land(self, frame: np.ndarray, ground: np.ndarray, seed: int) -> Landed:
+        """Relax, warm up held, warm up free; in solvent, lead the ground to the frame, and let it go.
+
+        Parameters
+        ----------
+        frame, ground : (n_atoms, 3) nm
+            Where to, and the latest state of real MD.
+        seed : int
 
         Raises
         ------
         LandingError
-            If the energy is not finite on the way, or constraints are not met at the end.
+            If the energy is not finite on the way, constraints are not met at the end, or the frame is not reached.
         """
         try:
-            return self._land(frame, seed)
+            context = self._led(frame, ground, seed) if self._in_solvent else self._warmed(frame, seed)
+            return self._freed(context)
         except openmm.OpenMMException as error:  # the engine's own words for coordinates that went astray
             raise LandingError(str(error)) from error
 
-    def _land(self, frame: np.ndarray, seed: int) -> Landed:
+    def _warmed(self, frame: np.ndarray, seed: int) -> openmm.Context:
+        """The frame relaxed and warm, still held."""
         relaxed, energy = self.relaxed(frame)
         if not (np.isfinite(energy) and np.isfinite(relaxed).all()):
             raise LandingError("relaxation gave an energy that is not finite")
         gentle = min(_GENTLE_STEP, self._step_size)
         context = self._thermal_context(gentle, _FRICTION, relaxed, seed)
         context.setParameter(_HELD, _STIFF)
-        integrator = context.getIntegrator()
-        integrator.step(round(_HELD_TIME / gentle))
+        context.getIntegrator().step(round(_HELD_TIME / gentle))
         context.setParameter(_HELD, 0.0)
+        return context
+
+    def _led(self, frame: np.ndarray, ground: np.ndarray, seed: int) -> openmm.Context:
+        """Targeted MD from the ground to the frame, the solvent free."""
+        deviation = openmm.RMSDForce(frame * unit.nanometer, self._heavy.tolist())
+        lead = openmm.CustomCVForce(f"0.5*{_LED}*{len(self._heavy)}*(deviation-{_LED_DEVIATION})^2")
+        lead.addCollectiveVariable("deviation", deviation)
+        lead.addGlobalParameter(_LED, 0.0)
+        lead.addGlobalParameter(_LED_DEVIATION, 0.0)
+        system = copy.deepcopy(self._system)
+        system.addForce(lead)
+        step_size = min(_LED_STEP, self._step_size)
+        context = self._thermal_context(step_size, _SAMPLE_FRICTION, ground, seed, system)
+        integrator = context.getIntegrator()
+        start = lead.getCollectiveVariableValues(context)[0]
+        context.setParameter(_LED, _STIFF)
+        for stage in range(_LED_STAGES):
+            context.setParameter(_LED_DEVIATION, start * (1 - (stage + 1) / _LED_STAGES))
+            integrator.step(max(1, round(_LED_TIME / step_size / _LED_STAGES)))
+        (left,) = lead.getCollectiveVariableValues(context)
+        if not left <= _REACHED:
+            raise LandingError(f"the solute was not led to the frame: {left:.3f} nm of {start:.3f} are left")
+        context.setParameter(_LED, 0.0)
+        return context
+
+    def _freed(self, context: openmm.Context) -> Landed:
+        """The state after a little more MD with nothing held."""
+        integrator = context.getIntegrator()
+        integrator.setFriction(_FRICTION)
         integrator.setStepSize(self._step_size)
         n_steps = round(_FREE_TIME / self._step_size)
         integrator.step(n_steps // 2)
@@ -186,32 +246,39 @@ class Lander:
             )
         return frames
 
-    def _thermal_context(self, step_size: float, friction: float, frame: np.ndarray, seed: int) -> openmm.Context:
+    def _thermal_context(
+        self, step_size: float, friction: float, frame: np.ndarray, seed: int, system: openmm.System | None = None
+    ) -> openmm.Context:
         integrator = openmm.LangevinMiddleIntegrator(self._temperature, friction, step_size)
         integrator.setRandomNumberSeed(seed % (2**31 - 1) + 1)  # zero would draw one
-        context = self._context(integrator)
-        self._place(context, frame)
+        context = openmm.Context(system or self._system, integrator, self._platform, self._properties)
+        if system:
+            self._surround(context)
+            context.setPositions(frame)
+        else:
+            self._place(context, frame, self._restraint)
         context.applyConstraints(integrator.getConstraintTolerance())
         context.setVelocitiesToTemperature(self._temperature, seed % (2**31 - 1) + 1)
         return context
 
-    def _context(self, integrator: openmm.Integrator) -> openmm.Context:
-        return openmm.Context(self._system, integrator, self._platform, self._properties)
+    def _place(self, context: openmm.Context, frame: np.ndarray, restraint: openmm.CustomExternalForce) -> None:
+        """The frame, ready to be held where it is."""
+        self._surround(context)
+        for k, i in enumerate(self._heavy):
+            restraint.setParticleParameters(k, int(i), frame[i])
+        restraint.updateParametersInContext(context)
+        context.setPositions(frame)
+        context.computeVirtualSites()
 
-    def _place(self, context: openmm.Context, frame: np.ndarray) -> None:
-        """The frame, held where it is, in the simulation's box and under its parameters."""
+    def _surround(self, context: openmm.Context) -> None:
+        """The simulation's box and parameters, and nothing held."""
         main = self._main.getParameters()
         for name in context.getParameters():
             if name in main:
                 context.setParameter(name, main[name])
-        if self._system.usesPeriodicBoundaryConditions():
+        if self._is_periodic:
             context.setPeriodicBoxVectors(*self._main.getState().getPeriodicBoxVectors())
-        for k, i in enumerate(self._heavy):
-            self._restraint.setParticleParameters(k, int(i), frame[i])
-        self._restraint.updateParametersInContext(context)
         context.setParameter(_HELD, 0.0)
-        context.setPositions(frame)
-        context.computeVirtualSites()
 
 
 def relaxed_copy(context: openmm.Context, system: openmm.System, properties: dict[str, str]) -> np.ndarray:
@@ -238,6 +305,36 @@ def _without_couplings(system: openmm.System) -> openmm.System:
         if isinstance(system.getForce(index), _COUPLINGS):
             system.removeForce(index)
     return system
+
+
+def _solute_alone(system: openmm.System, moved: np.ndarray) -> openmm.System:
+    """A System in which the other atoms neither move nor act."""
+    system, is_moved = copy.deepcopy(system), np.zeros(system.getNumParticles(), dtype=bool)
+    is_moved[moved] = True
+    for k in reversed(range(system.getNumConstraints())):
+        i, j, _ = system.getConstraintParameters(k)
+        if not (is_moved[i] and is_moved[j]):
+            system.removeConstraint(k)
+    for i in np.flatnonzero(~is_moved):
+        system.setParticleMass(int(i), 0.0)
+    for force in system.getForces():
+        if isinstance(force, openmm.NonbondedForce):
+            _silence(force, is_moved)
+        elif isinstance(force, _BETWEEN_ALL):
+            raise LandingError(
+                f"{type(force).__name__} joins the solute with its solvent, and the solute's own energy cannot be told "
+                "from it: use a force field whose nonbonded terms are all in NonbondedForce, or implicit solvent"
+            )
+    return system
+
+
+def _silence(force: openmm.NonbondedForce, is_moved: np.ndarray) -> None:
+    for i in np.flatnonzero(~is_moved):
+        force.setParticleParameters(int(i), 0.0, 0.1, 0.0)
+    for k in range(force.getNumExceptions()):
+        i, j, *_ = force.getExceptionParameters(k)
+        if not (is_moved[i] and is_moved[j]):
+            force.setExceptionParameters(k, i, j, 0.0, 0.1, 0.0)
 
 
 def _restraint(atoms: np.ndarray, is_periodic: bool) -> openmm.CustomExternalForce:

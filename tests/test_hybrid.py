@@ -152,7 +152,7 @@ def test_a_segment_that_is_not_finite_is_rejected_whatever_the_gate_says():
 
 
 def test_a_segment_that_cannot_be_landed_is_rejected(monkeypatch):
-    def fails(self, frame, seed):
+    def fails(self, frame, ground, seed):
         raise LandingError("no ground")
 
     monkeypatch.setattr(landing.Lander, "land", fails)
