@@ -1,0 +1,58 @@
+"""A hybrid run in implicit solvent: generated segments jump, real MD corrects, and the record says which is which.
+
+    python examples/hybrid_implicit.py [SEQUENCE] [OUTPUT]
+
+Writes into the folder OUTPUT (default ``hybrid``): the trajectory, one row of the mask for each of its frames (1 where
+real MD made it), and the record of segments, rejected ones too.
+"""
+
+import sys
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen import Alternate, Gate, MaskReporter, MDGenSimulation, SegmentReporter, Summary
+from openmm_mdgen.reporters import write_segments
+from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
+
+sequence = sys.argv[1] if len(sys.argv) > 1 else "AKLV"
+output = Path(sys.argv[2] if len(sys.argv) > 2 else "hybrid")
+output.mkdir(parents=True, exist_ok=True)
+
+topology, positions = build_peptide(sequence, seed=1)
+positions = relaxed(topology, positions)
+mdtraj.Trajectory(positions[None], mdtraj.Topology.from_openmm(topology)).save_pdb(str(output / "start.pdb"))
+
+simulation = MDGenSimulation(
+    topology,
+    implicit_system(topology),
+    langevin(seed=1),  # 350 K, steps of 4 fs
+    openmm.Platform.getPlatform("CPU"),
+    schedule=Alternate(integrate=10 * unit.picosecond, generate=490 * unit.picosecond),
+    gate=Gate(retries=2),
+    seed=7,
+)
+simulation.context.setPositions(positions)
+simulation.context.setVelocitiesToTemperature(350 * unit.kelvin, 1)
+
+frame = 2500  # steps: 10 ps
+simulation.reporters += [
+    app.DCDReporter(str(output / "trajectory.dcd"), frame),
+    MaskReporter(output / "trajectory.mask.csv", frame),
+    SegmentReporter(output / "segments.csv", 50 * frame),
+    app.CheckpointReporter(str(output / "run.chk"), 50 * frame),
+]
+simulation.step(101 * frame)
+simulation.reporters.clear()  # closes the trajectory
+write_segments(output / "segments.csv", simulation.segments)
+
+trajectory = mdtraj.load(str(output / "trajectory.dcd"), top=str(output / "start.pdb"))
+is_real = np.loadtxt(output / "trajectory.mask.csv", delimiter=",", skiprows=1)[:, 2] > 0
+for segment in simulation.segments:
+    verdict = "" if segment.accepted else f"rejected: {segment.reason}"
+    print(f"{segment.kind:10s} from step {segment.start_step:7d}, {segment.steps:6d} steps  {verdict}")
+print(Summary.of(simulation.segments))
+print(f"{len(trajectory)} frames, {is_real.sum()} of them of real MD: trajectory[is_real] takes those alone")
