@@ -1,123 +1,77 @@
-"""Training data and the training run itself, on a few picoseconds of real MD."""
+"""The training run itself, on a few picoseconds of real MD."""
 
+import csv
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
-import mdtraj
 import numpy as np
 import pytest
 import torch
-from openmm import LangevinMiddleIntegrator, LocalEnergyMinimizer, Platform, app, unit
 
 from models import SMALL
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
-from openmm_mdgen.cli import main
-from openmm_mdgen.data import Windows, read_folders, read_recording, read_sequences, superposed
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.data import Windows, read_folders
+from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
-from openmm_mdgen.generator import TrajectoryGenerator
 from openmm_mdgen.network import NetworkConfig
-from openmm_mdgen.structure import build_peptide, implicit_system
 from openmm_mdgen.tasks import ForwardSimulation
-from openmm_mdgen.tokens import Tokenizer
+from openmm_mdgen.tokens import N_TORSION_CHANNELS, Tokenizer
 from openmm_mdgen.training import TrainingConfig, token_scales, train
+from openmm_mdgen.training.batches import Batches
+from openmm_mdgen.training.models import new_flow, warm_started
+from openmm_mdgen.training.validation import HeldOut, torsion_distance
+from tripeptides import INTERVAL, write_tripeptides
 
-INTERVAL = 0.04  # ps
+TINY = TrainingConfig(
+    steps=20,
+    batch_size=4,
+    n_frames=5,
+    frame_interval=2 * INTERVAL,
+    width=16,
+    n_layers=1,
+    n_heads=2,
+    warmup_steps=5,
+    ema_decay=0.9,
+    validate_every=6,
+)
+INFO = ModelInfo("tiny", 5, 2 * INTERVAL, 350.0)
+TASKS = {"forward_simulation": {}, "interpolation": {}, "upsampling": {"factor": 2}, "inpainting": {"designed": (1,)}}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two tripeptides, 60 frames each."""
-    path = tmp_path_factory.mktemp("md")
-    for sequence in ("AGV", "SLA"):
-        topology, positions = build_peptide(sequence)
-        integrator = LangevinMiddleIntegrator(350 * unit.kelvin, 1 / unit.picosecond, 0.004 * unit.picosecond)
-        integrator.setRandomNumberSeed(1)
-        simulation = app.Simulation(
-            topology, implicit_system(topology), integrator, Platform.getPlatformByName("Reference")
-        )
-        simulation.context.setPositions(positions)
-        LocalEnergyMinimizer.minimize(simulation.context, maxIterations=100)
-        frames = []
-        for _ in range(60):
-            simulation.step(10)
-            state = simulation.context.getState(positions=True)
-            frames.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
-        trajectory = mdtraj.Trajectory(
-            np.array(frames), mdtraj.Topology.from_openmm(topology), time=np.arange(60) * INTERVAL
-        )
-        trajectory[0].save_pdb(str(path / f"{sequence}.pdb"))
-        trajectory.save_xtc(str(path / f"{sequence}.xtc"))
-    return path
+    return write_tripeptides(tmp_path_factory.mktemp("md"))
 
 
-TINY = TrainingConfig(
-    steps=20, batch_size=4, n_frames=5, frame_interval=2 * INTERVAL, width=16, n_layers=1, n_heads=2, warmup_steps=5
-)
-INFO = ModelInfo("tiny", 5, 2 * INTERVAL, 350.0)
+@pytest.fixture(scope="module")
+def recordings(folder):
+    return read_folders([folder])
 
 
-def test_recordings_carry_sequence_and_interval(folder):
-    recordings = read_folders([folder])
-    assert [r.sequence for r in recordings] == ["AGV", "SLA"]
-    assert all(abs(r.interval - INTERVAL) < 1e-6 and r.frames.n_frames == 60 for r in recordings)
+def settings_of(task):
+    return replace(TINY, task=task, **TASKS[task])
 
 
-def test_excluded_sequences_are_left_out(folder, tmp_path):
-    (tmp_path / "not.csv").write_text("name\nAGV\n")
-    recordings = read_folders([folder], excluded=read_sequences(tmp_path / "not.csv"))
-    assert [r.sequence for r in recordings] == ["SLA"]
+def windows_of(recordings, config=TINY):
+    return Windows(recordings, n_frames=config.n_frames, frame_interval=config.frame_interval)
 
 
-def test_windows_are_stretches_of_the_trajectory_forward_or_backward(folder):
-    recording = read_folders([folder], excluded=frozenset(["SLA"]))[0]
-    windows = Windows([recording], n_frames=5, frame_interval=2 * INTERVAL)
-    psi = recording.frames.torsions[0, :, 0, 2, 0]
-    batch = windows.batch(16, np.random.default_rng(0))
-    directions = set()
-    for window in batch.torsions[:, :, 0, 2, 0]:
-        first = int((psi - window[0]).abs().argmin())
-        for sign in (1, -1):
-            index = first + sign * 2 * torch.arange(5)
-            if index.min() >= 0 and index.max() < 60 and torch.equal(psi[index], window):
-                directions.add(sign)
-    assert directions == {1, -1}
-
-
-def test_windows_depend_on_the_seed_alone(folder):
-    windows = Windows(read_folders([folder]), n_frames=5, frame_interval=INTERVAL)
-    first, again, other = (windows.batch(4, np.random.default_rng(s)).torsions for s in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other)
-
-
-def test_superposition_takes_out_rigid_motion_only(folder):
-    frames = read_folders([folder])[0].frames
-    aligned = superposed(frames)
-    relative = frames.rigids[..., :1].inverse() @ frames.rigids
-    again = aligned.rigids[..., :1].inverse() @ aligned.rigids
-    torch.testing.assert_close(again.translation, relative.translation, atol=1e-4, rtol=0)
-    torch.testing.assert_close(aligned.rigids.rotation[:, 0], frames.rigids.rotation[:, 0], atol=1e-4, rtol=0)
-
-
-def test_scaled_tokens_have_unit_variance(folder):
-    windows = Windows(read_folders([folder]), n_frames=5, frame_interval=INTERVAL)
-    flow = TrajectoryFlow(FlowConfig(NetworkConfig(**SMALL), Tokenizer(), ForwardSimulation()))
-    shift, scale = token_scales(flow, windows, batches=8, seed=0)
-    assert len(shift) == len(scale) == 21
-    assert min(scale) > 0
+def run_to_validate(folder, out, *, save_every=5):
+    """The run that is killed below: trained on one peptide, validated on the other."""
+    one, other = read_folders([folder])
+    return train([one], out, TINY, INFO, validation=[other], save_every=save_every, progress=False)
 
 
 @pytest.mark.slow
-def test_a_killed_run_taken_up_again_ends_in_the_same_weights(folder, tmp_path):
-    whole = train(read_folders([folder]), tmp_path / "whole", TINY, INFO, save_every=5, progress=False)
-    script = (
-        "import sys, tests_path; from test_training import *;"
-        "train(read_folders([sys.argv[1]]), sys.argv[2], TINY, INFO, save_every=5, progress=False)"
-    ).replace("tests_path", "os")
+def test_a_killed_run_taken_up_again_ends_as_if_nothing_had_happened(folder, tmp_path):
+    whole = run_to_validate(folder, tmp_path / "whole")
+    script = "import sys, test_training; test_training.run_to_validate(*sys.argv[1:])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
     process = subprocess.Popen([sys.executable, "-c", script, folder, tmp_path / "cut"], env=environment)
     while not (tmp_path / "cut" / "last.ckpt").exists() and process.poll() is None:
@@ -125,43 +79,143 @@ def test_a_killed_run_taken_up_again_ends_in_the_same_weights(folder, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "cut" / "weights.safetensors").exists(), "the run ended before it was killed"
-    resumed = train(read_folders([folder]), tmp_path / "cut", TINY, INFO, save_every=5, progress=False)
-    first, second = (checkpoints.load(path)[0].network.state_dict() for path in (whole, resumed))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    resumed = run_to_validate(folder, tmp_path / "cut")
+
+    assert whole.read_bytes() == resumed.read_bytes()
     curves = [(tmp_path / run / "curve.csv").read_text() for run in ("whole", "cut")]
-    assert curves[0] == curves[1] and len(curves[0].splitlines()) == 1 + TINY.steps
+    assert curves[0] == curves[1]
+    rows = list(csv.DictReader(curves[0].splitlines()))
+    assert [int(row["step"]) for row in rows] == list(range(1, 21))
+    assert [int(row["step"]) for row in rows if row["validation"]] == [6, 12, 18, 20]
+    states = [torch.load(tmp_path / run / "last.ckpt", weights_only=True)["state_dict"] for run in ("whole", "cut")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
-def test_bad_recordings_are_refused_by_file_name(folder, tmp_path):
-    for suffix in ("pdb", "xtc"):
-        (tmp_path / f"AGV.{suffix}").write_bytes((folder / f"AGV.{suffix}").read_bytes())
-    (tmp_path / "AGV.xtc").write_bytes((folder / "AGV.xtc").read_bytes()[:1000])
-    with pytest.raises(MDGenError, match=r"AGV\.xtc"):
-        read_recording(tmp_path / "AGV.pdb", tmp_path / "AGV.xtc")
-    with pytest.raises(MDGenError, match=r"SLA\.xtc"):
-        read_recording(folder / "AGV.pdb", folder / "SLA.xtc")
-    with pytest.raises(MDGenError, match="no NAME.pdb"):
-        read_folders([tmp_path / "empty"])
+@pytest.mark.parametrize("task", TASKS)
+def test_steps_of_every_task_lower_the_loss_of_a_batch(recordings, task):
+    config = settings_of(task)
+    torch.manual_seed(0)
+    flow = new_flow(config, windows_of(recordings)).train()
+    batch = Batches(windows_of(recordings), flow.config, 8, seed=0)[0]
+    optimizer = torch.optim.Adam(flow.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(30):
+        loss = flow.loss(batch.frames, batch.noise, batch.t, batch.type_noise).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.8 * losses[0]
 
 
-def test_windows_that_do_not_fit_are_refused(folder):
-    recordings = read_folders([folder])
-    with pytest.raises(MDGenError, match="record more"):
-        Windows(recordings, n_frames=61, frame_interval=INTERVAL)
-    with pytest.raises(MDGenError, match="not a multiple"):
-        Windows(recordings, n_frames=5, frame_interval=1.5 * INTERVAL)
+@pytest.mark.parametrize("task", TASKS)
+def test_parts_of_a_batch_give_together_the_gradient_of_the_whole(recordings, task):
+    config = settings_of(task)
+    flow = new_flow(config, windows_of(recordings))
+
+    def gradient(rank, n_ranks):
+        batch = Batches(windows_of(recordings), flow.config, 4, 7, rank, n_ranks)[3]
+        flow.zero_grad()
+        flow.loss(batch.frames, batch.noise, batch.t, batch.type_noise).mean().backward()
+        return torch.cat([p.grad.flatten() for p in flow.parameters() if p.grad is not None])
+
+    whole, parts = gradient(0, 1), [gradient(rank, 2) for rank in range(2)]
+    assert whole.abs().max() > 0 and not torch.equal(parts[0], parts[1])
+    torch.testing.assert_close(sum(parts) / 2, whole, atol=1e-6, rtol=1e-4)
+
+
+def test_simplex_states_have_the_mean_of_their_dirichlet_law(recordings):
+    config = settings_of("inpainting")
+    flow = new_flow(config, windows_of(recordings))
+    batch = Batches(windows_of(recordings), flow.config, 4000, seed=0)[0]
+    true = torch.gather(batch.type_noise, -1, batch.frames.aatype[..., None])[..., 0].mean(-1)
+    torch.testing.assert_close(batch.type_noise.sum(-1), torch.ones(4000, 3))
+    for low, high in ((0.0, 0.5), (0.5, 1.0)):
+        some = (batch.t >= low) & (batch.t < high)
+        concentration = 1 + batch.t[some] * (flow.config.simplex.maximum - 1)
+        expected = (concentration / (concentration + 19)).mean()  # of a component of a Dirichlet variable
+        assert abs(true[some].mean() - expected) < 0.01
+
+
+def test_scaled_tokens_have_unit_variance(recordings):
+    windows = windows_of(recordings)
+    flow = TrajectoryFlow(FlowConfig(NetworkConfig(**SMALL), Tokenizer(), ForwardSimulation()))
+    shift, scale = token_scales(flow, windows, batches=8, seed=0)
+    tokens = Tokenizer(shift=shift, scale=scale).encode(windows.batch(256, np.random.default_rng(1)))[:, 1:]
+    offsets = tokens[..., :-N_TORSION_CHANNELS]
+    for kind in (offsets[..., 0], offsets[..., 1:4], offsets[..., 4:7]):
+        assert abs(float(kind.std()) - 1) < 0.1
+
+
+def test_a_warm_start_of_the_same_task_is_the_same_model(recordings, tmp_path):
+    config = settings_of("forward_simulation")
+    source = new_flow(config, windows_of(recordings))
+    checkpoints.save(tmp_path / "source.safetensors", source, INFO)
+    flow, missing = warm_started(
+        new_flow(replace(config, seed=1), windows_of(recordings)), tmp_path / "source.safetensors"
+    )
+    assert missing == [] and flow.config == source.config
+    assert all(torch.equal(value, flow.state_dict()[key]) for key, value in source.state_dict().items())
+
+
+def test_a_warm_start_of_another_task_says_what_is_new(recordings, tmp_path):
+    checkpoints.save(tmp_path / "source.safetensors", new_flow(TINY, windows_of(recordings)), INFO)
+    fresh = new_flow(settings_of("interpolation"), windows_of(recordings))
+    flow, missing = warm_started(fresh, tmp_path / "source.safetensors")
+    assert "latent_to_emb.weight" in missing and not any(name.startswith("layers.") for name in missing)
+    assert flow.config == fresh.config
+
+
+def test_torsion_distance_is_zero_for_the_same_and_that_of_disjoint_for_opposite_angles():
+    here = torch.tensor([0.6, 0.8]).expand(10, 2, 7, 2)
+    mask = torch.ones(2, 7)
+    assert torsion_distance(here, here, mask) == 0
+    assert torsion_distance(here, -here, mask) == pytest.approx(np.sqrt(np.log(2)))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_figures_are_finite_and_the_same_again(recordings, task):
+    config = settings_of(task)
+    flow = new_flow(config, windows_of(recordings)).eval()
+    held_out = HeldOut(recordings, config.n_frames, config.frame_interval)
+    figures = held_out.figures(flow)
+    assert figures == held_out.figures(flow) and len(figures) == 2
+    assert all(0 < figure <= 1 for figure in figures)
+    assert held_out.figures(flow, rank=1, n_ranks=2) == figures[1:]
 
 
 @pytest.mark.slow
-def test_the_command_trains_weights_that_generate(folder, tmp_path, monkeypatch, capsys):
-    options = "--steps 2 --batch-size 2 --frames 5 --frame-interval 0.08 --width 16 --layers 1 --heads 2 --name mine"
-    arguments = ["openmm-mdgen", "train", str(folder), "--out", str(tmp_path / "run"), *options.split()]
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as leaving:
-        main()
-    assert leaving.value.code == 0
-    assert "2 trajectories" in capsys.readouterr().out
-    generator = TrajectoryGenerator.load(tmp_path / "run" / "weights.safetensors", device="cpu")
-    assert generator.info.name == "mine" and generator.info.about["sequences"] == ["AGV", "SLA"]
-    topology, positions = build_peptide("GAS")
-    assert generator.rollout(topology, positions.value_in_unit(unit.nanometer), 6).n_frames == 6
+def test_a_run_without_gain_stops_and_keeps_the_best(recordings, tmp_path):
+    config = replace(TINY, learning_rate=0.0, patience=2, validate_every=2)
+    weights = train(recordings[:1], tmp_path, config, INFO, validation=recordings[1:], progress=False)
+    info = checkpoints.load(weights)[1]
+    assert info.about["steps_taken"] == 6 and info.about["validation"]["at_step"] == 2
+    again = train(recordings[:1], tmp_path, config, INFO, validation=recordings[1:], progress=False)
+    assert checkpoints.load(again)[1].about == info.about
+
+
+@pytest.mark.slow
+def test_a_run_of_other_settings_is_not_taken_up(recordings, tmp_path):
+    train(recordings, tmp_path, replace(TINY, steps=1), INFO, progress=False)
+    with pytest.raises(CheckpointError, match=r"steps 1 there, 20 here; batch_size 4 there, 8 here"):
+        train(recordings, tmp_path, replace(TINY, batch_size=8), INFO, progress=False)
+    (tmp_path / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt"):
+        train(recordings, tmp_path, TINY, INFO, progress=False)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(recordings, tmp_path):
+    train(recordings, tmp_path, replace(TINY, steps=2), INFO, save_every=1, progress=False)
+    good = (tmp_path / "last.ckpt").read_bytes()
+    longer = dict(torch.load(tmp_path / "last.ckpt", weights_only=True))
+    assert longer["global_step"] == 2
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # bytes a file: what a full disk looks like
+    try:
+        with pytest.raises(MDGenError, match="could not be written"):
+            train(recordings, tmp_path, replace(TINY, steps=2), INFO, save_every=1, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "last.ckpt").read_bytes() == good
+    assert not list(tmp_path.glob(".*partial*"))
