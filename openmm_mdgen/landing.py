@@ -29,8 +29,9 @@ _GENTLE_STEP = 0.001  # ps, at most, while atoms are held
 _LED_STEP = 0.002  # ps, at most, while they are led
 _HELD_TIME, _FREE_TIME = 0.2, 2.0  # ps
 _LED, _LED_DEVIATION = "openmm_mdgen_lead", "openmm_mdgen_deviation"  # kJ/mol/nm² an atom; nm
+_LEAD = 5000.0  # kJ/mol/nm² for each held atom: softer ones stop at the barriers of torsions
 _LED_TIME, _LED_STAGES = 20.0, 100  # ps of targeted MD, and in how many stages the deviation is lowered
-_REACHED = 0.1  # nm of deviation at the end of it, at most
+_REACHED = 0.06  # nm of deviation at the end of it, at most
 _SAMPLES, _SAMPLE_INTERVAL, _SAMPLE_DELAY = 20, 1.0, 5.0  # real MD for comparison: how many, ps apart, ps before them
 _SAMPLE_FRICTION = 1.0  # 1/ps
 _CONSTRAINT_TOLERANCE = 1e-3  # of a constraint's length, in a landed state
@@ -195,7 +196,7 @@ class Lander:
         context = self._thermal_context(step_size, _SAMPLE_FRICTION, ground, seed, system)
         integrator = context.getIntegrator()
         start = lead.getCollectiveVariableValues(context)[0]
-        context.setParameter(_LED, _STIFF)
+        context.setParameter(_LED, _LEAD)
         for stage in range(_LED_STAGES):
             context.setParameter(_LED_DEVIATION, start * (1 - (stage + 1) / _LED_STAGES))
             integrator.step(max(1, round(_LED_TIME / step_size / _LED_STAGES)))
