@@ -13,13 +13,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from openmm_mdgen.errors import GenerationError, LandingError
+from openmm_mdgen.errors import GenerationError, LandingError, StateError
 from openmm_mdgen.gate import Judge, Molecule, Trial, Verdict
 from openmm_mdgen.landing import Landed, Lander
 from openmm_mdgen.record import GENERATED, Record, Segment
 from openmm_mdgen.rollout import Rollout
 
 _LANDING, _COMPARISON = (0, 1), (0, 2)  # spawn keys of their seeds; velocities of frames have keys of one number
+_LONGEST_BOND = 0.5  # nm
 _LANDED_DEVIATIONS = 6.0  # of real MD's potential energies, by which a landed state's mean may lie above theirs
 
 
@@ -42,6 +43,7 @@ class Hybrid:
         self.gate, self.rollout, self._make_lander = gate, rollout, make_lander
         self.is_bound = self.is_aloft = False
         self._real = np.zeros((2, 0))  # of real MD's frames: relaxed energy, potential energy
+        self._usual_frames = 1  # of a segment: what is integrated where none came out at all
         self._retreat = (0, 0)  # from this step to that
         self._ground = np.zeros((0, 3))  # (n_atoms, 3) nm: the real state that the latest segment set out from
         self._landed: tuple[int, Landed] | None = None  # at which step
@@ -55,9 +57,17 @@ class Hybrid:
         ------
         LandingError
             If MD cannot go on from generated frames of this System.
+        StateError
+            If a molecule is broken across the periodic box.
         """
         moved = self.rollout.propagator.atom_indices
         molecule = Molecule.measure(self.rollout.topology, moved, relaxed)
+        longest = np.linalg.norm(np.diff(molecule.positions[molecule.bonds], axis=1), axis=-1).max(initial=0.0)
+        if longest > _LONGEST_BOND:
+            raise StateError(
+                f"a bond of the generated molecule is {longest:.2f} nm long, so it lies in pieces on two sides of the "
+                "periodic box: make it whole (e.g. mdtraj's make_molecules_whole), then set its positions"
+            )
         lander = self._make_lander(moved, moved[~molecule.is_hydrogen])
         if present is not None:
             lander.check_constraints(present)
@@ -78,21 +88,21 @@ class Hybrid:
         record: Record,
     ) -> bool:
         """Have a segment of at most `n_frames` ready in the rollout, or begin a retreat; both go on the record."""
-        rollout, planned = self.rollout, 1
+        rollout, begin = self.rollout, time.perf_counter()
+        planned = min(n_frames, self._usual_frames)
         if not self.is_aloft:
             self._ground = positions
             self._compare_with(positions)
         elif self._landed:
             self._ground = self._landed[1].positions
         for _ in range(1 + self.gate.retries):
-            begin = time.perf_counter()
             try:
                 frames = rollout.begin(step, positions, n_frames)
-                planned = len(frames)
+                planned = self._usual_frames = len(frames)
                 verdict, landed = self._judge(positions, frames)
             except GenerationError as error:
                 verdict, landed = Verdict(False, str(error)), None
-            seconds = time.perf_counter() - begin
+            seconds, begin = time.perf_counter() - begin, time.perf_counter()
             steps = planned * frame_steps
             record.generated(
                 Segment(GENERATED, step, steps, verdict.accepted, verdict.reason, dict(verdict.numbers), seconds)

@@ -13,12 +13,12 @@ from openmm_mdgen.gate import Gate, Judge, Molecule, Trial
 from openmm_mdgen.landing import Lander
 from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
 
-N_FRAMES = 120
+N_FRAMES = 70
 
 
 @cache
 def md():
-    """A short real MD of a tetrapeptide: molecule, lander, frames (F, n, 3), relaxed energies of the first twenty."""
+    """A short real MD of a tetrapeptide: molecule, lander, frames (F, n, 3), relaxed energies of ten."""
     topology, positions = build_peptide("AVST", seed=3)
     moved = np.arange(topology.getNumAtoms())
     start = np.asarray(relaxed(topology, positions))
@@ -35,7 +35,7 @@ def md():
         context.getIntegrator().step(100)
         frames.append(np.asarray(context.getState(positions=True).getPositions(asNumpy=True)._value))
     frames = np.array(frames)[20:]
-    energies = np.array([lander.relaxed(frame)[1] for frame in frames[:40:2]])
+    energies = np.array([lander.relaxed(frame)[1] for frame in frames[:40:4]])
     return molecule, lander, frames, energies
 
 
@@ -51,7 +51,7 @@ def atom(name):
 def test_real_frames_are_accepted():
     assert isinstance(Gate(), Judge)
     frames = md()[2]
-    verdict = Gate(energy_frames=15).judge(trial(frames[1:]))
+    verdict = Gate(energy_frames=5).judge(trial(frames[1:]))
     assert verdict.accepted, verdict.reason
     assert verdict.numbers["relaxed_energy"] < verdict.numbers["energy_limit"]
     assert 0 < verdict.numbers["bond_deviation"] < 0.02 and verdict.numbers["overlap"] == 0

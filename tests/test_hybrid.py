@@ -24,7 +24,7 @@ from dipeptide import (
 )
 from openmm_mdgen import hybrid as hybrid_module
 from openmm_mdgen import landing
-from openmm_mdgen.errors import LandingError, MDGenError, ReportIntervalError
+from openmm_mdgen.errors import GenerationError, LandingError, MDGenError, ReportIntervalError, StateError
 from openmm_mdgen.gate import Gate, Verdict
 from openmm_mdgen.record import GENERATED, INTEGRATED, Summary, is_real
 from openmm_mdgen.schedule import Alternate, Generate, Integrate, WhileAccepted
@@ -174,7 +174,7 @@ def test_while_accepted_retreats_for_its_own_time():
     ]
 
 
-@pytest.mark.parametrize("n_before", [2, 3, 5, 7, 8, 9, 11, 13])
+@pytest.mark.parametrize("n_before", [2, 3, 5, 7, 8])
 def test_pieces_and_restarts_equal_the_run_in_one(n_before):
     whole, parts, restarted = (hybrid(Says(True, False)) for _ in range(3))
     whole.step(18 * FRAME)
@@ -308,3 +308,34 @@ def test_a_gate_may_judge_a_run_that_only_generates():
         (INTEGRATED, 4, 4, True),
         (GENERATED, 8, 4, True),
     ]
+
+
+def test_frames_of_a_run_without_a_gate_are_judged_before_a_hybrid_run_goes_on():
+    ungated, file = simulation_of(), io.BytesIO()
+    ungated.step(2 * FRAME)
+    ungated.saveCheckpoint(file)
+    file.seek(0)
+    simulation = hybrid(Says(False), schedule=Generate(), positions=False)
+    simulation.loadCheckpoint(file)
+    simulation.step(3 * FRAME)
+    assert stretches(simulation)[-2:] == [(GENERATED, 2, 4, False), (INTEGRATED, 2, 3, True)]
+
+
+def test_a_generator_that_gives_nothing_at_all_is_replaced_by_md():
+    def fail(frames):
+        raise GenerationError("nothing came out")
+
+    simulation = hybrid(generator=TumblingGenerator(spoil=fail))
+    simulation.step(9 * FRAME)
+    assert {s.reason for s in simulation.segments if not s.accepted} == {"nothing came out"}
+    assert is_real(simulation.segments, FRAME * np.arange(1, 10)).all()
+
+
+def test_a_molecule_in_pieces_is_refused(monkeypatch):
+    simulation = hybrid()
+    relaxed = simulation._relaxed()
+    relaxed[12:] += 3.0
+    monkeypatch.setattr(type(simulation), "_relaxed", lambda self: relaxed)
+    with pytest.raises(StateError, match="make it whole"):
+        simulation.step(FRAME)
+    assert simulation.currentStep == 0
