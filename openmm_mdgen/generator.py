@@ -17,7 +17,7 @@ from torch import Tensor
 from openmm_mdgen import bridging, checkpoints, inpainting
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.dirichlet import N_TYPES
-from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopologyError
+from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.flow import TrajectoryFlow
 from openmm_mdgen.given import Structure, check_whole, interval_of, positions_of
 from openmm_mdgen.inpainting import Design
@@ -317,7 +317,9 @@ class TrajectoryGenerator:
         sample = self.flow.sample(frames, noise.to(self.device), self.solver)
         self.evaluations += sample.evaluations
         if not torch.isfinite(sample.tokens).all():
-            raise MDGenError("the network generated values that are not finite: use other weights, or another solver")
+            raise GenerationError(
+                "the network generated values that are not finite: use other weights, or another solver"
+            )
         return sample.tokens
 
     def _require(self, kind: type[AnyTask]) -> AnyTask:
