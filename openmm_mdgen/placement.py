@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from openmm_mdgen.atom14 import backbone_points
 from openmm_mdgen.backbone import laid_over
 from openmm_mdgen.blending import blended
 from openmm_mdgen.clashes import relieve_clashes
 from openmm_mdgen.reconstruct import AllAtomTemplate
-from openmm_mdgen.rigid import Rigid
+from openmm_mdgen.rigid import Rigid, between, superposition
 from openmm_mdgen.rings import limit_puckers
+from openmm_mdgen.topology import ANGSTROM_PER_NM
 
 _FRAMES_AT_ONCE = 5000  # of one trajectory: a matrix of each atom is held in memory
 
@@ -27,7 +29,9 @@ def place(
     for start in range(0, torsions.shape[1], _FRAMES_AT_ONCE):
         part = slice(start, start + _FRAMES_AT_ONCE)
         turned = settled(template, torsions[:, part], backbone)
-        pieces.append(_placed(template, rigids[:, part], turned, backbone))
+        near = rigids[:, part]
+        placed = laid_over(template.chain_rigids(turned), near) if backbone == "torsions" else near
+        pieces.append(template.place(placed, turned))
     return torch.cat(pieces, dim=1)
 
 
@@ -43,17 +47,18 @@ def place_between(
 
     Rigids and torsions of the first structure with share 0, and of the second with share 1, give these structures.
     """
-    one, two = (_placed(template, rigids, torsions, backbone) for template in (first, second))
-    return blended(first.chain, one, two, share.to(one))
+    share = share.to(torsions)
+    if backbone != "torsions":
+        return blended(first.chain, first.place(rigids, torsions), second.place(rigids, torsions), share)
+    one = first.chain_rigids(torsions)
+    two = laid_over(second.chain_rigids(torsions), one)  # nearly equal; only what comes of both is laid over the rigids
+    atoms = blended(first.chain, first.place(one, torsions), second.place(two, torsions), share) * ANGSTROM_PER_NM
+    points = backbone_points(between(one, two, share[:, None]))
+    motion = superposition(points, backbone_points(rigids), torch.ones_like(points[..., 0]))
+    return motion[..., None].apply(atoms) / ANGSTROM_PER_NM
 
 
 def settled(template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"], backbone: str) -> Tensor:
     """Torsions with proline rings within reach of closing and, in chains built of torsions, overlaps lifted."""
     torsions = limit_puckers(template, torsions)
     return relieve_clashes(template, torsions) if backbone == "torsions" else torsions
-
-
-def _placed(template: AllAtomTemplate, rigids: Rigid, torsions: Tensor, backbone: str) -> Tensor:
-    if backbone == "torsions":
-        rigids = laid_over(template.chain_rigids(torsions), rigids)
-    return template.place(rigids, torsions)
