@@ -133,6 +133,7 @@ class Hybrid:
     def arrays(self) -> dict[str, np.ndarray]:
         """For a checkpoint."""
         arrays = {"hybrid.retreat": np.array(self._retreat), "hybrid.aloft": np.array(self.is_aloft)}
+        arrays |= {"hybrid.usual_frames": np.array(self._usual_frames)}
         if self.is_bound:
             arrays |= {"hybrid.relaxed": self.relaxed, "hybrid.real": self._real, "hybrid.ground": self._ground}
         if self._landed:
@@ -151,6 +152,7 @@ class Hybrid:
         if "hybrid.retreat" in arrays:
             hybrid._retreat = tuple(arrays["hybrid.retreat"].tolist())
             hybrid.is_aloft = bool(arrays["hybrid.aloft"])
+            hybrid._usual_frames = int(arrays["hybrid.usual_frames"])
         if "hybrid.relaxed" in arrays:
             hybrid.bind(arrays["hybrid.relaxed"])
             hybrid._real, hybrid._ground = arrays["hybrid.real"], arrays["hybrid.ground"]
@@ -176,6 +178,12 @@ class Hybrid:
             whole[moved] = frame
             return whole
 
+        def relaxed_energy(frame: np.ndarray) -> float:
+            try:
+                return self._relaxed_energy_of(complete(frame))
+            except LandingError:
+                return float("nan")
+
         if not np.isfinite(frames).all():
             return Verdict(False, "positions that are not finite"), None
         verdict = self.gate.judge(
@@ -183,7 +191,7 @@ class Hybrid:
                 self.molecule,
                 positions[moved],
                 frames,
-                lambda frame: self._relaxed_energy_of(complete(frame)),
+                relaxed_energy,
                 self._real[0],
             )
         )

@@ -146,7 +146,10 @@ class Lander:
         context = self._relaxing
         self._place(context, frame, self._solute_restraint)
         context.setParameter(_HELD, _STIFF)
-        openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_ITERATIONS)
+        try:
+            openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_ITERATIONS)
+        except openmm.OpenMMException as error:  # the engine's own words for atoms that went astray
+            raise LandingError(str(error)) from error
         context.setParameter(_HELD, 0.0)
         state = context.getState(positions=True, energy=True)
         return _positions(state), _energy(state)

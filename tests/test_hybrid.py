@@ -339,3 +339,15 @@ def test_a_molecule_in_pieces_is_refused(monkeypatch):
     with pytest.raises(StateError, match="make it whole"):
         simulation.step(FRAME)
     assert simulation.currentStep == 0
+
+
+def test_an_energy_that_cannot_be_computed_is_not_a_number():
+    class Measures(Says):
+        def judge(self, trial):
+            self.found = [trial.relaxed_energy(frame) for frame in (trial.frames[0], np.nan * trial.frames[0])]
+            return super().judge(trial)
+
+    simulation = hybrid(Measures(True))
+    simulation.step(PERIOD)
+    good, bad = simulation._hybrid.gate.found
+    assert np.isfinite(good) and np.isnan(bad)
