@@ -2,8 +2,8 @@
 
 Axes: any batch axes (frames), ``n`` atoms of the chain; any unit of length. The same torsions, placed with the geometry
 of a structure and with that of a later one, give nearly equal atoms. Between the two, heavy atoms go straight: bond
-angles differ by a few degrees, so lengths stay. Hydrogens turn about the bond that carries them, those of one heavy
-atom together and by the shorter way, as methyl, ammonium and hydroxyl groups do.
+angles differ by a few degrees, so lengths stay to 0.005 nm. Hydrogens turn about the bond that carries them, those of
+one heavy atom together and by the shorter way, as methyl, ammonium and hydroxyl groups do.
 """
 
 from __future__ import annotations

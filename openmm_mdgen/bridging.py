@@ -149,8 +149,8 @@ def upsampled(generator: TrajectoryGenerator, chain: ProteinChain, positions: np
                     keys.templates[k], keys.templates[k + 1], rigids[row, part], torsions[row, part], share,
                     generator.info.backbone,
                 )  # fmt: skip
-                back = between(motions[i].inverse(), motions[i + 1].inverse(), share.double())
-                there = back[:, None].apply(placed.double().cpu() * ANGSTROM_PER_NM).numpy() / ANGSTROM_PER_NM
+                pose = between(motions[i], motions[i + 1], share.double())  # turns about the molecule, not the origin
+                there = pose.inverse()[:, None].apply(placed.double().cpu() * ANGSTROM_PER_NM).numpy() / ANGSTROM_PER_NM
                 along = share.double().numpy()[:, None]
                 centres = (1 - along) * keys.centres[k] + along * keys.centres[k + 1]
                 result[k * factor + 1 : (k + 1) * factor] = there + centres[:, None]

@@ -86,12 +86,15 @@ def test_both_ends_of_every_path_are_the_given_ones(interpolator, dynamics):
 
 
 def test_bonds_keep_their_lengths_all_along_a_path(dynamics):
-    """The chain is built of torsions, so each bond stays between its lengths in the two ends; proline's ring bends."""
+    """Between its lengths in the two ends, as the chain is built of torsions; two builds mixed are a chord for an arc.
+
+    That chord is seen to take at most 0.0054 nm, the size of thermal vibration. Proline's ring bends.
+    """
     topology, frames = dynamics
     paths = generator_for(Interpolation(), n_frames=6).interpolate(topology, frames[0], frames[-1], paths=60, seed=4)
     lengths = bond_lengths(topology, np.concatenate([path.xyz for path in paths]))
     ends = bond_lengths(topology, frames[[0, -1]])
-    low, high = ends.min(axis=0) - 0.002, ends.max(axis=0) + 0.002
+    low, high = ends.min(axis=0) - 0.006, ends.max(axis=0) + 0.001
     for bond, (a, b) in enumerate(topology.bonds()):
         slack = 0.012 if a.residue.name == "PRO" else 0.0
         assert (lengths[:, bond] > low[bond] - slack).all() and (lengths[:, bond] < high[bond] + slack).all(), (a, b)
@@ -143,7 +146,7 @@ def test_upsampled_frames_follow_a_molecule_that_tumbles_and_drifts(upsampler, t
     fine, fine_moving = upsampler.upsample(still, seed=3), upsampler.upsample(moving, seed=3)
     for frame, expected in zip(fine_moving.xyz, fine.xyz, strict=True):
         np.testing.assert_allclose(superposed(frame, expected), expected, atol=1e-3)
-    np.testing.assert_allclose(off_the_line(fine_moving), off_the_line(fine), atol=3e-3)  # a chord for an arc
+    np.testing.assert_allclose(off_the_line(fine_moving), off_the_line(fine), atol=5e-4)
 
 
 def test_windows_meet_without_a_seam(upsampler, trajectory):
