@@ -111,12 +111,13 @@ def test_weights_go_to_disk_and_generate(time_mixer, tmp_path):
 
 @pytest.mark.slow
 def test_seconds_and_memory_grow_with_the_number_of_frames_and_no_faster():
-    """Of one sample, each size in a process of its own: ten times the frames take at most 14 times as much of both."""
+    """Of one sample, each size in a process of its own: four times the frames take at most five times as much of both."""
     script = Path(__file__).parent.parent / "examples" / "long_sample.py"
     costs = []
-    for n_frames in (2_000, 20_000):
-        command = [sys.executable, str(script), "--frames", str(n_frames), "--width", "16", "--evaluations", "9"]
+    for n_frames in (10_000, 40_000):
+        command = [sys.executable, str(script), "--frames", str(n_frames), "--width", "32", "--evaluations", "9"]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         costs.append((float(out[1]), float(out[3])))
     (seconds, memory), (more_seconds, more_memory) = costs
-    assert more_seconds < 14 * seconds and more_memory < 14 * memory
+    assert memory > 100  # megabytes: well above what was held before
+    assert more_seconds < 5 * seconds and more_memory < 5 * memory
