@@ -16,7 +16,18 @@ LAYERS = {
     "tokens": ["tokens", "tasks"],
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],
     "model": ["checkpoints", "generator", "propagator", "bridging", "inpainting"],
-    "OpenMM": ["schedule", "rollout", "restart", "landing", "gate", "record", "hybrid", "checks", "reporters", "simulation"],
+    "OpenMM": [
+        "schedule",
+        "rollout",
+        "restart",
+        "landing",
+        "gate",
+        "record",
+        "hybrid",
+        "checks",
+        "reporters",
+        "simulation",
+    ],
     "around it": ["structure", "designs", "data", "training", "analysis", "report", "commands", "cli"],
 }
 MEETS_OPENMM = {"OpenMM", "around it"}

@@ -45,6 +45,9 @@ class Validation(lightning.Callback):
     def is_spent(self) -> bool:
         return 0 < self.patience <= self.waited
 
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        trainer.should_stop |= self.is_spent  # a run that had stopped, taken up again
+
     def on_train_batch_end(self, trainer: lightning.Trainer, module: FlowTraining, *_: Any) -> None:  # type: ignore[override]
         step = trainer.global_step
         if step % self.every and step != module.config.steps:

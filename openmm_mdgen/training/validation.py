@@ -113,7 +113,7 @@ class TorsionSteps(Figure):
 
     @staticmethod
     def _distance(ours: Frames, real: Frames) -> float:
-        return torsion_distance(_turns(ours.torsions), _turns(real.torsions), real.torsion_mask[0])
+        return torsion_distance(turns(ours.torsions), turns(real.torsions), real.torsion_mask[0])
 
 
 class DesignErrors(Figure):
@@ -227,7 +227,7 @@ def _repeated(frames: Frames, n: int) -> Frames:
     )
 
 
-def _turns(torsions: Tensor) -> Tensor:
+def turns(torsions: Tensor) -> Tensor:
     """(B, T, L, 7, 2) to the (sin, cos) of the change from each frame to the next, (B (T - 1), L, 7, 2)."""
     before, after = torsions[:, :-1], torsions[:, 1:]
     sin = after[..., 0] * before[..., 1] - after[..., 1] * before[..., 0]
