@@ -244,7 +244,7 @@ def test_a_generating_phase_has_to_be_whole_frames():
     simulation.step(15)
     with pytest.raises(ReportIntervalError, match="21 steps do not end on a generated frame"):
         simulation.step(100)
-    assert simulation.generator.propagators == []
+    assert not any(propagator.calls for propagator in simulation.generator.propagators)  # bound, nothing generated
 
 
 def _compound(integrator):
