@@ -99,7 +99,17 @@ def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torc
     tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}
     header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(asdict(info))}
     with replacing(path) as temporary:
-        temporary.write_bytes(safetensors_save(tensors, metadata=header))
+        temporary.write_bytes(_in_order(safetensors_save(tensors, metadata=header)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors orders them at random, and equal weights are equal files."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format keeps tensors aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def config_values(config: FlowConfig) -> dict[str, Any]:
