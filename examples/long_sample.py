@@ -9,6 +9,7 @@ above what it held before sampling.
 import argparse
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,7 +28,11 @@ SEQUENCE = "AKLVG"
 
 
 def megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most that this process has held. Linux hands `ru_maxrss` down from the process that started it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def generator_for(n_frames: int, width: int, evaluations: int, backbone: str) -> TrajectoryGenerator:

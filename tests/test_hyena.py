@@ -1,5 +1,9 @@
 """The long convolution over frames: what it computes, what it sees, and what it costs."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +107,17 @@ def test_weights_go_to_disk_and_generate(time_mixer, tmp_path):
     topology, positions = peptide("AKLV")
     trajectory = generator.rollout(topology, positions, n_frames=60, seed=1)
     assert trajectory.n_frames == 60 and np.isfinite(trajectory.xyz).all()
+
+
+@pytest.mark.slow
+def test_seconds_and_memory_grow_with_the_number_of_frames_and_no_faster():
+    """Of one sample, each size in a process of its own: four times the frames take at most five times as much."""
+    script = Path(__file__).parent.parent / "examples" / "long_sample.py"
+    costs = []
+    for n_frames in (10_000, 40_000):
+        command = [sys.executable, str(script), "--frames", str(n_frames), "--width", "32", "--evaluations", "9"]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        costs.append((float(out[1]), float(out[3])))
+    (seconds, memory), (more_seconds, more_memory) = costs
+    assert memory > 100  # megabytes: well above what was held before
+    assert more_seconds < 5 * seconds and more_memory < 5 * memory

@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -189,10 +188,8 @@ class _Group:
             simulation.context.setState(self._equilibrated(engine))
         for block in range(start, -(-self.protocol.n_frames // _FRAMES_A_BLOCK)):
             n_frames = min(_FRAMES_A_BLOCK, self.protocol.n_frames - block * _FRAMES_A_BLOCK)
-            begun = time.perf_counter()
             frames = np.stack([self._next_frame(engine, simulation) for _ in range(n_frames)])
             self._write_block(block, engine, frames, simulation)
-            self._note_speed(n_frames, time.perf_counter() - begun)
             progress(n_frames * len(self.systems))
 
     def _engine(self, molecules: Sequence[Molecule]) -> Engine:
@@ -260,11 +257,6 @@ class _Group:
             _write_xtc(temporary, frames, block * _FRAMES_A_BLOCK, self.protocol.frame_interval)
         with replacing(path.with_suffix(".chk")) as temporary:  # the block counts from here on
             temporary.write_bytes(simulation.context.createCheckpoint())
-
-    def _note_speed(self, n_frames: int, seconds: float) -> None:
-        nanoseconds = n_frames * len(self.systems) * self.protocol.frame_interval / 1000
-        with open(self.folder / "speed.csv", "a") as file:
-            file.write(f"{nanoseconds:g},{seconds:.3f}\n")
 
     def _block(self, block: int) -> Path:
         return self.folder / f"block_{block:06d}.xtc"

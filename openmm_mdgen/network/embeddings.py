@@ -66,8 +66,3 @@ def gated_sum(
 ) -> Float[Tensor, "B *between C"]:
     """x + branch times gate, broadcast over the axes between."""
     return torch.addcmul(x, branch, gate.reshape(gate.shape[0], *[1] * (x.ndim - 2), gate.shape[-1]))
-
-
-def gated(x: Float[Tensor, "B *between C"], gate: Float[Tensor, "B C"]) -> Float[Tensor, "B *between C"]:
-    """x times gate, broadcast over the axes between."""
-    return x * gate.reshape(gate.shape[0], *[1] * (x.ndim - 2), gate.shape[-1])

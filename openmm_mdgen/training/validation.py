@@ -77,43 +77,45 @@ class RolloutTorsions(Figure):
         return torsion_distance(recorded.torsions[0, :half], recorded.torsions[0, half:], recorded.torsion_mask[0])
 
 
-class InnerTorsions(Figure):
-    """Torsion distance of the frames between those that are known to the recorded ones."""
+class WindowTorsions(Figure):
+    """Distance of windows whose known parts are real ones to those windows."""
+
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
+        return self._distance(_generate(flow, real, torch.Generator().manual_seed(seed)), real)
+
+    def floor(self, windows: Windows, seed: int) -> float:
+        """Two draws of windows."""
+        first, second = (windows.batch(_N_WINDOWS, np.random.default_rng(s)) for s in (seed, seed + 1))
+        return self._distance(first, second)
+
+    def _distance(self, ours: Frames, real: Frames) -> float:
+        first, second = (self._compared(frames.torsions) for frames in (ours, real))
+        return torsion_distance(first, second, real.torsion_mask[0])
+
+    @abstractmethod
+    def _compared(self, torsions: Float[Tensor, "B T L 7 2"]) -> Float[Tensor, "n L 7 2"]:
+        """What of a window the figure is about."""
+
+
+class InnerTorsions(WindowTorsions):
+    """Torsions of the frames between those that are known."""
 
     name = "torsion distance of the frames between"
 
-    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
-        real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
-        return self._distance(_generate(flow, real, torch.Generator().manual_seed(seed)), real)
-
-    def floor(self, windows: Windows, seed: int) -> float:
-        """Two draws of windows."""
-        first, second = (windows.batch(_N_WINDOWS, np.random.default_rng(s)) for s in (seed, seed + 1))
-        return self._distance(first, second)
-
-    @staticmethod
-    def _distance(ours: Frames, real: Frames) -> float:
-        first, second = (x.torsions[:, 1:-1].flatten(0, 1) for x in (ours, real))
-        return torsion_distance(first, second, real.torsion_mask[0])
+    def _compared(self, torsions: Float[Tensor, "B T L 7 2"]) -> Float[Tensor, "n L 7 2"]:
+        return torsions[:, 1:-1].flatten(0, 1)
 
 
-class TorsionSteps(Figure):
-    """Torsion distance of the turns from frame to frame: the fast motion, which known frames do not give away."""
+class TorsionSteps(WindowTorsions):
+    """The turns from frame to frame: the fast motion, which known frames do not give away."""
 
     name = "distance of torsion steps"
 
-    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
-        real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
-        return self._distance(_generate(flow, real, torch.Generator().manual_seed(seed)), real)
-
-    def floor(self, windows: Windows, seed: int) -> float:
-        """Two draws of windows."""
-        first, second = (windows.batch(_N_WINDOWS, np.random.default_rng(s)) for s in (seed, seed + 1))
-        return self._distance(first, second)
-
-    @staticmethod
-    def _distance(ours: Frames, real: Frames) -> float:
-        return torsion_distance(turns(ours.torsions), turns(real.torsions), real.torsion_mask[0])
+    def _compared(self, torsions: Float[Tensor, "B T L 7 2"]) -> Float[Tensor, "n L 7 2"]:
+        before, after = torsions[:, :-1], torsions[:, 1:]
+        sin = after[..., 0] * before[..., 1] - after[..., 1] * before[..., 0]
+        return torch.stack([sin, (after * before).sum(-1)], dim=-1).flatten(0, 1)
 
 
 class DesignErrors(Figure):
@@ -225,10 +227,3 @@ def _repeated(frames: Frames, n: int) -> Frames:
         frames.torsion_mask[rows],
         frames.residue_mask[rows],
     )
-
-
-def turns(torsions: Tensor) -> Tensor:
-    """(B, T, L, 7, 2) to the (sin, cos) of the change from each frame to the next, (B (T - 1), L, 7, 2)."""
-    before, after = torsions[:, :-1], torsions[:, 1:]
-    sin = after[..., 0] * before[..., 1] - after[..., 1] * before[..., 0]
-    return torch.stack([sin, (after * before).sum(-1)], dim=-1).flatten(0, 1)
