@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from openmm_mdgen.commands.options import Device, Force, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.peptides import distances
 from openmm_mdgen.commands.table import Row, markdown
@@ -100,14 +101,14 @@ def benchmark(
     reference: Annotated[
         Path | None, typer.Option(help="Folder of long MD: SEQUENCE.pdb with SEQUENCE.xtc (or .dcd, ...).")
     ] = None,
-    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
+    generator: Weights = None,
     replicas: Annotated[int, typer.Option(min=1, help="Generated in one batch; a GPU has room for many.")] = 1,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     platform: Annotated[str | None, typer.Option(help="Of OpenMM. [default: its fastest here]")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
     figure: Annotated[Path | None, typer.Option(help="File for a figure: .png, .svg or .pdf.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Speed of real MD and of generation, and how near each comes to long MD in the same wall time."""
     if not 0 < seconds < float("inf"):

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import output_folder, read_trajectory, write_dcd, write_pdb
@@ -28,11 +29,11 @@ def design(
     frame_interval: Annotated[
         str | None, typer.Option(help="Time between the given frames, where the file does not say, such as 1ps.")
     ] = None,
-    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
-    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    generator: Weights = None,
+    device: Device = "auto",
+    ode_solver: OdeSolver = None,
     evaluations: Annotated[int | None, typer.Option(help="Of the network. [default: the solver's]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Design residues, types and motion, for the motion of the others.
 

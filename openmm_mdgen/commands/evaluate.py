@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import openmm_mdgen
+from openmm_mdgen.commands.options import Force
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
@@ -40,7 +41,7 @@ def evaluate(
     ] = None,
     generated_seconds: Annotated[float | None, typer.Option(help="Wall time that GENERATED took.")] = None,
     reference_seconds: Annotated[float | None, typer.Option(help="Wall time that the reference took.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Compare a trajectory with real MD of the same molecule.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import output_folder, write_dcd, write_pdb
@@ -21,11 +22,11 @@ def interpolate(
     time: Annotated[str | None, typer.Option(help="From start to end, such as 1ns. [default: the weights']")] = None,
     paths: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same paths. Drawn if absent.")] = None,
-    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
-    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    generator: Weights = None,
+    device: Device = "auto",
+    ode_solver: OdeSolver = None,
     evaluations: Annotated[int | None, typer.Option(help="Of the network. [default: the solver's]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Generate paths from one structure of a peptide to another.
 

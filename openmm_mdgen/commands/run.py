@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import frames_bar, parse_time
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
@@ -52,13 +53,13 @@ def run(
         "traj.dcd"
     ),
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same trajectory. Drawn if absent.")] = None,
-    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
+    generator: Weights = None,
     replicas: Annotated[int, typer.Option(min=1, help="Independent trajectories, NAME_000.dcd and so on.")] = 1,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     report_interval: Annotated[str | None, typer.Option(help="Time between written frames. [default: all]")] = None,
-    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    ode_solver: OdeSolver = None,
     evaluations: Annotated[int | None, typer.Option(help="Of the network, a segment. [default: the solver's]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Generate the trajectory of a peptide.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from openmm_mdgen.commands.options import Device, Force
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.peptides import DISTANCES, distances
 from openmm_mdgen.commands.terminal import parse_time
@@ -58,9 +59,9 @@ def table(
     definitions: Annotated[
         str, typer.Option(help="published, for numbers comparable with the paper's; or sound.")
     ] = "published",
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of generation, k-means and the bootstrap.")] = 137,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Distances to real MD of a generator and of shorter MD, as means over peptides.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd, write_pdb
@@ -26,11 +27,11 @@ def upsample(
     frame_interval: Annotated[
         str | None, typer.Option(help="Time between the given frames, where the file does not say, such as 10ps.")
     ] = None,
-    generator: Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")] = None,
-    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")] = "auto",
-    ode_solver: Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")] = None,
+    generator: Weights = None,
+    device: Device = "auto",
+    ode_solver: OdeSolver = None,
     evaluations: Annotated[int | None, typer.Option(help="Of the network, a window. [default: the solver's]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Force = False,
 ) -> None:
     """Generate the frames between those of a trajectory, which stay as they are."""
     stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
