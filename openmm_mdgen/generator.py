@@ -346,11 +346,10 @@ class TrajectoryGenerator:
     def _chain(self, topology: Topology) -> ProteinChain:
         chain = ProteinChain.from_openmm(topology)
         network, n = self.flow.config.network, len(chain.sequence)
-        if n > network.max_residues or (network.position_embedding and n != network.max_residues):
-            allowed = f"{'exactly' if network.position_embedding else 'at most'} {network.max_residues}"
+        if not network.takes(n):
             raise UnsupportedTopologyError(
                 f"{chain.residue_labels[0]} to {chain.residue_labels[-1]}: a chain of {n} residues, but weights "
-                f"{self.info.name!r} take {allowed}. Use other weights, or train some for this length."
+                f"{self.info.name!r} take {network.chain_lengths}. Use other weights, or train some for this length."
             )
         return chain
 

@@ -18,6 +18,7 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
+from openmm_mdgen.files import replacing
 from openmm_mdgen.residues import RESTYPES
 from openmm_mdgen.topology import ProteinChain
 
@@ -103,6 +104,12 @@ def build_peptide(sequence: str, *, seed: int = 0) -> tuple[app.Topology, unit.Q
         raise MDGenError(f"{sequence!r}: a peptide needs at least two residues")
     heavy = app.PDBFile(_heavy_atoms(sequence, random.Random(seed)))
     return _with_hydrogens(heavy.topology, heavy.positions, seed)
+
+
+def write_pdb(path: str | Path, topology: app.Topology, positions: np.ndarray) -> None:
+    """One structure, (n_atoms, 3) nm, with the names and numbers of its residues; the file appears whole."""
+    with replacing(path) as temporary, open(temporary, "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
 
 
 def implicit_system(topology: app.Topology) -> openmm.System:

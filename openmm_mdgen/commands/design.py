@@ -14,7 +14,7 @@ import typer
 from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import output_folder, read_trajectory, write_dcd, write_pdb
+from openmm_mdgen.commands.trajectories import output_folder, read_trajectory, write_dcd
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
@@ -50,6 +50,7 @@ def design(
     from openmm_mdgen.designs import PeptideBuilder
     from openmm_mdgen.generator import TrajectoryGenerator
     from openmm_mdgen.inpainting import frequencies
+    from openmm_mdgen.structure import write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="inpainting", device=device, ode_solver=ode_solver, evaluations=evaluations

@@ -12,7 +12,7 @@ import typer
 from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import output_folder, write_dcd, write_pdb
+from openmm_mdgen.commands.trajectories import output_folder, write_dcd
 
 
 def interpolate(
@@ -42,7 +42,7 @@ def interpolate(
 
     from openmm_mdgen.generator import TrajectoryGenerator
     from openmm_mdgen.given import atom_order
-    from openmm_mdgen.structure import load_structure
+    from openmm_mdgen.structure import load_structure, write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations

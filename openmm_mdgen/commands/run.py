@@ -66,7 +66,7 @@ def run(
     The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
     from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.structure import relaxed
+    from openmm_mdgen.structure import relaxed, write_pdb
 
     total = parse_time("--time", time)
     interval = None if report_interval is None else parse_time("--report-interval", report_interval)
@@ -79,7 +79,7 @@ def run(
     start = clock.perf_counter()
     positions = relaxed(job.topology, job.positions)
     with ExitStack() as stack:
-        _write_topology(stack.enter_context(replacing(topology_path)), job, positions)
+        write_pdb(stack.enter_context(replacing(topology_path)), job.topology, positions)
         temporary = [stack.enter_context(replacing(path)) for path in trajectory_paths]
         with frames_bar("generating", job.n_reports) as advance:
             if replicas == 1:
@@ -140,13 +140,6 @@ def _whole(option: str, value: float, step: float, what: str) -> int:
     below = int(value // step) * step
     nearest = f"{below:g}ps or {below + step:g}ps" if below > 0 else f"{step:g}ps"
     raise ReportIntervalError(f"{option} {value:g}ps: a {what} is {step:g} ps, take {nearest}")
-
-
-def _write_topology(path: Path, job: _Job, positions: np.ndarray) -> None:
-    from openmm import app, unit
-
-    with open(path, "w") as file:
-        app.PDBFile.writeFile(job.topology, positions * unit.nanometer, file, keepIds=True)
 
 
 def _generate_one(job: _Job, positions: np.ndarray, path: Path, advance: Callable[[int], None]) -> None:

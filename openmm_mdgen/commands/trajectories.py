@@ -51,14 +51,6 @@ def write_dcd(path: Path, topology: app.Topology, xyz: np.ndarray, frame_interva
             dcd.writeModel(frame)
 
 
-def write_pdb(path: Path, topology: app.Topology, positions: np.ndarray) -> None:
-    """One structure (N, 3)."""
-    from openmm import app, unit
-
-    with replacing(path) as temporary, open(temporary, "w") as file:
-        app.PDBFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
-
-
 def output_folder(out: Path) -> Path:
     """`--out` as a folder, which may be new.
 

@@ -12,7 +12,7 @@ import typer
 from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd, write_pdb
+from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd
 from openmm_mdgen.errors import MDGenError
 
 
@@ -41,6 +41,7 @@ def upsample(
     check_outputs([("--out", out), ("--out", topology_path)], inputs=[trajectory, top], force=force)
 
     from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.structure import write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="upsampling", device=device, ode_solver=ode_solver, evaluations=evaluations

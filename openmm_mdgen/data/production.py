@@ -28,7 +28,7 @@ from openmm_mdgen.data.packed import Molecule, PackedSystem
 from openmm_mdgen.data.protocol import Engine, MDProtocol, SolvatedSystem
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
-from openmm_mdgen.structure import langevin, load_structure
+from openmm_mdgen.structure import langevin, load_structure, write_pdb
 
 _FRAMES_A_BLOCK = 100
 _STEPS_BETWEEN_LOOKS = 1250  # 5 ps of 4 fs: a tetrapeptide diffuses well under a nanometre
@@ -291,9 +291,7 @@ class _Group:
                 _require_length(path, self.protocol.n_frames)
             for system, molecule, end, size in zip(self.systems, molecules, ends, sizes, strict=True):
                 folder = self.out / system.name
-                with replacing(folder / f"{system.name}.pdb") as temporary, open(temporary, "w") as text:
-                    positions = first[end - size : end].astype(float) * unit.nanometer
-                    app.PDBFile.writeFile(molecule.topology, positions, text, keepIds=True)
+                write_pdb(folder / f"{system.name}.pdb", molecule.topology, first[end - size : end].astype(float))
         for system in self.systems:
             description = _description(system, self.protocol) | {
                 "n_frames": self.protocol.n_frames,

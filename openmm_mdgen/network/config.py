@@ -71,3 +71,12 @@ class NetworkConfig:
             raise ValueError(f"time_mixer is one of {', '.join(TIME_MIXERS)}, not {self.time_mixer!r}")
         if self.n_key_frames not in (1, 2):
             raise ValueError("n_key_frames is 1 or 2")
+
+    @property
+    def chain_lengths(self) -> str:
+        """For messages."""
+        return f"{'exactly' if self.position_embedding else 'at most'} {self.max_residues}"
+
+    def takes(self, n_residues: int) -> bool:
+        """Whether a chain of that length can be given to the network."""
+        return n_residues == self.max_residues or (n_residues < self.max_residues and not self.position_embedding)

@@ -128,8 +128,8 @@ def _settings(flow: TrajectoryFlow, info: ModelInfo, **given: Any) -> TrainingCo
 
 def _require_fit(recording: Recording, flow: TrajectoryFlow, info: ModelInfo, held_out: float) -> None:
     network, n = flow.config.network, len(recording.sequence)
-    if n > network.max_residues or (network.position_embedding and n != network.max_residues):
-        allowed = f"{'exactly' if network.position_embedding else 'at most'} {network.max_residues}"
+    if not network.takes(n):
+        allowed = network.chain_lengths
         raise MDGenError(f"{recording.name} has {n} residues, and weights {info.name!r} take {allowed}: use others")
     stride = round(info.frame_interval / recording.interval)
     if stride < 1 or abs(stride * recording.interval - info.frame_interval) > 1e-3 * info.frame_interval:
