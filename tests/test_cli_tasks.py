@@ -12,8 +12,8 @@ from models import small_flow
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.cli import main
-from openmm_mdgen.commands.trajectories import write_dcd, write_pdb
-from openmm_mdgen.structure import build_peptide
+from openmm_mdgen.commands.trajectories import write_dcd
+from openmm_mdgen.structure import build_peptide, write_pdb
 from openmm_mdgen.tasks import Inpainting, Interpolation, Upsampling
 from torsion_walks import place, walk
 
