@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _FILTER_WIDTH, _FILTER_FEATURES = 64, 3
-_FRAMES_AT_ONCE = 100_000  # convolved together when sampling: memory
+_FRAMES_AT_ONCE = 40_000  # convolved together when sampling: more leave the processor's cache
 
 
 class _Sine(nn.Module):
