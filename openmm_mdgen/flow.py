@@ -15,6 +15,7 @@ from openmm_mdgen.interpolant import INTERPOLANTS
 from openmm_mdgen.network import NetworkConfig, VelocityNetwork
 from openmm_mdgen.ode import OdeSolver
 from openmm_mdgen.residues import UNKNOWN
+from openmm_mdgen.rigid import full_precision
 from openmm_mdgen.tasks import Condition, Task
 from openmm_mdgen.tokens import Frames, Tokenizer
 
@@ -64,8 +65,9 @@ class TrajectoryFlow(nn.Module):
     def condition(self, frames: Frames) -> tuple[Float[Tensor, "B T L D"], Condition]:
         """Clean tokens of a trajectory, and what the network is told of them."""
         task = self.config.task
-        tokens = self.config.tokenizer.encode(task.visible(frames), task.key_rigids(frames))
-        return tokens, task.condition(frames, tokens)
+        with full_precision(frames.aatype.device):
+            tokens = self.config.tokenizer.encode(task.visible(frames), task.key_rigids(frames))
+            return tokens, task.condition(frames, tokens)
 
     def loss(
         self,

@@ -92,6 +92,11 @@ class Rigid:
         return Rigid(torch.stack([e0, e1, torch.linalg.cross(e0, e1)], dim=-1), origin)
 
 
+def full_precision(device: torch.device) -> torch.autocast:
+    """Coordinates and Fourier transforms keep their type where mixed precision is on around them."""
+    return torch.autocast(device.type, enabled=False)
+
+
 def superposition(
     points: Float[Tensor, "*#batch n 3"], reference: Float[Tensor, "*#batch n 3"], weights: Float[Tensor, "*#batch n"]
 ) -> Rigid:

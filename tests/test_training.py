@@ -12,16 +12,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from models import SMALL
+from models import SMALL, random_flow
 from openmm_mdgen import checkpoints
 from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.data import Windows, read_folders
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.network import NetworkConfig
+from openmm_mdgen.residues import UNKNOWN
+from openmm_mdgen.rigid import Rigid
 from openmm_mdgen.tasks import ForwardSimulation
-from openmm_mdgen.tokens import N_TORSION_CHANNELS, Tokenizer
+from openmm_mdgen.tokens import N_TORSION_CHANNELS, Frames, Tokenizer
 from openmm_mdgen.training import TrainingConfig, token_scales, train
 from openmm_mdgen.training.batches import Batches
 from openmm_mdgen.training.models import new_flow, warm_started
@@ -214,3 +217,44 @@ def test_a_checkpoint_that_cannot_be_written_is_told_and_leaves_no_part(recordin
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.glob(".*partial*"))
+
+
+@pytest.mark.parametrize("mixer", ["attention", "hyena", "bidirectional_hyena"])
+@pytest.mark.parametrize("task", TASKS)
+def test_mixed_precision_changes_features_and_no_coordinates(recordings, task, mixer):
+    config = replace(settings_of(task), time_mixer=mixer)
+    torch.manual_seed(0)
+    flow = random_flow(new_flow(config, windows_of(recordings)).config, scale=0.1)
+    batch = Batches(windows_of(recordings), flow.config, 8, seed=0)[0]
+
+    def evaluated():
+        tokens, _ = flow.condition(batch.frames)
+        return tokens, flow.loss(batch.frames, batch.noise, batch.t, batch.type_noise)
+
+    tokens, loss = evaluated()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough_tokens, rough_loss = evaluated()
+    assert torch.equal(tokens, rough_tokens)
+    assert not torch.equal(loss, rough_loss)
+    torch.testing.assert_close(rough_loss.float(), loss, rtol=0.05, atol=0)  # bfloat16 has three digits in a sum
+
+
+def test_padding_does_not_count_in_token_scales(recordings):
+    class Padded(Windows):
+        def batch(self, n, rng):
+            f = super().batch(n, rng)
+            widened = F.pad(f.rigids.to_tensor7(), (0, 0, 0, 2))
+            widened[:, :, -2:, 0] = 1
+            return Frames(
+                F.pad(f.aatype, (0, 2), value=UNKNOWN),
+                Rigid.from_tensor7(widened),
+                F.pad(f.torsions, (0, 0, 0, 0, 0, 2)),
+                F.pad(f.torsion_mask, (0, 0, 0, 2)),
+                F.pad(f.residue_mask, (0, 2)),
+            )
+
+    flow = new_flow(TINY, windows_of(recordings))
+    padded = Padded(recordings, n_frames=TINY.n_frames, frame_interval=TINY.frame_interval)
+    found = [token_scales(flow, windows, batches=2, seed=0) for windows in (windows_of(recordings), padded)]
+    for plain, other in zip(*found, strict=True):
+        assert other == pytest.approx(plain, rel=1e-4)

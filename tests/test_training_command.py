@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from openmm import unit
 
 from openmm_mdgen import checkpoints
 from openmm_mdgen.cli import main
+from openmm_mdgen.data import read_folders
 from openmm_mdgen.generator import TrajectoryGenerator
 from openmm_mdgen.structure import build_peptide
 from tripeptides import INTERVAL, write_tripeptides
@@ -77,6 +79,73 @@ def test_unknown_settings_are_named_with_the_nearest_known_one(tmp_path, train):
     (tmp_path / "run.yaml").write_text("batchsize: 4\n")
     code, printed = train("--config", tmp_path / "run.yaml")
     assert code == 2 and "'batchsize'" in printed and "'batch_size'" in printed
+
+
+@pytest.fixture
+def lists(tmp_path):
+    """CSV files by name."""
+    rows = {"one": "AGV", "other": "SLA", "both": "AGV\nSLA"}
+    for name, sequences in rows.items():
+        (tmp_path / f"{name}.csv").write_text(f"name\n{sequences}\n")
+    return {name: tmp_path / f"{name}.csv" for name in rows}
+
+
+def trained_on(run):
+    about = checkpoints.load(run / "weights.safetensors")[1].about
+    return about["sequences"], about.get("validation", {}).get("sequences")
+
+
+@pytest.mark.slow
+def test_splits_say_what_is_trained_on_and_what_validates(folder, tmp_path, train, lists):
+    code, _ = train(
+        folder,
+        "--out",
+        tmp_path / "run",
+        "--steps",
+        2,
+        *SMALL,
+        "--split",
+        lists["one"],
+        "--validation-split",
+        lists["other"],
+    )
+    assert code == 0 and trained_on(tmp_path / "run") == (["AGV"], ["SLA"])
+
+
+@pytest.mark.slow
+def test_prepared_arrays_train_to_the_weights_of_their_trajectories(folder, tmp_path, train, lists):
+    (tmp_path / "arrays").mkdir()
+    for recording in read_folders([folder]):
+        np.save(tmp_path / "arrays" / f"{recording.sequence}_i1.npy", recording.positions[:])
+    arrays = ("--array-interval", INTERVAL, "--array-suffix", "_i1", "--split", lists["both"])
+    assert train(tmp_path / "arrays", "--out", tmp_path / "a", "--steps", 2, *arrays, *SMALL)[0] == 0
+    assert train(folder, "--out", tmp_path / "b", "--steps", 2, *SMALL)[0] == 0
+    ours, theirs = (checkpoints.load(tmp_path / run / "weights.safetensors")[0].network for run in "ab")
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.slow
+def test_long_chains_are_trained_on_in_stretches(folder, tmp_path, train):
+    assert train(folder, "--out", tmp_path / "run", "--steps", 2, *SMALL, "--max-residues", 2)[0] == 0
+    network = checkpoints.load(tmp_path / "run" / "weights.safetensors")[0].config.network
+    assert network.max_residues == 2 and not network.position_embedding
+
+
+def test_lists_that_leak_or_do_not_fit_are_refused(folder, tmp_path, train, lists):
+    out = ("--out", tmp_path / "run", *SMALL)
+    code, printed = train(folder, *out, "--split", lists["both"], "--test-split", lists["other"])
+    assert code == 2 and "SLA: in train and in test" in printed
+    code, printed = train(folder, *out, "--split", lists["both"], "--validation-split", lists["other"])
+    assert code == 2 and "SLA: in train and in validation" in printed
+    code, printed = train(folder, *out, "--validation-split", lists["other"])
+    assert code == 2 and "--split" in printed
+    code, printed = train(folder, *out, "--array-interval", INTERVAL)
+    assert code == 2 and "--split" in printed
+    code, printed = train(folder, *out, "--array-interval", INTERVAL, "--split", lists["one"])
+    assert code == 2 and "no array" in printed
+    code, printed = train(folder, tmp_path, *out, "--array-interval", INTERVAL, "--split", lists["one"])
+    assert code == 2 and "one folder" in printed
 
 
 @pytest.mark.slow

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from openmm_mdgen.errors import MDGenError
+
+if TYPE_CHECKING:
+    from openmm_mdgen.data import Recording, Splits
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -37,11 +41,47 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
 
 _OF_THE_WEIGHTS = {"task", "factor", "designed", "frames", "frame_interval", "width", "layers", "heads", "time_mixer"}
 _NOT_IN_FINE_TUNING = _OF_THE_WEIGHTS | {"init", "validate", "validate_every", "patience", "devices", "nodes", "warmup"}
+_NOT_IN_FINE_TUNING |= {"validation_split", "max_residues"}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is read from folders: PDB and XTC files, or prepared arrays where their interval is given."""
+
+    array_interval: float | None
+    array_suffix: str
+
+    def read(
+        self, folders: list[Path], listed: dict[str, str] | None, excluded: frozenset[str] = frozenset()
+    ) -> list[Recording]:
+        """Those of a split, sequences by name; all there are without one."""
+        from openmm_mdgen.data import read_arrays, read_folders
+
+        if self.array_interval is None:
+            return read_folders(folders, excluded=excluded, only=None if listed is None else set(listed.values()))
+        if listed is None:
+            raise MDGenError(
+                "--array-interval: arrays do not hold their sequences; give those to train on as --split, those to "
+                "validate on as --validation-split"
+            )
+        if len(folders) > 1:
+            raise MDGenError(f"--array-interval reads one folder, not {len(folders)}: put the arrays into one")
+        return read_arrays(folders[0], listed, interval=self.array_interval, suffix=self.array_suffix)
+
+
+def _splits(train: Path | None, validation: Path | None, test: Path | None, excluded: frozenset[str]) -> Splits | None:
+    from openmm_mdgen.data import Splits
+
+    if train is not None:
+        return Splits.read(train=train, validation=validation, test=test, excluded=excluded)
+    if validation is not None or test is not None:
+        raise MDGenError("--validation-split and --test-split go with --split, the CSV of those to train on")
+    return None
 
 
 def train(
     context: typer.Context,
-    folders: Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one peptide each.")],
+    folders: Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one molecule each.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run found there is taken up again.")],
     config: Annotated[
         Path | None,
@@ -60,6 +100,16 @@ def train(
     temperature: Annotated[float, typer.Option(help="Kelvin, of the trajectories.")] = 350.0,
     force_field: Annotated[str, typer.Option(help="Of the trajectories.")] = "amber14-all.xml, implicit/gbn2.xml",
     exclude: Annotated[list[Path] | None, typer.Option(help="CSV of sequences that are not to be trained on.")] = None,
+    split: Annotated[Path | None, typer.Option(help="CSV of names and sequences to train on. [default: all]")] = None,
+    validation_split: Annotated[
+        Path | None, typer.Option(help="CSV of those to validate on, in --validate or, without it, in the folders.")
+    ] = None,
+    test_split: Annotated[Path | None, typer.Option(help="CSV of those that the other two must not hold.")] = None,
+    array_interval: Annotated[
+        float | None,
+        typer.Option(help="Picoseconds between frames of prepared arrays, NAME.npy, which are read instead of XTC."),
+    ] = None,
+    array_suffix: Annotated[str, typer.Option(help="Of prepared arrays, such as _i100 of NAME_i100.npy.")] = "",
     validate: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of held-out peptides: the weights are kept that generate best for them."),
@@ -77,13 +127,18 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1, help="Windows a step, over all devices; in fine-tuning 16.")] = 32,
     frames: Annotated[int, typer.Option(min=2, help="Of a window, the known ones included.")] = 50,
     frame_interval: Annotated[float, typer.Option(help="Picoseconds between frames.")] = 10.0,
+    max_residues: Annotated[
+        int | None, typer.Option(min=2, help="Of longer chains, stretches of so many. [default: whole chains]")
+    ] = None,
     time_reversal: Annotated[bool, typer.Option(help="Turn half of the windows round.")] = True,
     learning_rate: Annotated[float, typer.Option(help="In fine-tuning 0.0001 by default.")] = 1e-3,
     warmup: Annotated[int, typer.Option(min=0, help="Steps until the learning rate is reached.")] = 200,
     width: Annotated[int, typer.Option(help="Of the network.")] = 96,
     layers: Annotated[int, typer.Option(min=1)] = 4,
     heads: Annotated[int, typer.Option(min=1)] = 6,
-    time_mixer: Annotated[str, typer.Option(help="attention or hyena: what mixes frames.")] = "attention",
+    time_mixer: Annotated[
+        str, typer.Option(help="What mixes frames: attention, hyena or bidirectional_hyena.")
+    ] = "attention",
     seed: Annotated[int, typer.Option()] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
@@ -91,15 +146,18 @@ def train(
     nodes: Annotated[int, typer.Option(min=1)] = 1,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
-    """Train a model on trajectories of peptides of one length."""
+    """Train a model on trajectories of peptides or proteins."""
     try:
         from openmm_mdgen import training
     except ModuleNotFoundError as error:
         raise MDGenError(f"training needs {error.name}: pip install 'openmm_mdgen[train]'") from error
     from openmm_mdgen.checkpoints import ModelInfo
-    from openmm_mdgen.data import read_folders, read_sequences
+    from openmm_mdgen.data import read_sequences
 
     excluded = frozenset().union(*(read_sequences(path) for path in exclude or []))
+    splits = _splits(split, validation_split, test_split, excluded)
+    listed = None if splits is None else splits.train
+    source = _Source(array_interval, array_suffix)
     text = "" if config is None else config.read_text(encoding="utf-8")
     if fine_tune is not None:
         given = _given(context)
@@ -110,7 +168,7 @@ def train(
         passed = ("name", "temperature", "force_field", "steps", "batch_size", "learning_rate", "seed", "accelerator")
         training.require_writable(out)
         tuned = training.fine_tune(
-            read_folders(folders, excluded=excluded),
+            source.read(folders, listed, excluded),
             out,
             fine_tune,
             held_out=hold_out,
@@ -133,6 +191,7 @@ def train(
         batch_size=batch_size,
         n_frames=frames,
         frame_interval=frame_interval,
+        max_residues=max_residues,
         time_reversal=time_reversal,
         learning_rate=learning_rate,
         warmup_steps=warmup,
@@ -147,13 +206,14 @@ def train(
     training.require_writable(out)
     about = {"training": {"config": text}} if text else {}
     info = ModelInfo(name or task, frames, frame_interval, temperature, force_field, about=about)
-    recordings = read_folders(folders, excluded=excluded)
+    recordings = source.read(folders, listed, excluded)
+    validated = None if splits is None else splits.validation or None
     weights = training.train(
         recordings,
         out,
         settings,
         info,
-        validation=read_folders(validate) if validate else (),
+        validation=source.read(validate or folders, validated) if validate or validated else (),
         init=init,
         devices=training.Devices(accelerator, devices, nodes),
         hours=hours,

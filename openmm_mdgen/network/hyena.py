@@ -13,6 +13,8 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from openmm_mdgen.rigid import full_precision
+
 _FILTER_WIDTH, _FILTER_FEATURES = 64, 3
 _FRAMES_AT_ONCE = 40_000  # convolved together when sampling: more leave the processor's cache
 
@@ -88,12 +90,14 @@ class Hyena(nn.Module):
         n = x.shape[1]
         if n > self.n_frames:
             raise ValueError(f"{n} frames, but this network's Hyena filter has {self.n_frames} taps")
-        z = self.short_filter(F.pad(self.in_proj(x).mT, (2, 0)))  # (B, 3 C, T), causal
-        gate_out, gate_in, v = z.chunk(3, dim=1)
-        v = v * gate_in
-        # y_i = sum over j >= i of h_(n-1+i-j) v_j: the part of the full convolution of length 2n from index n - 1 on.
-        spectrum = torch.fft.rfft(v, 2 * n) * torch.fft.rfft(self.filter_fn(n).mT, 2 * n)
-        y = torch.fft.irfft(spectrum, 2 * n)[..., n - 1 : 2 * n - 1] + self.filter_fn.bias[:, None] * v
+        projected = self.in_proj(x)
+        with full_precision(x.device):  # Fourier transforms have no other
+            z = self.short_filter(F.pad(projected.to(self.filter_fn.bias).mT, (2, 0)))  # (B, 3 C, T), causal
+            gate_out, gate_in, v = z.chunk(3, dim=1)
+            v = v * gate_in
+            # y_i = sum over j >= i of h_(n-1+i-j) v_j: of the full convolution of length 2n from index n - 1 on.
+            spectrum = torch.fft.rfft(v, 2 * n) * torch.fft.rfft(self.filter_fn(n).mT, 2 * n)
+            y = torch.fft.irfft(spectrum, 2 * n)[..., n - 1 : 2 * n - 1] + self.filter_fn.bias[:, None] * v
         return self.out_proj((y * gate_out).mT)
 
 
@@ -135,15 +139,19 @@ class BidirectionalHyena(nn.Module):
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         n = x.shape[1]
         size = next_fast_len(2 * n, real=True)
-        taps = self.filter_fn(n)
-        kernel = torch.cat([taps[:n], taps.new_zeros(size - len(taps), taps.shape[1]), taps[n:]]).mT
-        spectrum = torch.fft.rfft(kernel)
+        with full_precision(x.device):
+            taps = self.filter_fn(n)
+            kernel = torch.cat([taps[:n], taps.new_zeros(size - len(taps), taps.shape[1]), taps[n:]]).mT
+            spectrum = torch.fft.rfft(kernel)
         if torch.is_grad_enabled() or x.shape[0] * n <= _FRAMES_AT_ONCE:
             return self._mixed(x, spectrum, size)
         return torch.cat([self._mixed(row, spectrum, size) for row in x.split(max(1, _FRAMES_AT_ONCE // n))])
 
     def _mixed(self, x: Tensor, spectrum: Tensor, size: int) -> Tensor:
-        gate_out, gate_in, v = self.short_filter(self.in_proj(x).mT).chunk(3, dim=1)  # (B, C, T) each
-        v = v * gate_in
-        y = torch.fft.irfft(torch.fft.rfft(v, size) * spectrum, size)[..., : x.shape[1]] + self.bias[:, None] * v
+        projected = self.in_proj(x)
+        with full_precision(x.device):
+            z = self.short_filter(projected.to(self.bias).mT)
+            gate_out, gate_in, v = z.chunk(3, dim=1)  # (B, C, T) each
+            v = v * gate_in
+            y = torch.fft.irfft(torch.fft.rfft(v, size) * spectrum, size)[..., : x.shape[1]] + self.bias[:, None] * v
         return self.out_proj((y * gate_out).mT)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openmm_mdgen.network.config import NetworkConfig
-from openmm_mdgen.rigid import Rigid
+from openmm_mdgen.rigid import Rigid, full_precision
 
 
 class InvariantPointAttention(nn.Module):
@@ -29,10 +29,19 @@ class InvariantPointAttention(nn.Module):
 
     def forward(self, s: Float[Tensor, "B L C"], rigids: Rigid, mask: Float[Tensor, "B L"]) -> Float[Tensor, "B L C"]:
         """Features of residues with rigids (B, L) to new features."""
-        q = self.linear_q(s).unflatten(-1, (self.heads, -1))  # (B, L, H, c)
-        k, v = self.linear_kv(s).unflatten(-1, (self.heads, -1)).chunk(2, dim=-1)
-        q_points = self._points(self.linear_q_points(s), rigids)  # (B, L, H, P, 3)
-        kv_points = self._points(self.linear_kv_points(s), rigids)
+        linears = (self.linear_q, self.linear_kv, self.linear_q_points, self.linear_kv_points)
+        q, kv, q_points, kv_points = (linear(s).to(rigids.translation) for linear in linears)
+        with full_precision(s.device):  # squares of coordinates are subtracted
+            attended = self._attended(q, kv, q_points, kv_points, rigids, mask)
+        return self.linear_out(attended)
+
+    def _attended(
+        self, q: Tensor, kv: Tensor, q_points: Tensor, kv_points: Tensor, rigids: Rigid, mask: Tensor
+    ) -> Tensor:
+        q = q.unflatten(-1, (self.heads, -1))  # (B, L, H, c)
+        k, v = kv.unflatten(-1, (self.heads, -1)).chunk(2, dim=-1)
+        q_points = self._points(q_points, rigids)  # (B, L, H, P, 3)
+        kv_points = self._points(kv_points, rigids)
         k_points, v_points = kv_points.split([self.n_query_points, self.n_value_points], dim=-2)
 
         # The factors 1/3 and 2/27 are those of three logit terms, though the pair term is absent: so it was published.
@@ -47,7 +56,7 @@ class InvariantPointAttention(nn.Module):
         points = torch.einsum("bhij,bjhpx->bihpx", weights, v_points)
         points = rigids[:, :, None, None].inverse().apply(points).flatten(-3, -2)  # (B, L, H V, 3)
         norms = torch.sqrt(points.square().sum(-1) + 1e-8)
-        return self.linear_out(torch.cat([scalars, *points.unbind(-1), norms], dim=-1))
+        return torch.cat([scalars, *points.unbind(-1), norms], dim=-1)
 
     def _points(self, x: Tensor, rigids: Rigid) -> Tensor:
         """(B, L, 3 n), laid out [all x | all y | all z], to points in space (B, L, H, n / H, 3)."""

@@ -27,6 +27,8 @@ class TrainingConfig:
         Windows a step, over all devices.
     n_frames, frame_interval : int, float
         Of a window; picoseconds.
+    max_residues : int, optional
+        Of a longer chain, stretches of that many are drawn.
     time_reversal : bool
         Turn half of the windows round.
     learning_rate, warmup_steps, weight_decay, gradient_clip : float
@@ -52,6 +54,7 @@ class TrainingConfig:
     batch_size: int = 32
     n_frames: int = 50
     frame_interval: float = 10.0
+    max_residues: int | None = None
     time_reversal: bool = True
     learning_rate: float = 1e-3
     warmup_steps: int = 200

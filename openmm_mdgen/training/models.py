@@ -34,8 +34,9 @@ def token_scales(
     rng = np.random.default_rng(seed)
     parts = []
     for _ in range(batches):
-        tokens, condition = flow.condition(windows.batch(32, rng))
-        parts.append(tokens[condition.mask == 0])
+        frames = windows.batch(32, rng)
+        tokens, condition = flow.condition(frames)
+        parts.append(tokens[(condition.mask == 0) & (frames.residue_mask[:, None] > 0)])
     shift: list[float] = []
     scale: list[float] = []
     for offset in torch.cat(parts)[:, :-N_TORSION_CHANNELS].split(7, dim=-1):
@@ -63,7 +64,7 @@ def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
         max_residues=windows.n_residues,
         n_frames=config.n_frames,
         time_mixer=config.time_mixer,
-        position_embedding=len({len(r.sequence) for r in windows.recordings}) == 1,
+        position_embedding={len(r.sequence) for r in windows.recordings} == {windows.n_residues},
         designs=isinstance(task, Inpainting),
     )
     flow = TrajectoryFlow(FlowConfig(network, tokenizer, task))

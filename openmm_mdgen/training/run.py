@@ -108,9 +108,14 @@ def train(
     processes = devices.devices * devices.nodes
     if config.batch_size % processes:
         raise MDGenError(f"a batch of {config.batch_size} windows cannot be shared by {processes} processes equally")
-    options = {"n_frames": config.n_frames, "frame_interval": config.frame_interval}
-    windows = Windows(recordings, time_reversal=config.time_reversal, **options)  # type: ignore[arg-type]
-    held_out = HeldOut(validation, **options) if validation else None  # type: ignore[arg-type]
+    windows = Windows(
+        recordings,
+        n_frames=config.n_frames,
+        frame_interval=config.frame_interval,
+        time_reversal=config.time_reversal,
+        max_residues=config.max_residues,
+    )
+    held_out = HeldOut(validation, config.n_frames, config.frame_interval) if validation else None
     if held_out is not None:
         held_out.require_apart_from(recordings)
     lightning.seed_everything(config.seed, verbose=False)
