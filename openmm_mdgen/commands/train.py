@@ -156,7 +156,7 @@ def train(
 
     excluded = frozenset().union(*(read_sequences(path) for path in exclude or []))
     splits = _splits(split, validation_split, test_split, excluded)
-    listed = None if splits is None else splits.train
+    to_train_on = None if splits is None else splits.train
     source = _Source(array_interval, array_suffix)
     text = "" if config is None else config.read_text(encoding="utf-8")
     if fine_tune is not None:
@@ -168,7 +168,7 @@ def train(
         passed = ("name", "temperature", "force_field", "steps", "batch_size", "learning_rate", "seed", "accelerator")
         training.require_writable(out)
         tuned = training.fine_tune(
-            source.read(folders, listed, excluded),
+            source.read(folders, to_train_on, excluded),
             out,
             fine_tune,
             held_out=hold_out,
@@ -206,7 +206,7 @@ def train(
     training.require_writable(out)
     about = {"training": {"config": text}} if text else {}
     info = ModelInfo(name or task, frames, frame_interval, temperature, force_field, about=about)
-    recordings = source.read(folders, listed, excluded)
+    recordings = source.read(folders, to_train_on, excluded)
     validated = None if splits is None else splits.validation or None
     weights = training.train(
         recordings,
