@@ -28,7 +28,7 @@ LAYERS = {
         "reporters",
         "simulation",
     ],
-    "around it": ["structure", "designs", "data", "training", "analysis", "report", "commands", "cli"],
+    "around it": ["structure", "designs", "data", "training", "analysis", "report", "steering", "commands", "cli"],
 }
 MEETS_OPENMM = {"OpenMM", "around it"}
 RANK = {module: rank for rank, modules in enumerate(LAYERS.values()) for module in modules}

@@ -1,0 +1,22 @@
+"""Real MD led by a generated path: a force along it, pulls, free energies in windows, committors by shooting."""
+
+from openmm_mdgen.steering.committor import Committor, shoot
+from openmm_mdgen.steering.force import path_force
+from openmm_mdgen.steering.path import CoordinateSpace, TorsionSpace, TransitionPath
+from openmm_mdgen.steering.pull import Pull, pull
+from openmm_mdgen.steering.umbrella import Profile, Window, free_energy, sample_windows
+
+__all__ = [
+    "Committor",
+    "CoordinateSpace",
+    "Profile",
+    "Pull",
+    "TorsionSpace",
+    "TransitionPath",
+    "Window",
+    "free_energy",
+    "path_force",
+    "pull",
+    "sample_windows",
+    "shoot",
+]

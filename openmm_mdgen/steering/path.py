@@ -1,0 +1,244 @@
+"""Where a molecule stands along a transition path: progress and distance (Branduardi, Gervasio, Parrinello 2007).
+
+A path is a row of *nodes* in a space of *features*: torsions as points on circles, or superposed coordinates. With
+squared distances ``d_k`` to the K nodes and a sharpness ``lambda``,
+
+    progress = sum_k k exp(-lambda d_k) / sum_k exp(-lambda d_k) / (K - 1)
+    distance = -log(sum_k exp(-lambda d_k)) / lambda
+
+Axes: ``N`` atoms, ``K`` nodes, ``*F`` feature axes. Positions in nm. All is torch: gradients come from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import mdtraj
+import numpy as np
+import torch
+from scipy.sparse.csgraph import shortest_path
+from torch import Tensor, nn
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.rigid import superposition
+
+N_NODES = 15
+_MOST_FRAMES = 2000  # between all of which distances are measured
+_LEAST = 1e-6  # squared distance of two conformations
+
+
+class Space(Protocol):
+    """Features of a molecule, and how far two of them are apart."""
+
+    atoms: Tensor  # (n,) int: those that features depend on
+
+    def features(self, positions: Tensor) -> Tensor:
+        """(..., n, 3) positions of `atoms` to (..., *F)."""
+
+    def squared_distances(self, features: Tensor, others: Tensor) -> Tensor:
+        """(*F) and (K, *F) to (K,)."""
+
+    def mended(self, features: Tensor) -> Tensor:
+        """Means of features, (..., *F), moved to where features can lie."""
+
+
+class TorsionSpace(nn.Module):
+    """Torsions as (cos, sin); the squared distance is the mean over torsions of 2 - 2 cos of their difference.
+
+    Parameters
+    ----------
+    quadruples : (n_torsions, 4) int
+        Atoms of each torsion.
+    """
+
+    atoms: Tensor
+    quadruples: Tensor
+
+    def __init__(self, quadruples: np.ndarray) -> None:
+        super().__init__()
+        atoms, inverse = np.unique(quadruples, return_inverse=True)
+        self.register_buffer("atoms", torch.as_tensor(atoms))
+        self.register_buffer("quadruples", torch.as_tensor(inverse.reshape(-1, 4)))
+
+    @staticmethod
+    def backbone(topology: mdtraj.Topology) -> TorsionSpace:
+        """Of every phi and psi.
+
+        Raises
+        ------
+        MDGenError
+            If there is none.
+        """
+        one = mdtraj.Trajectory(np.zeros((1, topology.n_atoms, 3)), topology)
+        found = [compute(one, periodic=False)[0] for compute in (mdtraj.compute_phi, mdtraj.compute_psi)]
+        quadruples = np.concatenate(found)
+        if len(quadruples) == 0:
+            raise MDGenError("the molecule has no phi or psi: lead it in coordinates (CoordinateSpace)")
+        return TorsionSpace(quadruples)
+
+    def features(self, positions: Tensor) -> Tensor:
+        a, b, c, d = (positions[..., self.quadruples[:, k], :] for k in range(4))
+        axis = nn.functional.normalize(c - b, dim=-1)
+        before, after = a - b, d - c
+        up = before - (before * axis).sum(-1, keepdim=True) * axis
+        arm = after - (after * axis).sum(-1, keepdim=True) * axis
+        cos, sin = (up * arm).sum(-1), (torch.linalg.cross(axis, up) * arm).sum(-1)
+        return nn.functional.normalize(torch.stack([cos, sin], dim=-1), dim=-1)
+
+    def squared_distances(self, features: Tensor, others: Tensor) -> Tensor:
+        return (features - others).square().sum(-1).mean(-1)
+
+    def mended(self, features: Tensor) -> Tensor:
+        return nn.functional.normalize(features, dim=-1)
+
+
+class CoordinateSpace(nn.Module):
+    """Positions of some atoms; the squared distance is the mean squared deviation after superposition, nm^2.
+
+    Parameters
+    ----------
+    atoms : (n,) int
+    reference : (n, 3) nm
+        What paths are superposed on before they are averaged.
+    """
+
+    atoms: Tensor
+    reference: Tensor
+
+    def __init__(self, atoms: np.ndarray, reference: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("atoms", torch.as_tensor(np.asarray(atoms)))
+        self.register_buffer("reference", _centred(torch.as_tensor(np.asarray(reference, dtype=np.float64))))
+
+    def features(self, positions: Tensor) -> Tensor:
+        return _centred(positions)
+
+    def squared_distances(self, features: Tensor, others: Tensor) -> Tensor:
+        with torch.no_grad():  # at the best rotation the distance does not change with it
+            weights = others.new_ones(others.shape[-2])
+            fitted = superposition(features.expand_as(others), others, weights)
+        moved = features @ fitted.rotation.mT
+        return (moved - others).square().sum(-1).mean(-1)
+
+    def mended(self, features: Tensor) -> Tensor:
+        reference = self.reference.to(features)
+        fitted = superposition(features, reference.expand_as(features), features.new_ones(features.shape[-2]))
+        return features @ fitted.rotation.mT
+
+
+class TransitionPath(nn.Module):
+    """Progress and distance of positions along nodes.
+
+    Parameters
+    ----------
+    space : Space
+    nodes : (K, *F) Tensor
+        About equally far apart.
+
+    Examples
+    --------
+    >>> space = TorsionSpace.backbone(trajectory.topology)
+    >>> path = TransitionPath.through(space, [trajectory])
+    >>> progress, distance = path(torch.as_tensor(positions)[space.atoms])
+    """
+
+    nodes: Tensor
+
+    def __init__(self, space: Space, nodes: Tensor) -> None:
+        super().__init__()
+        if len(nodes) < 2:
+            raise MDGenError("a path has at least two nodes")
+        self.space = space
+        self.register_buffer("nodes", nodes.double())
+        gaps = torch.stack([space.squared_distances(a, b[None])[0] for a, b in zip(nodes[:-1], nodes[1:], strict=True)])
+        _require_way(float(gaps.max()))
+        self.sharpness = math.log(10) / float(gaps.mean())  # a neighbour counts a tenth
+
+    @staticmethod
+    def through(space: Space, trajectories: Sequence[mdtraj.Trajectory], *, n_nodes: int = N_NODES) -> TransitionPath:
+        """From generated transition paths, one or many between the same ends, to one path without detours.
+
+        Of all frames those are kept that lie on the way from the first to the last in the smallest hops: the sum of
+        their squares is least. They are smoothed, and nodes put at equal distances along them.
+
+        Raises
+        ------
+        MDGenError
+            If there are fewer than three frames, molecules differ, or the ends are the same.
+        """
+        positions = _positions(space, trajectories)
+        features = space.features(positions)
+        squared = torch.stack([space.squared_distances(one, features) for one in features])
+        last = trajectories[0].n_frames - 1
+        _require_way(float(squared[0, last]))
+        _, before = shortest_path(squared.numpy() + 1e-12, method="D", indices=0, return_predecessors=True)
+        way = [last]
+        while way[-1] != 0:
+            way.append(int(before[way[-1]]))
+        kept = space.mended(features[way[::-1]])
+        return TransitionPath(space, _equidistant(space, _smoothed(space, kept), n_nodes))
+
+    @property
+    def atoms(self) -> np.ndarray:
+        """(n,) int: those whose positions it takes."""
+        return self.space.atoms.numpy()
+
+    def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Progress in [0, 1] and distance (units of the space) of the positions (n, 3) of `atoms`."""
+        exponents = -self.sharpness * self.space.squared_distances(self.space.features(positions), self.nodes)
+        weights = exponents.softmax(-1)
+        places = torch.linspace(0, 1, self.nodes.shape[0], dtype=weights.dtype, device=weights.device)
+        return (weights * places).sum(-1), -exponents.logsumexp(-1) / self.sharpness
+
+    def along(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Progress and distance, (n_frames,) each, of frames of the whole molecule (n_frames, N, 3), nm."""
+        with torch.no_grad():
+            frames = torch.as_tensor(np.asarray(positions, dtype=np.float64)[:, self.atoms])
+            found = [self(frame) for frame in frames]
+        return np.array([float(s) for s, _ in found]), np.array([float(z) for _, z in found])
+
+
+def _require_way(squared: float) -> None:
+    if not squared > _LEAST:
+        raise MDGenError("the path stands still: its first and last frame have to be different conformations")
+
+
+def _positions(space: Space, trajectories: Sequence[mdtraj.Trajectory]) -> Tensor:
+    if not trajectories or sum(t.n_frames for t in trajectories) < 3:
+        raise MDGenError("a path needs a trajectory of at least three frames from one state to the other")
+    if len({t.n_atoms for t in trajectories}) > 1 or int(space.atoms.max()) >= trajectories[0].n_atoms:
+        raise MDGenError("the trajectories of a path have to be of one molecule, that of the space")
+    atoms = space.atoms.numpy()
+    frames = trajectories[0].xyz[:, atoms]
+    others = [t.xyz[:, atoms] for t in trajectories[1:]]
+    if others:
+        stride = -(-sum(map(len, others)) // max(1, _MOST_FRAMES - len(frames)))
+        frames = np.concatenate([frames, np.concatenate(others)[::stride]])
+    return torch.as_tensor(frames.astype(np.float64))
+
+
+def _smoothed(space: Space, features: Tensor) -> Tensor:
+    """Means over three neighbours; the ends stay."""
+    if len(features) < 3:
+        return features
+    inner = (features[:-2] + features[1:-1] + features[2:]) / 3
+    return torch.cat([features[:1], space.mended(inner), features[-1:]])
+
+
+def _equidistant(space: Space, features: Tensor, n: int) -> Tensor:
+    """(n, *F) nodes on the polygon through the features."""
+    for _ in range(3):  # mending moves nodes a little: measure again
+        pairs = zip(features[:-1], features[1:], strict=True)
+        gaps = torch.stack([space.squared_distances(a, b[None])[0] for a, b in pairs]).sqrt().numpy()
+        length = np.concatenate([[0], gaps.cumsum()])
+        places = np.interp(np.linspace(0, length[-1], n), length, np.arange(len(features)))
+        left = np.minimum(places.astype(int), len(features) - 2)
+        share = torch.as_tensor(places - left).view(-1, *[1] * (features.ndim - 1))
+        features = space.mended((1 - share) * features[left] + share * features[left + 1])
+    return features
+
+
+def _centred(positions: Tensor) -> Tensor:
+    return positions - positions.mean(-2, keepdim=True)

@@ -1,0 +1,132 @@
+"""The free energy along a path, from real MD held in a row of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from openmm import app, unit
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.steering.force import CENTRE
+from openmm_mdgen.steering.path import TransitionPath
+from openmm_mdgen.steering.pull import positions_of, require_path_force
+
+_SAMPLES_PER_BIN = 10  # below, a bin's free energy is not given
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Real MD held at one place."""
+
+    centre: float
+    progress: np.ndarray  # (n_samples,)
+    frames: np.ndarray  # (n_samples, n_atoms, 3) nm, float32
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Free energy along a path, within the force's tube around it."""
+
+    progress: np.ndarray  # (n_bins,) centres of bins
+    energy: np.ndarray  # (n_bins,) kJ/mol above the lowest; NaN where nothing was sampled
+    error: np.ndarray  # (n_bins,) standard error, against the lowest
+    overlap: np.ndarray  # (n_windows - 1,) of neighbours: probability that a sample of one is found in the other
+
+
+def sample_windows(
+    simulation: app.Simulation,
+    path: TransitionPath,
+    frames: np.ndarray,
+    *,
+    centres: Sequence[float] | np.ndarray,
+    time: float,
+    equilibration: float = 10.0,
+    interval: float = 0.2,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda windows: None,
+) -> list[Window]:
+    """Hold the molecule at each centre, from the frame that is nearest.
+
+    Parameters
+    ----------
+    simulation : openmm.app.Simulation
+        With the path's `path_force` in its System; it is left in the last window.
+    path : TransitionPath
+    frames : (n_frames, n_atoms, 3) nm
+        Along the path, such as those of a `pull`.
+    centres : sequence of float
+    time, equilibration, interval : float
+        ps sampled in each window, before that, and between samples.
+    seed : int
+        Of the velocities.
+    progress : callable
+        Told how many windows are done.
+
+    Raises
+    ------
+    MDGenError
+        If there is no path force, or the interval is no whole number of steps.
+    """
+    require_path_force(simulation)
+    integrator, context = simulation.integrator, simulation.context
+    step_size = integrator.getStepSize().value_in_unit(unit.picosecond)
+    steps = round(interval / step_size)
+    if steps < 1 or abs(steps * step_size - interval) > 1e-6:
+        raise MDGenError(f"a sample each {interval:g} ps is no whole number of steps of {step_size:g} ps")
+    places, _ = path.along(frames)
+    windows = []
+    for k, centre in enumerate(centres):
+        context.setParameter(CENTRE, float(centre))
+        context.setPositions(frames[np.abs(places - centre).argmin()])
+        context.setVelocitiesToTemperature(integrator.getTemperature(), seed + k)
+        simulation.step(max(1, round(equilibration / step_size)))
+        samples = []
+        for _ in range(round(time / interval)):
+            simulation.step(steps)
+            samples.append(positions_of(context).astype(np.float32))
+        windows.append(Window(float(centre), path.along(np.array(samples))[0], np.array(samples)))
+        progress(1)
+    return windows
+
+
+def free_energy(windows: Sequence[Window], *, spring: float, temperature: float, n_bins: int = 25) -> Profile:
+    """Unbiased profile by MBAR (Shirts, Chodera 2008), with pymbar.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+    spring : float
+        kJ/mol, of the force that held them.
+    temperature : float, K
+    n_bins : int
+        Over the sampled range.
+
+    Raises
+    ------
+    MDGenError
+        If pymbar is not installed, or windows do not overlap.
+    """
+    try:
+        import pymbar  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise MDGenError("free energies need pymbar: pip install 'openmm_mdgen[steering]'") from error
+    kt = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin) * temperature
+    kept = [w.progress[pymbar.timeseries.subsample_correlated_data(w.progress)] for w in windows]
+    counts = np.array([len(k) for k in kept])
+    samples = np.concatenate(kept)
+    centres = np.array([w.centre for w in windows])
+    reduced = 0.5 * spring * (samples[None] - centres[:, None]) ** 2 / kt  # (n_windows, n_samples)
+    edges = np.linspace(samples.min(), samples.max() + 1e-9, n_bins + 1)
+    filled = np.histogram(samples, edges)[0] >= _SAMPLES_PER_BIN
+    surface = pymbar.FES(reduced, counts)
+    surface.generate_fes(
+        np.zeros(len(samples)), samples, fes_type="histogram", histogram_parameters={"bin_edges": edges}
+    )
+    middles = (edges[:-1] + edges[1:]) / 2
+    found = surface.get_fes(middles[filled], reference_point="from-lowest", uncertainty_method="analytical")
+    energy, deviation = np.full(n_bins, np.nan), np.full(n_bins, np.nan)
+    energy[filled], deviation[filled] = kt * found["f_i"], kt * found["df_i"]
+    matrix = surface.get_mbar().compute_overlap()["matrix"]
+    return Profile(middles, energy, deviation, np.diag(matrix, k=1))
