@@ -28,7 +28,18 @@ LAYERS = {
         "reporters",
         "simulation",
     ],
-    "around it": ["structure", "designs", "data", "training", "analysis", "report", "steering", "commands", "cli"],
+    "around it": [
+        "structure",
+        "designs",
+        "data",
+        "training",
+        "analysis",
+        "report",
+        "steering",
+        "exploration",
+        "commands",
+        "cli",
+    ],
 }
 MEETS_OPENMM = {"OpenMM", "around it"}
 RANK = {module: rank for rank, modules in enumerate(LAYERS.values()) for module in modules}

@@ -1,0 +1,6 @@
+"""Explore with a generator, decide with real MD: many short runs and a Markov model of them."""
+
+from openmm_mdgen.exploration.kinetics import Estimate, Kinetics
+from openmm_mdgen.exploration.loop import Exploration, Plan
+
+__all__ = ["Estimate", "Exploration", "Kinetics", "Plan"]

@@ -1,0 +1,208 @@
+"""Populations and timescales from many short pieces of real MD, by a Markov model of them.
+
+Pieces start where they were put, so their frames are not distributed as in equilibrium; a Markov model of how they
+move on from there is not biased by that. Each frame gets a weight, the stationary probability of its microstate
+shared among the frames in it, with which averages are those of equilibrium. Errors come from a bootstrap over pieces;
+of few dozen pieces its 95 % intervals hold the truth about nine times in ten.
+
+Axes: ``P`` pieces, ``m`` microstates, ``B`` bootstrap samples. ps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from openmm_mdgen.analysis import UndefinedError
+from openmm_mdgen.analysis.torsions import TorsionSeries
+
+_KINETIC_VARIANCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and the bounds that hold 95 % of its bootstrap samples."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
+
+
+@dataclass(frozen=True, eq=False)
+class Markov:
+    """One estimate."""
+
+    stationary: np.ndarray  # (m,), 0 outside of the largest set of microstates that reach each other
+    timescales: np.ndarray  # ps, slowest first
+
+
+@dataclass(frozen=True, eq=False)
+class Kinetics:
+    """A Markov model of pieces and what its bootstrap samples say.
+
+    Examples
+    --------
+    >>> kinetics = Kinetics.of(pieces, lagtime=20.0)
+    >>> kinetics.population(lambda piece: piece["PSI 0 ALA 2"] > 0)
+    """
+
+    pieces: Sequence[TorsionSeries]
+    lagtime: float
+    labels: list[np.ndarray]  # P of (n_frames,) int, microstates
+    model: Markov
+    samples: list[Markov]  # B
+    drawn: np.ndarray  # (B, P) how often each piece is in a sample
+
+    @classmethod
+    def of(
+        cls,
+        pieces: Sequence[TorsionSeries],
+        *,
+        lagtime: float,
+        n_microstates: int = 50,
+        n_bootstrap: int = 100,
+        seed: int = 0,
+    ) -> Kinetics:
+        """TICA of the torsions, k-means, and a reversible Markov model (deeptime).
+
+        Parameters
+        ----------
+        pieces : sequence of TorsionSeries
+            Of one molecule and frame interval.
+        lagtime : float
+            ps, shorter than the pieces.
+        n_microstates, n_bootstrap, seed : int
+
+        Raises
+        ------
+        UndefinedError
+            If no piece is longer than the lag time, or no microstate is left and entered again.
+        """
+        lag = pieces[0].frames_in(lagtime)
+        if max(piece.n_frames for piece in pieces) <= lag + 1:
+            raise UndefinedError(f"no piece is longer than the lag time of {lagtime:g} ps: run longer pieces")
+        projected = _slow_coordinates([piece.features().astype(float) for piece in pieces], lag)
+        labels = _clustered(projected, n_microstates, seed)
+        n = 1 + max(int(row.max()) for row in labels)
+        model = _estimate(labels, lag, n, lagtime)
+        rng = np.random.default_rng(seed)
+        samples: list[Markov] = []
+        drawn = []
+        while len(samples) < n_bootstrap:
+            chosen = rng.integers(len(labels), size=len(labels))
+            try:
+                samples.append(_estimate([labels[k] for k in chosen], lag, n, lagtime))
+            except UndefinedError:
+                continue  # pieces that do not hang together say nothing
+            drawn.append(np.bincount(chosen, minlength=len(labels)))
+        return cls(pieces, lagtime, labels, model, samples, np.array(drawn))
+
+    @property
+    def timescales(self) -> list[Estimate]:
+        """ps, slowest first; those that most samples have."""
+        n = min(int(np.median([len(s.timescales) for s in self.samples])), len(self.model.timescales), 5)
+        rows = [[s.timescales[k] for s in self.samples if len(s.timescales) > k] for k in range(n)]
+        return [_estimate_of(self.model.timescales[k], row) for k, row in enumerate(rows)]
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """Of each frame, P of (n_frames,); they sum to 1."""
+        return _frame_weights(self.labels, self.model.stationary, np.ones(len(self.labels)))
+
+    def average(self, observable: Callable[[TorsionSeries], np.ndarray]) -> Estimate:
+        """The mean in equilibrium of a function of frames: pieces to (n_frames,) each."""
+        values = [np.asarray(observable(piece), dtype=float) for piece in self.pieces]
+
+        def mean(model: Markov, drawn: np.ndarray) -> float:
+            weights = _frame_weights(self.labels, model.stationary, drawn)
+            return float(sum((w * v).sum() for w, v in zip(weights, values, strict=True)))
+
+        every = np.ones(len(self.labels))
+        found = [mean(sample, drawn) for sample, drawn in zip(self.samples, self.drawn, strict=True)]
+        return _estimate_of(mean(self.model, every), found)
+
+    population = average
+
+    def raw(self, observable: Callable[[TorsionSeries], np.ndarray]) -> float:
+        """The mean over frames as they are, without the Markov model: biased by where pieces were started."""
+        return float(np.concatenate([np.asarray(observable(piece), dtype=float) for piece in self.pieces]).mean())
+
+    @property
+    def unconnected(self) -> float:
+        """Share of frames in microstates that the largest connected set does not hold."""
+        labels = np.concatenate(self.labels)
+        return float((self.model.stationary[labels] == 0).mean())
+
+    @property
+    def need(self) -> np.ndarray:
+        """(m,) how much each microstate adds to the errors: the deviation of its population among the samples.
+
+        Microstates that are not connected need more than any other: nothing is known of their population.
+        """
+        deviation = np.std([sample.stationary for sample in self.samples], axis=0)
+        lost = (self.model.stationary == 0) & (np.bincount(np.concatenate(self.labels), minlength=len(deviation)) > 0)
+        deviation[lost] = deviation.max() or 1.0
+        return deviation / deviation.sum()
+
+
+def _slow_coordinates(features: list[np.ndarray], lag: int) -> list[np.ndarray]:
+    from deeptime.decomposition import TICA
+
+    covariance = TICA.covariance_estimator(lagtime=lag)
+    for piece in features:
+        if len(piece) > lag + 1:
+            covariance.partial_fit((piece[:-lag], piece[lag:]))
+    tica = TICA(lagtime=lag, var_cutoff=_KINETIC_VARIANCE).fit_from_covariances(covariance.fetch_model()).fetch_model()
+    return [tica.transform(piece) for piece in features]
+
+
+def _clustered(projected: list[np.ndarray], n: int, seed: int) -> list[np.ndarray]:
+    from deeptime.clustering import KMeans
+
+    frames = np.concatenate(projected)
+    clusters = KMeans(
+        min(n, len(np.unique(frames, axis=0))),
+        max_iter=100,
+        tolerance=1e-4,
+        init_strategy="kmeans++",
+        fixed_seed=seed,
+        n_jobs=1,
+    ).fit_fetch(frames)
+    return [clusters.transform(piece) for piece in projected]
+
+
+def _estimate(labels: list[np.ndarray], lag: int, n: int, lagtime: float) -> Markov:
+    from deeptime.markov import TransitionCountEstimator
+    from deeptime.markov.msm import MaximumLikelihoodMSM
+
+    long_enough = [np.ascontiguousarray(row, dtype=np.int32) for row in labels if len(row) > lag]
+    counts = TransitionCountEstimator(lagtime=lag, count_mode="sliding", n_states=n).fit_fetch(long_enough)
+    counts = counts.submodel_largest(connectivity_threshold=0)
+    if counts.n_states < 2:
+        raise UndefinedError("no microstate is left and entered again: run longer pieces, or more of them")
+    try:
+        model = MaximumLikelihoodMSM(reversible=True, maxerr=1e-6).fit_fetch(counts)
+    except RuntimeError as error:
+        raise UndefinedError(f"no reversible Markov model fits the pieces: {error}") from error
+    stationary = np.zeros(n)
+    stationary[counts.state_symbols] = model.stationary_distribution
+    rates = np.sort(np.abs(np.linalg.eigvals(model.transition_matrix)))[::-1][1:]
+    rates = rates[(rates > 1e-6) & (rates < 1 - 1e-12)]
+    return Markov(stationary, -lagtime / np.log(rates))
+
+
+def _frame_weights(labels: list[np.ndarray], stationary: np.ndarray, drawn: np.ndarray) -> list[np.ndarray]:
+    """Stationary probabilities shared among the frames of the pieces, each counted as often as it was drawn."""
+    counts = sum(times * np.bincount(row, minlength=len(stationary)) for row, times in zip(labels, drawn, strict=True))
+    share = np.divide(stationary, counts, out=np.zeros_like(stationary), where=counts > 0)
+    return [times * share[row] for row, times in zip(labels, drawn, strict=True)]
+
+
+def _estimate_of(value: float, samples: Sequence[float]) -> Estimate:
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return Estimate(float(value), float(low), float(high))
