@@ -44,7 +44,7 @@ def test_runs_that_all_start_in_one_state_give_the_populations_of_equilibrium():
     leaving = (0.01, 0.03)
     kinetics = Kinetics.of(pieces_of(leaving, [1] * 60), lagtime=5.0, n_microstates=10)
     population, truth = kinetics.population(in_second), leaving[0] / sum(leaving)
-    assert population.low < truth < population.high and population.high - population.low < 0.15
+    assert population.low < truth < population.high and population.high - population.low < 0.2
     assert kinetics.raw(in_second) > 1.5 * truth, "the start left no trace: nothing was corrected"
     slowest = kinetics.timescales[0]
     exact = -1 / math.log(1 - sum(leaving))
