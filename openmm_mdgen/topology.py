@@ -46,6 +46,8 @@ _SIDE_CHAIN_CENTRES = {
 }
 _INTERCHANGEABLE = {"VAL", "LEU"}
 
+_AMINE_HYDROGENS = {"H1", "H2", "H3"}
+
 
 @dataclass(frozen=True, eq=False)
 class ProteinChain:
@@ -103,7 +105,10 @@ class ProteinChain:
                 atom_indices.append(atom.index)
                 is_hydrogen.append(_is_hydrogen(atom))
         place = {index: k for k, index in enumerate(atom_indices)}
-        bonds = [(place[a.index], place[b.index]) for a, b in topology.bonds() if a.index in place]
+        listed = [(a.index, b.index) for a, b in topology.bonds() if a.index in place]
+        held = {index for bond in listed for index in bond}
+        listed += [(parent.index, index) for index, parent in parents.items() if index not in held]
+        bonds = [(place[a], place[b]) for a, b in listed]
         sequence = "".join(residues.THREE_TO_ONE[_STANDARD_NAME[residue.name]] for residue in members)
         return cls(
             sequence=sequence,
@@ -270,8 +275,13 @@ def _hydrogen_parents(topology: Topology, members: list[Residue]) -> dict[int, A
             )
     hint = "Call topology.createStandardBonds() if the topology was made without bonds"
     for residue in members:
+        nitrogen = next((atom for atom in residue.atoms() if atom.name == "N"), None)
         for atom in residue.atoms():
-            if _is_hydrogen(atom) and atom.index not in parents:
+            if not _is_hydrogen(atom) or atom.index in parents:
+                continue
+            if atom.name in _AMINE_HYDROGENS and nitrogen is not None:
+                parents[atom.index] = nitrogen  # mdtraj gives those of a first proline no bonds
+            else:
                 raise UnsupportedTopologyError(
                     f"{_describe(residue)}, atom {atom.name}: hydrogen without a bond. {hint}; otherwise remove the "
                     "hydrogens and add them again with openmm.app.Modeller.addHydrogens."

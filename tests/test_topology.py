@@ -12,6 +12,7 @@ from openmm.app import Modeller, Topology
 
 from openmm_mdgen import residues
 from openmm_mdgen.errors import StateError, UnsupportedTopologyError
+from openmm_mdgen.structure import write_pdb
 from openmm_mdgen.topology import ProteinChain
 from structures import (
     ALL_RESIDUES,
@@ -262,3 +263,16 @@ def test_positions_that_are_not_finite_or_of_another_molecule_are_refused():
 def test_deuterium_counts_as_hydrogen():
     topology = bonded(topology_of(plus(heavy_names("AG"), 1, ("DN", "D"))), (1, "N"), (1, "DN"))
     assert ProteinChain.from_openmm(topology).atom_group[-1] == 2
+
+
+def test_a_first_proline_that_mdtraj_read_keeps_its_amine_hydrogens(tmp_path):
+    topology, positions = peptide("PG")
+    write_pdb(tmp_path / "PG.pdb", topology, positions)
+    lines = (tmp_path / "PG.pdb").read_text().splitlines(keepends=True)
+    (tmp_path / "PG.pdb").write_text("".join(line for line in lines if not line.startswith("CONECT")))
+    read = mdtraj.load_topology(str(tmp_path / "PG.pdb"))
+    bonded = {atom.name for bond in read.bonds for atom in bond}
+    assert not {"H2", "H3"} <= bonded, "mdtraj knows these bonds now: the special case can go"
+    ours, theirs = (ProteinChain.from_openmm(t) for t in (topology, read.to_openmm()))
+    np.testing.assert_array_equal(ours.atom_group, theirs.atom_group)
+    assert {frozenset(bond) for bond in ours.bonds.tolist()} == {frozenset(bond) for bond in theirs.bonds.tolist()}

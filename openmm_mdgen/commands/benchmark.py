@@ -99,7 +99,7 @@ def benchmark(
     ] = None,
     seconds: Annotated[float, typer.Option(help="Wall time of each method, for each peptide.")] = 30.0,
     reference: Annotated[
-        Path | None, typer.Option(help="Folder of long MD: SEQUENCE.pdb with SEQUENCE.xtc (or .dcd, ...).")
+        Path | None, typer.Option(help="Folder of long MD: NAME.pdb with NAME.xtc (or .dcd, ...), or NAME/ with both.")
     ] = None,
     generator: Weights = None,
     replicas: Annotated[int, typer.Option(min=1, help="Generated in one batch; a GPU has room for many.")] = 1,

@@ -28,6 +28,8 @@ SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
 def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     """Structure and trajectory by name, of each NAME.pdb that has a trajectory NAME.xtc, .dcd, ... beside it.
 
+    In the folder itself, or in folders NAME of it, as ``openmm-mdgen simulate`` writes them.
+
     Raises
     ------
     MDGenError
@@ -36,7 +38,8 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     if not folder.is_dir():
         raise MDGenError(f"{folder}: no such folder")
     found = {}
-    for pdb in sorted(folder.glob("*.pdb")):
+    own = [path for path in folder.glob("*/*.pdb") if path.stem == path.parent.name]
+    for pdb in sorted([*folder.glob("*.pdb"), *own], key=lambda path: path.stem):
         trajectories = [pdb.with_suffix(s) for s in SUFFIXES if pdb.with_suffix(s).is_file()]
         if len(trajectories) > 1:
             raise MDGenError(f"{pdb} has several trajectories beside it, {', '.join(t.name for t in trajectories)}")

@@ -1,0 +1,68 @@
+"""How often a designed residue is the true one, beside a baseline that sees the two ends alone, and chance.
+
+python examples/design_table.py FOLDER WEIGHTS [MORE_WEIGHTS ...]
+
+FOLDER holds NAME.pdb and NAME.xtc of peptides that no weights were trained on, a frame a picosecond. Windows are drawn
+at random, and where the busiest transition between two metastable states happens (the paper's high-flux windows).
+Chance is one in twenty; always leucine, the most frequent residue of proteins, stands beside it.
+"""
+
+import sys
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+
+from openmm_mdgen import TrajectoryGenerator
+from openmm_mdgen.analysis import Definitions, TrajectoryFile, UndefinedError
+from openmm_mdgen.analysis.design import design_recovery
+from openmm_mdgen.analysis.interpolation import PathReference
+from openmm_mdgen.analysis.markov import busiest_transition, flux_matrix
+from openmm_mdgen.commands.peptides import pairs, read_md
+
+folder, N_WINDOWS, N_SAMPLES = Path(sys.argv[1]), 20, 5
+peptides = {name: (read_md(*files), files) for name, files in pairs(folder).items()}
+
+
+def high_flux_starts(files: tuple[Path, Path], length: int) -> np.ndarray:
+    """First frames of windows of so many frames that go through the busiest transition."""
+    reference = PathReference.fit(
+        TrajectoryFile(files[1], files[0]), definitions=Definitions.SOUND, n_clusters=50, n_states=5
+    )
+    coarse = reference.states.coarse
+    flux = flux_matrix(coarse.transition, coarse.stationary, definitions=Definitions.SOUND)
+    start, end = (int(coarse.active[k]) for k in busiest_transition(flux))
+    labels = reference.states.labels
+    return np.flatnonzero((labels[: -length + 1] == start) & (labels[length - 1 :] == end))
+
+
+def sequences(generator: TrajectoryGenerator, md: mdtraj.Trajectory, starts: np.ndarray, length: int) -> list[str]:
+    return [
+        design.sequence
+        for seed, start in enumerate(starts)
+        for design in generator.inpaint(md[start : start + length], samples=N_SAMPLES, seed=seed)
+    ]
+
+
+print("| weights | windows | right | right, majority | peptides |\n|---|---|---|---|---|")
+for weights in sys.argv[2:]:
+    generator = TrajectoryGenerator.load(weights)
+    length = round((generator.info.n_frames - 1) * generator.frame_interval) + 1
+    found: dict[str, list] = {"random": [], "high flux": []}
+    for name, (md, files) in peptides.items():
+        rng = np.random.default_rng(0)
+        windows = {"random": np.arange(md.n_frames - length + 1)}
+        try:
+            windows["high flux"] = high_flux_starts(files, length)
+        except UndefinedError as error:
+            print(f"{name}: no states, {error}", file=sys.stderr)
+        for kind, candidates in windows.items():
+            if len(candidates):
+                starts = rng.choice(candidates, N_WINDOWS)
+                made = sequences(generator, md, starts, length)
+                found[kind].append(design_recovery(made, name[:4], definitions=Definitions.SOUND))
+    for kind, rows in found.items():
+        right, majority = (np.mean([getattr(r, key) for r in rows]) for key in ("designed", "majority_designed"))
+        print(f"| {generator.info.name} | {kind} | {right:.3f} | {majority:.3f} | {len(rows)} |", flush=True)
+inner = [letter for name in peptides for letter in name[1:3]]
+print(f"| chance | | 0.050 | | |\n| always L | | {np.mean([letter == 'L' for letter in inner]):.3f} | | |")

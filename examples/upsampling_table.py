@@ -1,0 +1,70 @@
+"""How torsions forget within picoseconds: real, upsampled, and interpolated along straight lines.
+
+python examples/upsampling_table.py FOLDER [WEIGHTS] [FIGURE.png]
+
+FOLDER holds NAME.pdb and NAME.xtc of fine MD, frames as close as the weights' (0.1 ps). Every so many frames of it are
+kept, as the weights want them, and the rest filled in. Prints for each kind of torsion the mean difference from the
+real autocorrelation over lags up to 10 ps, and draws the curves.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from openmm_mdgen import TrajectoryGenerator
+from openmm_mdgen.analysis.kinetics import circular_autocorrelation
+from openmm_mdgen.analysis.sources import measure
+from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.commands.peptides import pairs, read_md
+
+folder = Path(sys.argv[1])
+weights = sys.argv[2] if len(sys.argv) > 2 else "upsampling_tetrapeptide"
+figure = sys.argv[3] if len(sys.argv) > 3 else "upsampling.png"
+LONGEST = 10.0  # ps
+generator = TrajectoryGenerator.load(weights)
+factor, interval = generator.flow.config.task.factor, generator.frame_interval
+n_lags = round(LONGEST / interval) + 1
+curves: dict[str, dict[str, list[np.ndarray]]] = {}
+
+
+def straight(coarse: TorsionSeries) -> np.ndarray:
+    """Angles between the coarse ones, along the shorter arc."""
+    turns = np.angle(np.exp(1j * np.diff(coarse.angles, axis=0)))
+    share = np.arange(factor)[:, None] / factor
+    between = coarse.angles[:-1, None] + share * turns[:, None]  # (n, factor, torsions)
+    return np.concatenate([between.reshape(-1, between.shape[-1]), coarse.angles[-1:]])
+
+
+for k, (top, xtc) in enumerate(pairs(folder).values()):
+    md = read_md(top, xtc)
+    md = md[: (md.n_frames - 1) // factor * factor + 1]
+    real = measure(md).torsions
+    made = measure(generator.upsample(md[::factor], seed=k)).torsions.ordered(real.names)
+    kinds = {"real": real.angles, "upsampled": made.angles, "straight lines": straight(real.every(factor))}
+    for column, name in enumerate(real.names):
+        of_kind = curves.setdefault(name.split()[0], {})
+        for what, angles in kinds.items():
+            of_kind.setdefault(what, []).append(circular_autocorrelation(angles[:, column], n_lags))
+
+print(
+    f"{generator.info.name}: mean absolute difference from the real autocorrelation, {interval:g} to {LONGEST:g} ps\n"
+)
+print("| torsions | upsampled | straight lines |\n|---|---|---|")
+shown, axes = plt.subplots(1, len(curves), figsize=(3 * len(curves), 3), sharey=True)
+for ax, (kind, of_kind) in zip(np.atleast_1d(axes), curves.items(), strict=True):
+    real = np.array(of_kind["real"])
+    off = {what: np.abs(np.array(rows) - real)[:, 1:].mean() for what, rows in of_kind.items()}
+    print(f"| {kind} ({len(real)}) | {off['upsampled']:.4f} | {off['straight lines']:.4f} |")
+    for what, rows in of_kind.items():
+        ax.semilogx(interval * np.arange(1, n_lags), np.mean(rows, axis=0)[1:], label=what)
+    ax.set(title=kind, xlabel="lag, ps")
+axes = np.atleast_1d(axes)
+axes[0].set_ylabel("autocorrelation")
+axes[-1].legend(frameon=False)
+shown.tight_layout()
+shown.savefig(figure, dpi=150)
