@@ -17,7 +17,7 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.terminal import frames_bar, parse_time
+from openmm_mdgen.commands.terminal import parse_time, progress_bar
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.files import replacing
 
@@ -81,7 +81,7 @@ def run(
     with ExitStack() as stack:
         write_pdb(stack.enter_context(replacing(topology_path)), job.topology, positions)
         temporary = [stack.enter_context(replacing(path)) for path in trajectory_paths]
-        with frames_bar("generating", job.n_reports) as advance:
+        with progress_bar("generating", job.n_reports) as advance:
             if replicas == 1:
                 _generate_one(job, positions, temporary[0], advance)
             else:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.terminal import frames_bar, parse_time
+from openmm_mdgen.commands.terminal import parse_time, progress_bar
 from openmm_mdgen.errors import MDGenError
 
 
@@ -58,7 +58,7 @@ def simulate(
     if threads is not None:
         torch.set_num_threads(threads)
     start = clock.perf_counter()
-    with frames_bar("simulating", len(systems) * protocol.n_frames) as advance:
+    with progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
         produce(systems, out, protocol, group_size=packed, platform=platform, threads=threads, progress=advance)
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")

@@ -22,13 +22,13 @@ def parse_time(option: str, text: str) -> float:
 
 
 @contextmanager
-def frames_bar(label: str, n_frames: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(label: str, total: int, unit: str = "frames") -> Iterator[Callable[[int], None]]:
     """A bar on the error stream; yields the function that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn())
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("frames", total=n_frames)
+        task = progress.add_task(unit, total=total)
         yield lambda n: progress.advance(task, n)

@@ -82,7 +82,7 @@ def path_force(
     centre, spring : float
         Where new Contexts hold the molecule, and how firmly, kJ/mol.
     wall, width : float, optional
-        Default: the mean squared distance between nodes, and a wall that costs 10 kJ/mol at twice that.
+        Default: three times the squared spacing of the path's space, and a wall that costs 10 kJ/mol at twice that.
     engine : {"auto", "openmm", "openmm-torch"}
         ``openmm.PythonForce``, or openmm-torch's force, which runs where the Context runs. Default: openmm-torch where
         it is installed.
@@ -97,8 +97,7 @@ def path_force(
     MDGenError
         If openmm-torch is asked for and not installed.
     """
-    gap = float(np.log(10)) / path.sharpness
-    width = gap if width is None else width
+    width = 3 * path.space.spacing**2 if width is None else width
     wall = 20.0 / width**2 if wall is None else wall
     energy = PathEnergy(path, wall=wall, width=width)
     installed = importlib.util.find_spec("openmmtorch") is not None

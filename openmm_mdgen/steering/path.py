@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.rigid import superposition
 
-N_NODES = 15
+_FEWEST_NODES = 5
 _MOST_FRAMES = 2000  # between all of which distances are measured
 _LEAST = 1e-6  # squared distance of two conformations
 
@@ -33,6 +33,7 @@ class Space(Protocol):
     """Features of a molecule, and how far two of them are apart."""
 
     atoms: Tensor  # (n,) int: those that features depend on
+    spacing: float  # of nodes: about the thermal motion within a state
 
     def features(self, positions: Tensor) -> Tensor:
         """(..., n, 3) positions of `atoms` to (..., *F)."""
@@ -53,6 +54,7 @@ class TorsionSpace(nn.Module):
         Atoms of each torsion.
     """
 
+    spacing = 0.17  # 10 degrees
     atoms: Tensor
     quadruples: Tensor
 
@@ -104,6 +106,7 @@ class CoordinateSpace(nn.Module):
         What paths are superposed on before they are averaged.
     """
 
+    spacing = 0.03  # nm
     atoms: Tensor
     reference: Tensor
 
@@ -157,11 +160,21 @@ class TransitionPath(nn.Module):
         self.sharpness = math.log(10) / float(gaps.mean())  # a neighbour counts a tenth
 
     @staticmethod
-    def through(space: Space, trajectories: Sequence[mdtraj.Trajectory], *, n_nodes: int = N_NODES) -> TransitionPath:
+    def through(
+        space: Space, trajectories: Sequence[mdtraj.Trajectory], *, n_nodes: int | None = None
+    ) -> TransitionPath:
         """From generated transition paths, one or many between the same ends, to one path without detours.
 
         Of all frames those are kept that lie on the way from the first to the last in the smallest hops: the sum of
         their squares is least. They are smoothed, and nodes put at equal distances along them.
+
+        Parameters
+        ----------
+        space : Space
+        trajectories : sequence of mdtraj.Trajectory
+            All atoms. The first one's first and last frames are the ends of the path.
+        n_nodes : int, optional
+            Default: as many as stand the space's `spacing` apart.
 
         Raises
         ------
@@ -227,12 +240,13 @@ def _smoothed(space: Space, features: Tensor) -> Tensor:
     return torch.cat([features[:1], space.mended(inner), features[-1:]])
 
 
-def _equidistant(space: Space, features: Tensor, n: int) -> Tensor:
+def _equidistant(space: Space, features: Tensor, n: int | None) -> Tensor:
     """(n, *F) nodes on the polygon through the features."""
     for _ in range(3):  # mending moves nodes a little: measure again
         pairs = zip(features[:-1], features[1:], strict=True)
         gaps = torch.stack([space.squared_distances(a, b[None])[0] for a, b in pairs]).sqrt().numpy()
         length = np.concatenate([[0], gaps.cumsum()])
+        n = n or max(_FEWEST_NODES, 1 + round(float(length[-1]) / space.spacing))
         places = np.interp(np.linspace(0, length[-1], n), length, np.arange(len(features)))
         left = np.minimum(places.astype(int), len(features) - 2)
         share = torch.as_tensor(places - left).view(-1, *[1] * (features.ndim - 1))
