@@ -345,7 +345,7 @@ def test_names_that_occur_twice_are_refused():
     "arguments, message",
     [
         ([], "nothing to simulate"),
-        (["--sequences", "none.csv"], "no such file"),
+        (["--sequences", "none.csv"], "cannot be read"),
         (["GG", "--time", "5"], "with its unit"),
         (["GX"], "neither a PDB file"),
         (["lost.pdb"], "no such file"),

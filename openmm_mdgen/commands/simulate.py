@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import time as clock
 from pathlib import Path
@@ -18,7 +17,9 @@ def simulate(
     out: Annotated[Path, typer.Option(help="Folder; a run found there is taken up again.")],
     time: Annotated[str, typer.Option(help="Physical time of each trajectory, such as 100ns.")],
     sources: Annotated[list[str] | None, typer.Argument(help="Sequences of one-letter codes, or PDB files.")] = None,
-    sequences: Annotated[Path | None, typer.Option(help="CSV with a column name: more sequences.")] = None,
+    sequences: Annotated[
+        Path | None, typer.Option(help="CSV with columns name, seqres, or both: more sequences.")
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="Rows of it, such as 0:32. [default: all]")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="Trajectories of each, from different starts.")] = 1,
     frame_interval: Annotated[str, typer.Option(help="Time between frames; 100fs and up.")] = "1ps",
@@ -41,7 +42,7 @@ def simulate(
     from openmm_mdgen.data.production import MDProtocol, planned
     from openmm_mdgen.data.production import simulate as produce
 
-    names = [*(sources or []), *(_column(sequences, rows) if sequences else [])]
+    names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
         raise MDGenError("nothing to simulate: give sequences, PDB files, or --sequences FILE.csv")
     step = parse_time("--step-size", step_size)
@@ -64,19 +65,15 @@ def simulate(
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
 
 
-def _column(path: Path, rows: str | None) -> list[str]:
-    """Names in a CSV file, those of a slice such as ``0:32``."""
-    if not path.is_file():
-        raise MDGenError(f"--sequences {path}: no such file")
-    with open(path, newline="") as file:
-        reader = csv.DictReader(file)
-        if "name" not in (reader.fieldnames or []):
-            raise MDGenError(f"--sequences {path} has no column 'name'")
-        names = [row["name"] for row in reader]
+def _listed(path: Path, rows: str | None) -> list[str]:
+    """Sequences in a CSV file, those of a slice such as ``0:32``."""
+    from openmm_mdgen.data import read_split
+
+    sequences = list(read_split(path).values())
     match = re.fullmatch(r"(\d*):(\d*)", rows or ":")
     if match is None:
         raise MDGenError(f"--rows {rows}: give a range such as 0:32")
-    chosen = names[int(match[1] or 0) : int(match[2]) if match[2] else None]
+    chosen = sequences[int(match[1] or 0) : int(match[2]) if match[2] else None]
     if not chosen:
-        raise MDGenError(f"--rows {rows}: {path} has {len(names)} rows")
+        raise MDGenError(f"--rows {rows}: {path} has {len(sequences)} rows")
     return chosen

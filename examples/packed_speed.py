@@ -1,0 +1,66 @@
+"""What packing small peptides into one System gains: the same 16, one at a time and all at once, on all cores.
+
+python examples/packed_speed.py [PLATFORM]
+
+Both are timed in turns, after their kernels were compiled, so that what else the machine does meets both alike.
+"""
+
+import sys
+import time
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen.data.born import can_compile
+from openmm_mdgen.data.packed import Molecule, PackedSystem
+from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
+
+SEQUENCES = "AAKQ AEAF CRMN DIGN EKME FHLQ HEGV IKQG KDKI LQRL MHGM NWPN PIAC QASA SNCV TTLY".split()
+STEP, ROUNDS, STEPS_ALONE, STEPS_PACKED = 0.004, 3, 500, 2000  # ps; steps of each peptide a round
+if len(sys.argv) > 1:
+    platform = openmm.Platform.getPlatformByName(sys.argv[1])
+else:
+    known = [openmm.Platform.getPlatform(k) for k in range(openmm.Platform.getNumPlatforms())]
+    platform = max(known, key=lambda p: p.getSpeed())
+
+
+def simulation(topology: app.Topology, system: openmm.System, positions: np.ndarray) -> app.Simulation:
+    made = app.Simulation(topology, system, langevin(step_size=STEP, seed=1), platform)
+    made.context.setPositions(positions)
+    made.context.setVelocitiesToTemperature(350, 1)
+    made.step(250)
+    return made
+
+
+def timed(made: app.Simulation, steps: int) -> float:
+    begin = time.perf_counter()
+    made.step(steps)
+    made.context.getState(energy=True)  # a GPU is asked to be done
+    return time.perf_counter() - begin
+
+
+peptides = []
+for sequence in SEQUENCES:
+    topology, built = build_peptide(sequence, seed=1)
+    peptides.append((topology, relaxed(topology, built)))
+alone = [simulation(topology, implicit_system(topology), positions) for topology, positions in peptides]
+packed = PackedSystem([Molecule(*p) for p in peptides], batched=platform.getName() == "CPU" and can_compile())
+together = simulation(packed.topology, packed.system, packed.positions)
+
+DAY = unit.day.conversion_factor_to(unit.second)
+print(
+    f"{platform.getName()}; aggregate ns a day of {len(SEQUENCES)} peptides\n\n"
+    "| one at a time | packed | ratio |\n|---|---|---|"
+)
+ratios = []
+for _ in range(ROUNDS):
+    seconds = sum(timed(one, STEPS_ALONE) for one in alone)
+    slow = len(alone) * STEPS_ALONE * STEP / 1000 / seconds * DAY
+    together.context.setPositions(
+        packed.recentred(together.context.getState(positions=True).getPositions(asNumpy=True)._value)
+    )
+    fast = len(alone) * STEPS_PACKED * STEP / 1000 / timed(together, STEPS_PACKED) * DAY
+    ratios.append(fast / slow)
+    print(f"| {slow:.0f} | {fast:.0f} | {ratios[-1]:.2f} |", flush=True)
+print(f"| | median | {np.median(ratios):.2f} |")
