@@ -64,7 +64,7 @@ class RolloutTorsions(Figure):
         frames = _repeated(start, _N_REPLICAS)
         pieces = []
         for _ in range(_N_SEGMENTS):
-            frames = _generate(flow, frames.repeat_first(windows.n_frames), generator)
+            frames = generate(flow, frames.repeat_first(windows.n_frames), generator)
             pieces.append(frames.torsions[:, 1:].flatten(0, 1))
             frames = replace(frames, rigids=frames.rigids[:, -1:], torsions=frames.torsions[:, -1:])
         recorded = windows.recordings[0].frames.torsions[0]
@@ -82,7 +82,7 @@ class WindowTorsions(Figure):
 
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
-        return self._distance(_generate(flow, real, torch.Generator().manual_seed(seed)), real)
+        return self._distance(generate(flow, real, torch.Generator().manual_seed(seed)), real)
 
     def floor(self, windows: Windows, seed: int) -> float:
         """Two draws of windows."""
@@ -196,7 +196,7 @@ class HeldOut:
             )
 
 
-def _generate(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator) -> Frames:
+def generate(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator) -> Frames:
     """The frames with what is not known of them generated; on the CPU."""
     tokens = _sample(flow, frames, generator, AdamsBashforth(12)).cpu()
     rigids, torsions = flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
