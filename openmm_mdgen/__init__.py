@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openmm_mdgen.fine import FineGenerator
     from openmm_mdgen.gate import Gate
     from openmm_mdgen.generator import TrajectoryGenerator
     from openmm_mdgen.record import Summary
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Alternate",
+    "FineGenerator",
     "Gate",
     "Generate",
     "Integrate",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "Alternate": "schedule",
+    "FineGenerator": "fine",
     "Gate": "gate",
     "Generate": "schedule",
     "Integrate": "schedule",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openmm
@@ -15,19 +16,38 @@ from openmm_mdgen.gate import Gate, Judge
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.schedule import Generate, Integrate, Schedule, steps_per_frame
 
+if TYPE_CHECKING:
+    from openmm_mdgen.generator import TrajectoryGenerator
+
 _TEMPERATURE_TOLERANCE = 1.0  # K
 
 
-def loaded(generator: Generator | str | Path | None) -> Generator:
-    if generator is None or isinstance(generator, str | Path):
-        from openmm_mdgen.generator import TrajectoryGenerator
+def loaded(
+    generator: Generator | str | Path | None, upsampling: TrajectoryGenerator | str | Path | None = None
+) -> Generator:
+    """The generator, its frames filled in where there are weights for that."""
+    if upsampling is not None:
+        from openmm_mdgen.fine import FineGenerator
 
-        return TrajectoryGenerator.load(generator)
+        forward, filling = (_trajectory_generator(g, t) for g, t in ((generator, None), (upsampling, "upsampling")))
+        return FineGenerator(forward, filling)
+    if generator is None or isinstance(generator, str | Path):
+        return _trajectory_generator(generator)
     if not isinstance(generator, Generator):
         raise MDGenError(
             f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
             "members of openmm_mdgen.protocol.Generator"
         )
+    return generator
+
+
+def _trajectory_generator(generator: Generator | str | Path | None, task: str | None = None) -> TrajectoryGenerator:
+    from openmm_mdgen.generator import TrajectoryGenerator
+
+    if generator is None or isinstance(generator, str | Path):
+        return TrajectoryGenerator.load(generator, task=task)
+    if not isinstance(generator, TrajectoryGenerator):
+        raise MDGenError(f"frames of a {type(generator).__name__} cannot be filled in: use a TrajectoryGenerator")
     return generator
 
 

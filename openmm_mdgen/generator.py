@@ -109,7 +109,7 @@ class TrajectoryGenerator:
         flow, info = checkpoints.load(name)
         generator = cls(flow, info, _solver(ode_solver or info.ode_solver, evaluations), _device(device))
         if task is not None:
-            generator._require(TASKS[task])
+            generator.require(TASKS[task])
         return generator
 
     def check(self, topology: Topology) -> None:
@@ -119,13 +119,13 @@ class TrajectoryGenerator:
         ------
         CheckpointError, UnsupportedTopologyError
         """
-        self._require(ForwardSimulation)
-        self._chain(topology)
+        self.require(ForwardSimulation)
+        self.chain_of(topology)
 
     def propagator(self, topology: Topology, positions: np.ndarray) -> MoleculePropagator:
         """Bind to a molecule; see `protocol.Generator`."""
-        self._require(ForwardSimulation)
-        return MoleculePropagator(self, AllAtomTemplate.measure(self._chain(topology), positions))
+        self.require(ForwardSimulation)
+        return MoleculePropagator(self, AllAtomTemplate.measure(self.chain_of(topology), positions))
 
     def stream(
         self, topology: Topology, positions: np.ndarray, n_frames: int, *, replicas: int = 1, seed: int = 0
@@ -200,11 +200,11 @@ class TrajectoryGenerator:
         ------
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
-        self._require(Interpolation)
+        self.require(Interpolation)
         if paths < 1:
             raise MDGenError(f"paths {paths}: ask for at least one")
         n_frames = bridging.path_frames(self, duration)
-        chain = self._chain(topology)
+        chain = self.chain_of(topology)
         ends = []
         for name, structure in (("start", start), ("end", end)):
             positions = positions_of(name, structure, topology)
@@ -244,7 +244,7 @@ class TrajectoryGenerator:
         ------
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
-        task = self._require(Upsampling)
+        task = self.require(Upsampling)
         if factor is not None and factor != task.factor:
             raise MDGenError(f"factor {factor}: weights {self.info.name!r} upsample by {task.factor}")
         interval, needed = interval_of(trajectory, frame_interval), task.factor * self.frame_interval
@@ -291,7 +291,7 @@ class TrajectoryGenerator:
         ------
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
-        self._require(Inpainting)
+        self.require(Inpainting)
         interval = interval_of(trajectory, frame_interval)
         _, chain = self._checked(trajectory)
         return inpainting.designs(
@@ -322,8 +322,8 @@ class TrajectoryGenerator:
             )
         return sample.tokens
 
-    def _require(self, kind: type[AnyTask]) -> AnyTask:
-        """The weights' task, if it is of this kind."""
+    def require(self, kind: type[AnyTask]) -> AnyTask:
+        """The weights' task, if it is of this kind; else raises `CheckpointError`."""
         task = self.flow.config.task
         if not isinstance(task, kind):
             raise CheckpointError(
@@ -334,16 +334,17 @@ class TrajectoryGenerator:
 
     def _checked(self, trajectory: mdtraj.Trajectory) -> tuple[Topology, ProteinChain]:
         topology = trajectory.topology.to_openmm()
-        chain = self._chain(topology).resolved(trajectory.xyz[0])
+        chain = self.chain_of(topology).resolved(trajectory.xyz[0])
         chain.atom14(trajectory.xyz)  # finite
         check_whole("the trajectory", chain, trajectory.xyz)
         return topology, chain
 
     def _trajectory(self, topology: Topology, xyz: np.ndarray, time: np.ndarray) -> mdtraj.Trajectory:
-        atoms = mdtraj.Topology.from_openmm(topology).subset(self._chain(topology).atom_indices)
+        atoms = mdtraj.Topology.from_openmm(topology).subset(self.chain_of(topology).atom_indices)
         return mdtraj.Trajectory(xyz, atoms, time=time)
 
-    def _chain(self, topology: Topology) -> ProteinChain:
+    def chain_of(self, topology: Topology) -> ProteinChain:
+        """The protein of a topology; raises `UnsupportedTopologyError` if the weights cannot take it."""
         chain = ProteinChain.from_openmm(topology)
         network, n = self.flow.config.network, len(chain.sequence)
         if not network.takes(n):

@@ -11,7 +11,7 @@ import time
 import warnings
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openmm
@@ -33,6 +33,9 @@ from openmm_mdgen.schedule import (
     require_report_on_frame,
     steps_per_frame,
 )
+
+if TYPE_CHECKING:
+    from openmm_mdgen.generator import TrajectoryGenerator
 
 _STEPS_AT_ONCE = 10  # of the integrator: then the clock and Ctrl-C are looked at
 _IN_PLACE = "in place of a rejected segment"
@@ -66,6 +69,9 @@ class MDGenSimulation(app.Simulation):
     gate : Judge, optional
         What judges each segment before any of its frames is handed out; where it rejects, real MD takes the segment's
         place. Default: `Gate()` in a hybrid run, none with `Generate()`, whose frames are handed out as they come.
+    upsampling : TrajectoryGenerator or str or Path, optional
+        Weights that fill in the generator's frames: steps and reports may fall on any of their frames (0.1 ps with the
+        bundled ones, `"upsampling_tetrapeptide"`). Each of those is then generated, which takes longer.
     seed : int, optional
         Same seed, same start, same run. Drawn where absent; see the attribute `seed`.
 
@@ -93,13 +99,14 @@ class MDGenSimulation(app.Simulation):
         generator: Generator | str | Path | None = None,
         schedule: Schedule | None = None,
         gate: Judge | None = None,
+        upsampling: TrajectoryGenerator | str | Path | None = None,
         seed: int | None = None,
     ) -> None:
         self.schedule = checks.valid_schedule(Generate() if schedule is None else schedule)
         self._platform_properties = dict(platformProperties or {})
         self._rollout: Rollout | None = None
         if self.schedule.generates:
-            model = checks.loaded(generator)
+            model = checks.loaded(generator, upsampling)
             model.check(topology)
             self._rollout = Rollout(model, topology, checks.valid_seed(seed))
         self._record = Record()

@@ -15,7 +15,7 @@ LAYERS = {
     "adapter": ["topology", "given", "reconstruct", "rings", "clashes", "blending", "placement"],
     "tokens": ["tokens", "tasks"],
     "learning": ["interpolant", "dirichlet", "ode", "network", "flow"],
-    "model": ["checkpoints", "generator", "propagator", "bridging", "inpainting"],
+    "model": ["checkpoints", "generator", "propagator", "bridging", "inpainting", "fine"],
     "OpenMM": [
         "schedule",
         "rollout",
