@@ -140,7 +140,8 @@ class Rollout:
             raise CheckpointError("the file was made with another kind of generator: load it with that one") from error
         if arrays["cursor"] != _NOT_IN_USE:
             rollout._state_at_start, rollout._cursor = state, int(arrays["cursor"])
-            rollout._frames = rollout._segment(start, rollout._segment_index)[: int(arrays["n_frames"])]
+            whole = rollout._segment(start, rollout._segment_index)
+            rollout._frames = whole[: int(arrays.get("n_frames", len(whole)))]  # older files have whole ones only
         return rollout
 
     def _in_use(self, step: int, positions: np.ndarray) -> bool:

@@ -5,11 +5,12 @@ import math
 import mdtraj
 import numpy as np
 import pytest
+from distributed import Client, LocalCluster
 
 from openmm_mdgen.analysis import TorsionSeries, UndefinedError
 from openmm_mdgen.data.swarm import Swarm
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.exploration import Exploration, Kinetics, Plan
+from openmm_mdgen.exploration import Exploration, Kinetics, Plan, SharedRuns
 from structures import peptide
 
 WELLS = np.array([-1.2, 1.6])
@@ -127,3 +128,20 @@ def test_what_does_not_fit_the_folder_or_the_molecule_is_refused(swarm, generate
         Exploration(
             swarm, tmp_path, Plan(runs=3, piece=0.4, frame_interval=0.04, settling=0.04, lagtime=0.08, n_microstates=4)
         )
+
+
+@pytest.mark.slow
+def test_workers_share_the_runs(swarm, generated, tmp_path):
+    """Two processes; each run begins where it should, and no two are alike."""
+    topology, positions = peptide("AG")
+    ended = []
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        runs = SharedRuns(client, topology, positions, n_places=2, platform="Reference")
+        starts = runs.relaxed(generated.xyz[:5])
+        found = runs.run(starts, n_frames=3, frame_interval=0.04, progress=ended.append)
+        Exploration(runs, tmp_path, TINY).round(generated)
+    assert sum(ended) == 5 and [len(piece) for piece in found] == [3] * 5
+    for start, piece in zip(starts, found, strict=True):
+        assert np.abs(piece[0] - (start - start.mean(0))).max() < 0.1
+    assert min(np.abs(a - b).max() for k, a in enumerate(found) for b in found[:k]) > 1e-4
+    assert Exploration(swarm, tmp_path, TINY).n_rounds == 1

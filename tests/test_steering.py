@@ -295,11 +295,11 @@ def test_runs_of_a_swarm_are_as_long_as_asked_and_differ(swarm):
 def test_runs_of_a_swarm_have_the_temperature_asked_for(swarm):
     _, positions = peptide("AG")
     system, context = swarm._packed.system, swarm._context
-    swarm._begin({0: positions, 1: positions})
+    rng = np.random.default_rng(0)
     freedom = 3 * system.getNumParticles() - system.getNumConstraints()
     energies = []
     for _ in range(40):
-        swarm._begin({0: positions, 1: positions})
+        swarm._begin({0: (positions, rng), 1: (positions, rng)})
         energies.append(context.getState(energy=True).getKineticEnergy().value_in_unit(unit.kilojoule_per_mole))
     expected = 0.5 * freedom * KT * 350 / 300
     assert np.mean(energies) == pytest.approx(expected, rel=4 * math.sqrt(2 / freedom / 40))

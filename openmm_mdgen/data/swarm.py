@@ -40,7 +40,7 @@ class Swarm:
     threads : int, optional
         Of the CPU platform; default: all cores.
     seed : int
-        Of velocities and random forces.
+        Of the random forces.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Swarm:
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.topology, self.temperature, self.step_size, self.seed = topology, temperature, step_size, seed
+        self.topology, self.temperature, self.step_size = topology, temperature, step_size
         chosen = openmm.Platform.getPlatformByName(platform) if platform else _fastest()
         on_cpu = chosen.getName() == "CPU"
         molecule = Molecule(topology, np.asarray(positions, dtype=np.float64))
@@ -73,7 +73,6 @@ class Swarm:
         masses = [self._packed.system.getParticleMass(k)._value for k in range(topology.getNumAtoms())]
         kt = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin) * temperature
         self._speed = np.sqrt(kt / np.array(masses))[:, None]  # nm/ps, of one component
-        self._begun = 0  # runs, over all calls: no two have the same velocities
 
     def run(
         self,
@@ -81,6 +80,7 @@ class Swarm:
         *,
         n_frames: int,
         frame_interval: float = 1.0,
+        seed: int = 0,
         is_over: Callable[[int, np.ndarray], bool] = lambda run, frame: False,
         progress: Callable[[int], None] = lambda runs: None,
     ) -> list[np.ndarray]:
@@ -94,6 +94,8 @@ class Swarm:
             Of each run; the start is none of them.
         frame_interval : float
             ps, a whole number of steps.
+        seed : int
+            Of the velocities that runs begin with.
         is_over : callable
             Told the number of a run and its latest frame (n_atoms, 3): whether it ends there.
         progress : callable
@@ -122,7 +124,7 @@ class Swarm:
         while waiting or running:
             free = [place for place in range(len(self._packed.slices)) if place not in running]
             begun = {place: waiting.pop() for place in free[: len(waiting)]}
-            self._begin({place: starts[run] for place, run in begun.items()})
+            self._begin({place: (starts[run], np.random.default_rng((seed, run))) for place, run in begun.items()})
             running |= begun
             positions = self._advance(steps)
             for place, run in list(running.items()):
@@ -138,21 +140,10 @@ class Swarm:
 
     def relaxed(self, frames: np.ndarray) -> np.ndarray:
         """Frames (n, n_atoms, 3) nm that MD did not make, each minimised a little, so that MD can start from them."""
-        context = openmm.Context(
-            implicit_system(self.topology),
-            openmm.VerletIntegrator(0.001),
-            openmm.Platform.getPlatformByName("CPU"),
-            {"Threads": "1"},
-        )
-        found = []
-        for frame in np.asarray(frames, dtype=np.float64):
-            context.setPositions(frame)
-            openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_RELAXATIONS)
-            found.append(context.getState(positions=True).getPositions(asNumpy=True)._value)
-        return np.stack(found)
+        return relaxed(self.topology, frames)
 
-    def _begin(self, starts: dict[int, np.ndarray]) -> None:
-        """Put new runs, by place, into the Context."""
+    def _begin(self, starts: dict[int, tuple[np.ndarray, np.random.Generator]]) -> None:
+        """Put new runs, by place, into the Context: a frame, and the source of its velocities."""
         if not starts:
             return
         state = self._context.getState(positions=True, velocities=True)
@@ -160,12 +151,10 @@ class Swarm:
             np.array(quantity._value)
             for quantity in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True))
         )
-        for place, start in starts.items():
-            rng = np.random.default_rng((self.seed, self._begun))
+        for place, (start, rng) in starts.items():
             atoms = self._packed.slices[place]
             positions[atoms] = start
             velocities[atoms] = self._speed * rng.standard_normal(start.shape)
-            self._begun += 1
         self._context.setPositions(self._packed.recentred(positions))
         self._context.setVelocities(velocities)
         self._context.applyConstraints(1e-6)
@@ -182,6 +171,22 @@ class Swarm:
             steps -= n
             if not steps:
                 return positions
+
+
+def relaxed(topology: app.Topology, frames: np.ndarray) -> np.ndarray:
+    """See `Swarm.relaxed`."""
+    context = openmm.Context(
+        implicit_system(topology),
+        openmm.VerletIntegrator(0.001),
+        openmm.Platform.getPlatformByName("CPU"),
+        {"Threads": "1"},
+    )
+    found = []
+    for frame in np.asarray(frames, dtype=np.float64):
+        context.setPositions(frame)
+        openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_RELAXATIONS)
+        found.append(context.getState(positions=True).getPositions(asNumpy=True)._value)
+    return np.stack(found)
 
 
 def _fastest() -> openmm.Platform:

@@ -2,5 +2,6 @@
 
 from openmm_mdgen.exploration.kinetics import Estimate, Kinetics
 from openmm_mdgen.exploration.loop import Exploration, Plan
+from openmm_mdgen.exploration.workers import SharedRuns
 
-__all__ = ["Estimate", "Exploration", "Kinetics", "Plan"]
+__all__ = ["Estimate", "Exploration", "Kinetics", "Plan", "SharedRuns"]

@@ -24,6 +24,7 @@ from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.exploration.kinetics import Kinetics
 from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.protocol import segment_seed
 from openmm_mdgen.structure import write_pdb
 
 
@@ -41,6 +42,7 @@ class Runs(Protocol):
         *,
         n_frames: int,
         frame_interval: float = ...,
+        seed: int = ...,
         progress: Callable[[int], None] = ...,
     ) -> list[np.ndarray]:
         """A piece (n_frames, n_atoms, 3) from each start."""
@@ -156,7 +158,13 @@ class Exploration:
         starts = self._from_generated(generated) if self.n_rounds == 0 else self._from_pieces()
         skipped = round(plan.settling / plan.frame_interval)
         n_frames = skipped + round(plan.piece / plan.frame_interval)
-        found = self.runs.run(starts, n_frames=n_frames, frame_interval=plan.frame_interval, progress=progress)
+        found = self.runs.run(
+            starts,
+            n_frames=n_frames,
+            frame_interval=plan.frame_interval,
+            seed=segment_seed(plan.seed, self.n_rounds),
+            progress=progress,
+        )
         self._save([piece[skipped:] for piece in found])
         return self.kinetics()
 

@@ -48,6 +48,7 @@ def shoot(
     n_shots: int = 20,
     longest: float = 50.0,
     interval: float = 0.2,
+    seed: int = 0,
     progress: Callable[[int], None] = lambda shots: None,
 ) -> Committor:
     """Shoot from each frame.
@@ -66,6 +67,8 @@ def shoot(
         ps, after which a shot is undecided.
     interval : float
         ps between looks.
+    seed : int
+        Of the shots' velocities.
     progress : callable
         Told how many shots have ended.
 
@@ -89,6 +92,7 @@ def shoot(
         np.repeat(frames, n_shots, axis=0),
         n_frames=n_frames,
         frame_interval=interval,
+        seed=seed,
         is_over=is_over,
         progress=progress,
     )

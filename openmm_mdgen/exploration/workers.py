@@ -1,0 +1,93 @@
+"""Runs shared out among the workers of a dask cluster: many cores, GPUs or nodes.
+
+Each worker keeps one `Swarm` of the molecule. Runs are cut into as many parts as there are workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from openmm import app
+
+from openmm_mdgen.data.swarm import Swarm, relaxed
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.protocol import segment_seed
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_swarms: dict[str, Swarm] = {}  # of a worker's process: building one takes a minute
+
+
+class SharedRuns:
+    """Takes the place of a `Swarm` in an `Exploration`.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of a cluster, such as ``LocalCluster(n_workers=4, threads_per_worker=1)`` or one of dask-jobqueue.
+    topology : openmm.app.Topology
+    positions : (n_atoms, 3) nm
+    **options
+        Of `Swarm`.
+
+    Examples
+    --------
+    >>> client = Client(SLURMCluster(cores=4, memory="8GB"))
+    >>> exploration = Exploration(SharedRuns(client, topology, positions, threads=4), "explored")
+    """
+
+    def __init__(self, client: Client, topology: app.Topology, positions: np.ndarray, **options: Any) -> None:
+        self.client, self.topology = client, topology
+        self._recipe = pickle.dumps((topology, np.asarray(positions), options))
+
+    def relaxed(self, frames: np.ndarray) -> np.ndarray:
+        """As `Swarm.relaxed`."""
+        return relaxed(self.topology, frames)
+
+    def run(
+        self,
+        starts: Sequence[np.ndarray] | np.ndarray,
+        *,
+        n_frames: int,
+        frame_interval: float = 1.0,
+        seed: int = 0,
+        progress: Callable[[int], None] = lambda runs: None,
+    ) -> list[np.ndarray]:
+        """As `Swarm.run`; `progress` is told of whole parts.
+
+        Raises
+        ------
+        MDGenError
+            If the cluster has no workers; and what `Swarm.run` raises.
+        """
+        from distributed import as_completed
+
+        workers = list(self.client.scheduler_info()["workers"])
+        if not workers:
+            raise MDGenError("the cluster has no workers: start some, or wait until they are there")
+        parts = [part for part in np.array_split(np.asarray(starts), len(workers)) if len(part)]
+        options = {"n_frames": n_frames, "frame_interval": frame_interval}
+        futures = [
+            self.client.submit(
+                _run_part, self._recipe, part, segment_seed(seed, k), options, workers=[workers[k]], pure=False
+            )
+            for k, part in enumerate(parts)
+        ]
+        for future in as_completed(futures):
+            progress(len(future.result()))
+        return [piece for future in futures for piece in future.result()]
+
+
+def _run_part(recipe: bytes, starts: np.ndarray, seed: int, options: dict[str, Any]) -> list[np.ndarray]:
+    """On a worker."""
+    key = hashlib.sha256(recipe).hexdigest()
+    if key not in _swarms:
+        topology, positions, swarm_options = pickle.loads(recipe)
+        _swarms.clear()
+        _swarms[key] = Swarm(topology, positions, **swarm_options)
+    return _swarms[key].run(starts, seed=seed, **options)
