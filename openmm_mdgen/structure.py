@@ -120,6 +120,9 @@ def implicit_system(topology: app.Topology) -> openmm.System:
     )
 
 
+_SEED_FOR_ZERO = 2**31 - 1  # OpenMM takes 0 as a wish for a random one
+
+
 def langevin(
     *,
     temperature: float | unit.Quantity = 350.0,
@@ -139,7 +142,7 @@ def langevin(
     """
     integrator = openmm.LangevinMiddleIntegrator(temperature, friction, step_size)
     if seed is not None:
-        integrator.setRandomNumberSeed(seed)
+        integrator.setRandomNumberSeed(seed or _SEED_FOR_ZERO)
     return integrator
 
 

@@ -131,17 +131,15 @@ def test_what_does_not_fit_the_folder_or_the_molecule_is_refused(swarm, generate
 
 
 @pytest.mark.slow
-def test_workers_share_the_runs(swarm, generated, tmp_path):
+def test_workers_share_the_runs(generated):
     """Two processes; each run begins where it should, and no two are alike."""
     topology, positions = peptide("AG")
-    ended = []
+    ended: list[int] = []
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         runs = SharedRuns(client, topology, positions, n_places=2, platform="Reference")
         starts = runs.relaxed(generated.xyz[:5])
         found = runs.run(starts, n_frames=3, frame_interval=0.04, progress=ended.append)
-        Exploration(runs, tmp_path, TINY).round(generated)
     assert sum(ended) == 5 and [len(piece) for piece in found] == [3] * 5
     for start, piece in zip(starts, found, strict=True):
         assert np.abs(piece[0] - (start - start.mean(0))).max() < 0.1
     assert min(np.abs(a - b).max() for k, a in enumerate(found) for b in found[:k]) > 1e-4
-    assert Exploration(swarm, tmp_path, TINY).n_rounds == 1

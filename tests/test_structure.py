@@ -196,3 +196,7 @@ def test_three_letter_names_cover_the_alphabet():
     text = io.StringIO()
     app.PDBFile.writeFile(topology, build_peptide(RESTYPES)[1], text)
     assert "OXT VAL" in text.getvalue()
+
+
+def test_the_seed_zero_is_a_seed_like_any_other():
+    assert langevin(seed=0).getRandomNumberSeed() == langevin(seed=0).getRandomNumberSeed() != 0

@@ -5,6 +5,7 @@ Axes: ``n_states`` all states there are; ``n_active`` those in the largest set w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,24 +38,27 @@ class MarkovModel:
         return full
 
 
-def estimate_markov_model(labels: np.ndarray, lag_frames: int, n_states: int) -> MarkovModel:
-    """From one trajectory of labels, ``(n_frames,)`` int below `n_states`; transitions counted at every frame.
+def estimate_markov_model(labels: np.ndarray | Sequence[np.ndarray], lag_frames: int, n_states: int) -> MarkovModel:
+    """From trajectories of labels, ``(n_frames,)`` int below `n_states`, or one; transitions counted at every frame.
 
     Raises
     ------
     UndefinedError
-        If the trajectory is not longer than the lag time, or no state is left and entered again.
+        If no trajectory is longer than the lag time, or no state is left and entered again.
     """
     from deeptime.markov import TransitionCountEstimator
     from deeptime.markov.msm import MaximumLikelihoodMSM
 
-    if len(labels) <= lag_frames:
-        raise UndefinedError(f"{len(labels)} frames are not more than the lag time of {lag_frames} frames")
+    trajectories = [labels] if isinstance(labels, np.ndarray) else labels
+    n_frames = max(map(len, trajectories))
+    if n_frames <= lag_frames:
+        raise UndefinedError(f"{n_frames} frames are not more than the lag time of {lag_frames} frames")
+    long_enough = [np.ascontiguousarray(t, dtype=np.int32) for t in trajectories if len(t) > lag_frames]
     counter = TransitionCountEstimator(lagtime=lag_frames, count_mode="sliding", n_states=n_states)
-    counts = counter.fit_fetch(np.ascontiguousarray(labels, dtype=np.int32))
+    counts = counter.fit_fetch(long_enough)
     counts = counts.submodel_largest(connectivity_threshold=1 / n_states)
     if counts.count_matrix.sum() == 0:
-        raise UndefinedError(f"no state is left and entered again in {len(labels)} frames: the trajectory is too short")
+        raise UndefinedError(f"no state is left and entered again in {n_frames} frames: the trajectory is too short")
     try:
         model = MaximumLikelihoodMSM(reversible=True, maxerr=1e-8).fit_fetch(counts)
     except RuntimeError as error:  # counts so uneven that its iteration does not settle

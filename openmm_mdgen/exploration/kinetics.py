@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openmm_mdgen.analysis import UndefinedError
+from openmm_mdgen.analysis.markov import estimate_markov_model
 from openmm_mdgen.analysis.torsions import TorsionSeries
 
 _KINETIC_VARIANCE = 0.95
@@ -177,23 +178,12 @@ def _clustered(projected: list[np.ndarray], n: int, seed: int) -> list[np.ndarra
 
 
 def _estimate(labels: list[np.ndarray], lag: int, n: int, lagtime: float) -> Markov:
-    from deeptime.markov import TransitionCountEstimator
-    from deeptime.markov.msm import MaximumLikelihoodMSM
-
-    long_enough = [np.ascontiguousarray(row, dtype=np.int32) for row in labels if len(row) > lag]
-    counts = TransitionCountEstimator(lagtime=lag, count_mode="sliding", n_states=n).fit_fetch(long_enough)
-    counts = counts.submodel_largest(connectivity_threshold=0)
-    if counts.n_states < 2:
+    model = estimate_markov_model(labels, lag, n)
+    if len(model.active) < 2:
         raise UndefinedError("no microstate is left and entered again: run longer pieces, or more of them")
-    try:
-        model = MaximumLikelihoodMSM(reversible=True, maxerr=1e-6).fit_fetch(counts)
-    except RuntimeError as error:
-        raise UndefinedError(f"no reversible Markov model fits the pieces: {error}") from error
-    stationary = np.zeros(n)
-    stationary[counts.state_symbols] = model.stationary_distribution
-    rates = np.sort(np.abs(np.linalg.eigvals(model.transition_matrix)))[::-1][1:]
+    rates = np.sort(np.abs(np.linalg.eigvals(model.transition)))[::-1][1:]
     rates = rates[(rates > 1e-6) & (rates < 1 - 1e-12)]
-    return Markov(stationary, -lagtime / np.log(rates))
+    return Markov(model.full_stationary(), -lagtime / np.log(rates))
 
 
 def _frame_weights(labels: list[np.ndarray], stationary: np.ndarray, drawn: np.ndarray) -> list[np.ndarray]:
