@@ -69,7 +69,15 @@ def test_states_that_do_not_meet_are_told_and_ask_for_more():
     assert kinetics.need[lost].min() == kinetics.need.max() and kinetics.need.sum() == pytest.approx(1)
 
 
+def test_a_single_piece_has_no_error_and_asks_for_more_everywhere():
+    kinetics = Kinetics.of(pieces_of((0.1, 0.1), [0], n_frames=400), lagtime=2.0, n_microstates=4)
+    assert kinetics.population(in_second).high == pytest.approx(kinetics.population(in_second).low)
+    np.testing.assert_allclose(kinetics.need, 0.25)
+
+
 def test_pieces_that_cannot_be_used_are_refused():
+    with pytest.raises(UndefinedError, match="left and entered"):
+        Kinetics.of(pieces_of((0.0, 0.0), [0, 1]), lagtime=5.0, n_microstates=2)
     with pytest.raises(UndefinedError, match="longer than the lag time"):
         Kinetics.of(pieces_of((0.1, 0.1), [0, 1], n_frames=10), lagtime=10.0)
     with pytest.raises(MDGenError, match="two lag times"):

@@ -20,6 +20,7 @@ from openmm_mdgen.analysis.markov import estimate_markov_model
 from openmm_mdgen.analysis.torsions import TorsionSeries
 
 _KINETIC_VARIANCE = 0.95
+_TRIES = 5  # bootstrap samples drawn for each that is wanted
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Kinetics:
         Raises
         ------
         UndefinedError
-            If no piece is longer than the lag time, or no microstate is left and entered again.
+            If no piece is longer than the lag time, or too few microstates are left and entered again.
         """
         lag = pieces[0].frames_in(lagtime)
         if max(piece.n_frames for piece in pieces) <= lag + 1:
@@ -94,13 +95,20 @@ class Kinetics:
         rng = np.random.default_rng(seed)
         samples: list[Markov] = []
         drawn = []
-        while len(samples) < n_bootstrap:
+        for _ in range(_TRIES * n_bootstrap):
             chosen = rng.integers(len(labels), size=len(labels))
             try:
                 samples.append(_estimate([labels[k] for k in chosen], lag, n, lagtime))
             except UndefinedError:
                 continue  # pieces that do not hang together say nothing
             drawn.append(np.bincount(chosen, minlength=len(labels)))
+            if len(samples) == n_bootstrap:
+                break
+        else:
+            raise UndefinedError(
+                f"{len(samples)} of {_TRIES * n_bootstrap} bootstrap samples of the pieces hang together: run more of "
+                "them, or longer ones"
+            )
         return cls(pieces, lagtime, labels, model, samples, np.array(drawn))
 
     @property
@@ -146,8 +154,10 @@ class Kinetics:
         Microstates that are not connected need more than any other: nothing is known of their population.
         """
         deviation = np.std([sample.stationary for sample in self.samples], axis=0)
-        lost = (self.model.stationary == 0) & (np.bincount(np.concatenate(self.labels), minlength=len(deviation)) > 0)
-        deviation[lost] = deviation.max() or 1.0
+        visited = np.bincount(np.concatenate(self.labels), minlength=len(deviation)) > 0
+        deviation[(self.model.stationary == 0) & visited] = deviation.max() or 1.0
+        if deviation.max() < 1e-12:  # all samples are alike, as those of a single piece are
+            deviation = visited.astype(float)
         return deviation / deviation.sum()
 
 
