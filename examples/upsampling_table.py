@@ -3,9 +3,9 @@
 python examples/upsampling_table.py FOLDER [WEIGHTS] [FIGURE.png]
 
 FOLDER holds NAME.pdb and NAME.xtc of fine MD, frames as close as the weights' (0.1 ps). Every so many frames of it are
-kept, as the weights want them, and the rest filled in. Prints for each kind of torsion how far autocorrelations are from
-the real ones over lags up to 10 ps, that of the mean over all torsions of the kind and the mean of those of each, and
-draws the means.
+kept, as the weights want them, and the rest filled in. Prints for each kind of torsion how far autocorrelations are
+from the real ones over lags up to 10 ps, that of the mean over all torsions of the kind and the mean of those of each,
+and draws the means.
 """
 
 import sys
