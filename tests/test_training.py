@@ -1,6 +1,7 @@
 """The training run itself, on a few picoseconds of real MD."""
 
 import csv
+import math
 import os
 import resource
 import signal
@@ -258,3 +259,17 @@ def test_padding_does_not_count_in_token_scales(recordings):
     found = [token_scales(flow, windows, batches=2, seed=0) for windows in (windows_of(recordings), padded)]
     for plain, other in zip(*found, strict=True):
         assert other == pytest.approx(plain, rel=1e-4)
+
+
+def test_a_short_run_does_not_keep_the_weights_that_it_began_with(recordings, tmp_path):
+    config = replace(TINY, steps=10, ema_decay=0.999)
+    flow = new_flow(config, windows_of(recordings))
+    begun = {key: value.clone() for key, value in flow.state_dict().items()}
+    train(recordings, tmp_path, config, INFO, flow=flow, progress=False)
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+
+    def apart(one, other):
+        return math.sqrt(sum(float((one(key) - other(key)).square().sum()) for key in begun))
+
+    now, mean = (lambda key, part=part: state[f"{part}.{key}"] for part in ("flow", "mean"))
+    assert 0 < apart(now, mean) < 0.6 * apart(now, begun.__getitem__)

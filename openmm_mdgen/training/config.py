@@ -35,7 +35,7 @@ class TrainingConfig:
     offset_weight : float
         Of the offset channels in the loss, next to 1 for torsions: these alone shape the chain when atoms are placed.
     ema_decay : float
-        Of the running mean of the weights, which is what is saved.
+        Of the running mean of the weights, which is what is saved; less in the first steps.
     width, n_layers, n_heads : int
         Of the network.
     time_mixer : {"attention", "hyena"}

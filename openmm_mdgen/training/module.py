@@ -19,6 +19,7 @@ from openmm_mdgen.tokens import N_TORSION_CHANNELS
 from openmm_mdgen.training.batches import Batches
 from openmm_mdgen.training.config import TrainingConfig
 
+_EMA_WARMUP = 10  # steps
 SETTINGS = "openmm_mdgen"  # of a checkpoint: the run's configuration and the flow's, as JSON
 
 
@@ -56,7 +57,9 @@ class FlowTraining(lightning.LightningModule):
         with torch.no_grad():
             mean: list[Tensor] = list(self.mean.parameters())
             now: list[Tensor] = list(self.flow.parameters())
-            torch._foreach_lerp_(mean, now, 1 - self.config.ema_decay)
+            # At first over the steps there were: the weights that a run began with are not to be in its mean.
+            decay = min(self.config.ema_decay, self.global_step / (self.global_step + _EMA_WARMUP))
+            torch._foreach_lerp_(mean, now, 1 - decay)
 
     def configure_optimizers(self) -> Any:
         config = self.config
