@@ -170,7 +170,8 @@ class Gate:
         jumps = np.linalg.norm(np.diff(path, axis=0), axis=-1)
         numbers["jump"] = _largest(jumps)
         if _largest(jumps) > self.largest_jump:
-            return f"frame {jumps.argmax()}: the molecule jumps by {jumps.max():.2f} nm: far extrapolation"
+            frame = int((jumps > self.largest_jump).argmax())
+            return f"frame {frame}: the molecule jumps by {jumps[frame]:.2f} nm: far extrapolation"
         depth, frame, i, j = self._worst_contact(molecule, frames)
         numbers["overlap"] = max(depth, 0.0)
         if depth > 0:

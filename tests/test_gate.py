@@ -65,26 +65,29 @@ def moved_by(frame, names, shift):
 
 
 def clash(frame):
-    """The last residue turned into the first, about two bonds of the backbone."""
+    """The last residue turned into the first, about the bonds of the backbone."""
     names = md()[0].names
     first, last = ([k for k, name in enumerate(names) if name.startswith(label)] for label in ("ALA 1", "THR 4"))
     end = {name for name in names if name.startswith("THR 4")}
     serine = {name for name in names if name.startswith("SER 3")}
+    valine = {name for name in names if name.startswith("VAL 2")}
     turns = [
+        ("VAL 2 N", "VAL 2 CA", (valine | serine | end) - {"VAL 2 N", "VAL 2 H", "VAL 2 CA"}),
         ("VAL 2 CA", "VAL 2 C", serine | end | {"VAL 2 O"}),
         ("SER 3 N", "SER 3 CA", (serine | end) - {"SER 3 N", "SER 3 H", "SER 3 CA"}),
         ("SER 3 CA", "SER 3 C", end | {"SER 3 O"}),
     ]
-    best, nearest = frame, np.inf
+    best, nearest, at = frame, np.inf, np.zeros(len(turns))
     random = np.random.default_rng(0)
-    for angles in random.uniform(-np.pi, np.pi, (3000, 3)):
+    for width in [None] * 2000 + [0.3] * 500 + [0.05] * 500:  # anywhere, then about the best so far
+        angles = random.uniform(-np.pi, np.pi, 4) if width is None else at + random.normal(0, width, 4)
         turned = frame
         for angle, (tail, head, after) in zip(angles, turns, strict=True):
             axis = turned[atom(head)] - turned[atom(tail)]
             turned = about(turned, turned[atom(head)], axis, angle, [atom(name) for name in after])
         distance = cdist(turned[first], turned[last]).min()
         if distance < nearest:
-            best, nearest = turned, distance
+            best, nearest, at = turned, distance, angles
     assert nearest < 0.1
     return best
 
