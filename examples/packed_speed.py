@@ -14,15 +14,11 @@ from openmm import app, unit
 
 from openmm_mdgen.data.born import can_compile
 from openmm_mdgen.data.packed import Molecule, PackedSystem
-from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
+from openmm_mdgen.structure import build_peptide, fastest_platform, implicit_system, langevin, positions_of, relaxed
 
 SEQUENCES = "AAKQ AEAF CRMN DIGN EKME FHLQ HEGV IKQG KDKI LQRL MHGM NWPN PIAC QASA SNCV TTLY".split()
 STEP, ROUNDS, STEPS_ALONE, STEPS_PACKED = 0.004, 3, 500, 2000  # ps; steps of each peptide a round
-if len(sys.argv) > 1:
-    platform = openmm.Platform.getPlatformByName(sys.argv[1])
-else:
-    known = [openmm.Platform.getPlatform(k) for k in range(openmm.Platform.getNumPlatforms())]
-    platform = max(known, key=lambda p: p.getSpeed())
+platform = openmm.Platform.getPlatformByName(sys.argv[1]) if len(sys.argv) > 1 else fastest_platform()
 
 
 def simulation(topology: app.Topology, system: openmm.System, positions: np.ndarray) -> app.Simulation:
@@ -57,9 +53,7 @@ ratios = []
 for _ in range(ROUNDS):
     seconds = sum(timed(one, STEPS_ALONE) for one in alone)
     slow = len(alone) * STEPS_ALONE * STEP / 1000 / seconds * DAY
-    together.context.setPositions(
-        packed.recentred(together.context.getState(positions=True).getPositions(asNumpy=True)._value)
-    )
+    together.context.setPositions(packed.recentred(positions_of(together.context)))
     fast = len(alone) * STEPS_PACKED * STEP / 1000 / timed(together, STEPS_PACKED) * DAY
     ratios.append(fast / slow)
     print(f"| {slow:.0f} | {fast:.0f} | {ratios[-1]:.2f} |", flush=True)

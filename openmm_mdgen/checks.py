@@ -29,8 +29,7 @@ def loaded(
     if upsampling is not None:
         from openmm_mdgen.fine import FineGenerator
 
-        forward, filling = (_trajectory_generator(g, t) for g, t in ((generator, None), (upsampling, "upsampling")))
-        return FineGenerator(forward, filling)
+        return FineGenerator(_trajectory_generator(generator), _trajectory_generator(upsampling, "upsampling"))
     if generator is None or isinstance(generator, str | Path):
         return _trajectory_generator(generator)
     if not isinstance(generator, Generator):

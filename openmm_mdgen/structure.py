@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -222,12 +222,37 @@ def _python_random(seed: int) -> Iterator[None]:
 
 def relaxed(topology: app.Topology, positions: unit.Quantity | np.ndarray) -> np.ndarray:
     """Minimised in amber14 with GBn2, (n_atoms, 3) nm; on one thread, so that it comes out the same each time."""
+    return relaxed_frames(topology, [positions])[0]
+
+
+def relaxed_frames(
+    topology: app.Topology, frames: Iterable[unit.Quantity | np.ndarray], *, max_iterations: int = 0
+) -> np.ndarray:
+    """The same of several structures, (n, n_atoms, 3) nm; with `max_iterations` above 0, no further than these."""
     context = openmm.Context(
         implicit_system(topology),
         openmm.VerletIntegrator(0.001),
         openmm.Platform.getPlatformByName("CPU"),
         {"Threads": "1"},
     )
-    context.setPositions(positions)
-    openmm.LocalEnergyMinimizer.minimize(context)
+    found = []
+    for frame in frames:
+        context.setPositions(frame)
+        openmm.LocalEnergyMinimizer.minimize(context, maxIterations=max_iterations)
+        found.append(positions_of(context))
+    return np.stack(found)
+
+
+def positions_of(context: openmm.Context) -> np.ndarray:
+    """(n_atoms, 3) nm."""
     return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+
+
+def thermal_energy(temperature: float) -> float:
+    """kJ/mol, of a temperature in K."""
+    return unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin) * temperature
+
+
+def fastest_platform() -> openmm.Platform:
+    platforms = [openmm.Platform.getPlatform(k) for k in range(openmm.Platform.getNumPlatforms())]
+    return max(platforms, key=lambda platform: platform.getSpeed())

@@ -25,13 +25,12 @@ from openmm import app, unit
 
 from openmm_mdgen.data.born import can_compile
 from openmm_mdgen.data.packed import Molecule, PackedSystem
-from openmm_mdgen.data.protocol import Engine, MDProtocol, SolvatedSystem
+from openmm_mdgen.data.protocol import Engine, MDProtocol, SolvatedSystem, advance
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
-from openmm_mdgen.structure import langevin, load_structure, write_pdb
+from openmm_mdgen.structure import fastest_platform, langevin, load_structure, positions_of, write_pdb
 
 _FRAMES_A_BLOCK = 100
-_STEPS_BETWEEN_LOOKS = 1250  # 5 ps of 4 fs: a tetrapeptide diffuses well under a nanometre
 PROTOCOL_FILE = "protocol.json"
 
 
@@ -122,7 +121,9 @@ def simulate(
         if all(system.name in finished for system in group):
             progress(len(group) * protocol.n_frames)
             continue
-        _Group(group, out, protocol, platform or _fastest(), threads or os.cpu_count() or 1).run(progress)
+        _Group(group, out, protocol, platform or fastest_platform().getName(), threads or os.cpu_count() or 1).run(
+            progress
+        )
 
 
 def _is_finished(out: Path, system: MDSystem, protocol: MDProtocol) -> bool:
@@ -147,11 +148,6 @@ def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
         "constraints": "HBonds",
         "integrator": "LangevinMiddle",
     }
-
-
-def _fastest() -> str:
-    names = [openmm.Platform.getPlatform(i) for i in range(openmm.Platform.getNumPlatforms())]
-    return max(names, key=lambda p: p.getSpeed()).getName()
 
 
 class _Group:
@@ -221,13 +217,13 @@ class _Group:
                 simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
             else:
                 simulation.context.setState(state)
-            self._advance(engine, simulation, steps)
+            advance(engine, simulation.context, steps)
             # Without parameters, those of a barostat among them, which the next stage may not have.
             state = simulation.context.getState(positions=True, velocities=True)
         return state
 
     def _next_frame(self, engine: Engine, simulation: app.Simulation) -> np.ndarray:
-        self._advance(engine, simulation, self.protocol.steps_per_frame)
+        advance(engine, simulation.context, self.protocol.steps_per_frame)
         positions = _positions(simulation)
         if not np.isfinite(positions).all():
             broken = [
@@ -241,15 +237,6 @@ class _Group:
             )
         molecules = [positions[atoms] - positions[atoms].mean(axis=0) for atoms in engine.slices]
         return np.concatenate(molecules).astype(np.float32)
-
-    def _advance(self, engine: Engine, simulation: app.Simulation, steps: int) -> None:
-        while steps > 0:
-            n = min(steps, _STEPS_BETWEEN_LOOKS)
-            simulation.integrator.step(n)
-            steps -= n
-            positions = _positions(simulation)
-            if engine.has_drifted(positions):
-                simulation.context.setPositions(engine.recentred(positions))
 
     def _write_block(self, block: int, engine: Engine, frames: np.ndarray, simulation: app.Simulation) -> None:
         path = self._block(block)
@@ -309,7 +296,7 @@ def _molecule(system: MDSystem) -> Molecule:
 
 
 def _positions(simulation: app.Simulation) -> np.ndarray:
-    return simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+    return positions_of(simulation.context)
 
 
 def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> None:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
 from openmm_mdgen.data.born import can_compile
 from openmm_mdgen.data.packed import Molecule, PackedSystem
+from openmm_mdgen.data.protocol import advance, whole_steps
 from openmm_mdgen.errors import MDGenError, StateError
-from openmm_mdgen.structure import implicit_system, langevin
+from openmm_mdgen.structure import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
 
-_STEPS_BETWEEN_LOOKS = 1250  # as in production: a molecule must not drift into another
 _RELAXATIONS = 200  # iterations of the minimiser
 
 
@@ -62,7 +62,7 @@ class Swarm:
         seed: int = 0,
     ) -> None:
         self.topology, self.temperature, self.step_size = topology, temperature, step_size
-        chosen = openmm.Platform.getPlatformByName(platform) if platform else _fastest()
+        chosen = openmm.Platform.getPlatformByName(platform) if platform else fastest_platform()
         on_cpu = chosen.getName() == "CPU"
         molecule = Molecule(topology, np.asarray(positions, dtype=np.float64))
         self._packed = PackedSystem([molecule] * n_places, batched=on_cpu and can_compile())
@@ -71,8 +71,7 @@ class Swarm:
         self._context = openmm.Context(self._packed.system, integrator, chosen, properties)
         self._context.setPositions(self._packed.positions)
         masses = [self._packed.system.getParticleMass(k)._value for k in range(topology.getNumAtoms())]
-        kt = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin) * temperature
-        self._speed = np.sqrt(kt / np.array(masses))[:, None]  # nm/ps, of one component
+        self._speed = np.sqrt(thermal_energy(temperature) / np.array(masses))[:, None]  # nm/ps, of one component
 
     def run(
         self,
@@ -112,9 +111,7 @@ class Swarm:
         StateError
             If positions are no longer finite.
         """
-        steps = round(frame_interval / self.step_size)
-        if steps < 1 or abs(steps * self.step_size - frame_interval) > 1e-6:
-            raise MDGenError(f"a frame each {frame_interval:g} ps is no whole number of steps of {self.step_size:g} ps")
+        steps = whole_steps(frame_interval, self.step_size)
         starts = np.asarray(starts, dtype=np.float64)
         if starts.ndim != 3 or starts.shape[1:] != (self.topology.getNumAtoms(), 3):
             raise MDGenError(f"starts of shape {starts.shape}: give (runs, {self.topology.getNumAtoms()}, 3), nm")
@@ -126,7 +123,8 @@ class Swarm:
             begun = {place: waiting.pop() for place in free[: len(waiting)]}
             self._begin({place: (starts[run], np.random.default_rng((seed, run))) for place, run in begun.items()})
             running |= begun
-            positions = self._advance(steps)
+            advance(self._packed, self._context, steps)
+            positions = positions_of(self._context)
             for place, run in list(running.items()):
                 frame = positions[self._packed.slices[place]]
                 frame = (frame - frame.mean(axis=0)).astype(np.float32)
@@ -160,35 +158,7 @@ class Swarm:
         self._context.applyConstraints(1e-6)
         self._context.applyVelocityConstraints(1e-6)
 
-    def _advance(self, steps: int) -> np.ndarray:
-        """(n_atoms of all places, 3) afterwards."""
-        while True:
-            n = min(steps, _STEPS_BETWEEN_LOOKS)
-            self._context.getIntegrator().step(n)
-            positions = self._context.getState(positions=True).getPositions(asNumpy=True)._value
-            if self._packed.has_drifted(positions):
-                self._context.setPositions(self._packed.recentred(positions))
-            steps -= n
-            if not steps:
-                return positions
-
 
 def relaxed(topology: app.Topology, frames: np.ndarray) -> np.ndarray:
     """See `Swarm.relaxed`."""
-    context = openmm.Context(
-        implicit_system(topology),
-        openmm.VerletIntegrator(0.001),
-        openmm.Platform.getPlatformByName("CPU"),
-        {"Threads": "1"},
-    )
-    found = []
-    for frame in np.asarray(frames, dtype=np.float64):
-        context.setPositions(frame)
-        openmm.LocalEnergyMinimizer.minimize(context, maxIterations=_RELAXATIONS)
-        found.append(context.getState(positions=True).getPositions(asNumpy=True)._value)
-    return np.stack(found)
-
-
-def _fastest() -> openmm.Platform:
-    platforms = [openmm.Platform.getPlatform(k) for k in range(openmm.Platform.getNumPlatforms())]
-    return max(platforms, key=lambda platform: platform.getSpeed())
+    return relaxed_frames(topology, np.asarray(frames, dtype=np.float64), max_iterations=_RELAXATIONS)

@@ -125,6 +125,7 @@ class Exploration:
         elif (found := json.loads(path.read_text(encoding="utf-8"))) != settings:
             differing = sorted(key for key in settings if found.get(key) != settings[key])
             raise MDGenError(f"{path} has another {', '.join(differing)}: give the same plan, or another folder")
+        self._kinetics: Kinetics | None = None  # of the present pieces
         self.pieces = self._saved()
 
     @property
@@ -180,8 +181,12 @@ class Exploration:
         """
         if not self.pieces:
             raise MDGenError(f"{self.folder} has no pieces yet: run a round")
-        plan = self.plan
-        return Kinetics.of(self.series(), lagtime=plan.lagtime, n_microstates=plan.n_microstates, seed=plan.seed)
+        if self._kinetics is None:
+            plan = self.plan
+            self._kinetics = Kinetics.of(
+                self.series(), lagtime=plan.lagtime, n_microstates=plan.n_microstates, seed=plan.seed
+            )
+        return self._kinetics
 
     def series(self) -> list[TorsionSeries]:
         """Torsions of each piece."""
@@ -224,7 +229,11 @@ class Exploration:
         for number, xyz in enumerate(pieces, first):
             with replacing(self._piece_path(number)) as temporary, XTCTrajectoryFile(str(temporary), "w") as file:
                 file.write(xyz, time=times.astype(np.float32), step=np.arange(len(xyz), dtype=np.int32))
-        self.pieces = self._saved()
+        self.pieces += [self._read(number) for number in range(first, first + len(pieces))]
+        self._kinetics = None
+
+    def _read(self, number: int) -> mdtraj.Trajectory:
+        return mdtraj.load(str(self._piece_path(number)), top=self._topology)
 
     def _saved(self) -> list[mdtraj.Trajectory]:
         """The pieces on disk; those of a round that was cut off are made again."""
@@ -232,4 +241,4 @@ class Exploration:
         while self._piece_path(n).exists():
             n += 1
         n -= n % self.plan.runs
-        return [mdtraj.load(str(self._piece_path(k)), top=self._topology) for k in range(n)]
+        return [self._read(number) for number in range(n)]

@@ -9,9 +9,11 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from openmm_mdgen.data.protocol import whole_steps
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.steering.force import CENTRE, SPRING
 from openmm_mdgen.steering.path import TransitionPath
+from openmm_mdgen.structure import positions_of
 
 _STEPS_PER_MOVE = 10  # of the centre
 
@@ -69,38 +71,30 @@ def pull(
     """
     require_path_force(simulation)
     step_size = simulation.integrator.getStepSize().value_in_unit(unit.picosecond)
-    frame_steps = round(frame_interval / step_size)
-    n_frames = round(time / frame_interval)
-    if n_frames < 1 or frame_steps < 1 or abs(frame_steps * step_size - frame_interval) > 1e-6:
-        raise MDGenError(
-            f"{time:g} ps with a frame each {frame_interval:g} ps: give at least one frame, of whole steps"
-        )
+    frame_steps, n_frames = whole_steps(frame_interval, step_size), round(time / frame_interval)
+    if n_frames < 1:
+        raise MDGenError(f"{time:g} ps with a frame each {frame_interval:g} ps: give time for at least one frame")
     context, total, done, work = simulation.context, n_frames * frame_steps, 0, 0.0
     spring = context.getParameter(SPRING)
     context.setParameter(CENTRE, start)
     frames, rows = [], []
+    progress, distance = _place(context, path)
     for _ in range(n_frames):
         left = frame_steps
         while left:
             n = min(left, _STEPS_PER_MOVE)
-            progress, _ = _place(context, path)
             before, done = context.getParameter(CENTRE), done + n
             after = start + (end - start) * done / total
             work += 0.5 * spring * ((progress - after) ** 2 - (progress - before) ** 2)
             context.setParameter(CENTRE, after)
             simulation.step(n)
             left -= n
-        progress, distance = _place(context, path)
+            progress, distance = _place(context, path)
         frames.append(positions_of(context))
         rows.append((context.getParameter(CENTRE), progress, distance, work))
     topology = mdtraj.Topology.from_openmm(simulation.topology)
     trajectory = mdtraj.Trajectory(np.array(frames), topology, time=frame_interval * np.arange(1, n_frames + 1))
     return Pull(trajectory, *np.array(rows).T)
-
-
-def positions_of(context: openmm.Context) -> np.ndarray:
-    """(n_atoms, 3) nm."""
-    return context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
 
 
 def _place(context: openmm.Context, path: TransitionPath) -> tuple[float, float]:

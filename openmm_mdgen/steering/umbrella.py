@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from openmm import app, unit
 
+from openmm_mdgen.data.protocol import whole_steps
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.steering.force import CENTRE
 from openmm_mdgen.steering.path import TransitionPath
-from openmm_mdgen.steering.pull import positions_of, require_path_force
+from openmm_mdgen.steering.pull import require_path_force
+from openmm_mdgen.structure import positions_of, thermal_energy
 
 _SAMPLES_PER_BIN = 10  # below, a bin's free energy is not given
 
@@ -72,9 +74,7 @@ def sample_windows(
     require_path_force(simulation)
     integrator, context = simulation.integrator, simulation.context
     step_size = integrator.getStepSize().value_in_unit(unit.picosecond)
-    steps = round(interval / step_size)
-    if steps < 1 or abs(steps * step_size - interval) > 1e-6:
-        raise MDGenError(f"a sample each {interval:g} ps is no whole number of steps of {step_size:g} ps")
+    steps = whole_steps(interval, step_size)
     places, _ = path.along(frames)
     windows = []
     for k, centre in enumerate(centres):
@@ -112,7 +112,7 @@ def free_energy(windows: Sequence[Window], *, spring: float, temperature: float,
         import pymbar  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise MDGenError("free energies need pymbar: pip install 'openmm_mdgen[steering]'") from error
-    kt = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin) * temperature
+    kt = thermal_energy(temperature)
     kept = [w.progress[pymbar.timeseries.subsample_correlated_data(w.progress)] for w in windows]
     counts = np.array([len(k) for k in kept])
     samples = np.concatenate(kept)
