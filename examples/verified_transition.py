@@ -2,7 +2,7 @@
 
 python examples/verified_transition.py [SEQUENCE]
 
-1. A generated trajectory shows the two states between which the molecule is slowest.
+1. A generated trajectory shows the two states between which the molecule is slowest, and the torsions that differ.
 2. Generated paths from one to the other become one path: progress and distance along it.
 3. A force along the path leads real MD over; windows give the free energy.
 4. Shots of real MD from frames of the windows tell what share reaches the end before the start: the committor.
@@ -23,26 +23,27 @@ from openmm import app
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import Definitions
 from openmm_mdgen.analysis.interpolation import PathReference
-from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.data.swarm import Swarm
 from openmm_mdgen.steering import TorsionSpace, TransitionPath, free_energy, path_force, pull, sample_windows, shoot
 from openmm_mdgen.steering.force import SPRING_CONSTANT
 from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
 
-sequence = sys.argv[1] if len(sys.argv) > 1 else "GLIL"
-TEMPERATURE, N_WINDOWS, N_SHOTS = 350.0, 12, 24
+sequence = sys.argv[1] if len(sys.argv) > 1 else "CACS"
+TEMPERATURE, N_WINDOWS, N_FRAMES, N_SHOTS = 350.0, 12, 8, 8
+AT_END, NEAR_PATH = 0.15, 0.5  # a state: how far from its end of the path, and from the path
 topology, built = build_peptide(sequence, seed=1)
 positions = relaxed(topology, built)
 
 seen = TrajectoryGenerator.load().rollout(topology, positions, 3000, seed=1)
 states = PathReference.fit(seen, definitions=Definitions.SOUND, n_clusters=50, n_states=2)
-slow = states.tica.project(measure(seen).torsions.sound())[:, 0]
-typical = [slow[states.states.labels == k].mean() for k in (0, 1)]
-first, last = (seen.xyz[int(np.abs(slow - place).argmin())] for place in typical)
-generator = TrajectoryGenerator.load(task="interpolation")
-paths = generator.interpolate(topology, first, last, paths=16, seed=1)
-path = TransitionPath.through(TorsionSpace.backbone(seen.topology), paths)
+ends = [seen[states.states.labels == state] for state in (0, 1)]
+space = TorsionSpace.between(*ends)
+for quadruple in space.atoms[space.quadruples].tolist():
+    print("turns:", " ".join(str(seen.topology.atom(atom)) for atom in quadruple))
+first, last = (space.typical(end).xyz[0] for end in ends)
+paths = TrajectoryGenerator.load(task="interpolation").interpolate(topology, first, last, paths=16, seed=1)
+path = TransitionPath.through(space, paths)
 
 system = implicit_system(topology)
 system.addForce(path_force(path))
@@ -60,38 +61,41 @@ with progress_bar("held", N_WINDOWS, "windows") as advance:
 profile = free_energy(windows, spring=SPRING_CONSTANT, temperature=TEMPERATURE)
 print(f"barrier {np.nanmax(profile.energy[2:-2]):.1f} kJ/mol; windows overlap by at least {profile.overlap.min():.2f}")
 
-frames, places = [], []
-for window in windows:
-    middle = int(np.abs(window.progress - window.centre).argmin())
-    frames.append(window.frames[middle])
-    places.append(float(window.progress[middle]))
+nearest = [np.abs(window.progress - window.centre).argsort()[:N_FRAMES] for window in windows]
+frames = np.concatenate([window.frames[chosen] for window, chosen in zip(windows, nearest, strict=True)])
+places = np.array([window.progress[chosen].mean() for window, chosen in zip(windows, nearest, strict=True)])
 
 
-def progress_of(frame: np.ndarray) -> float:
-    return float(path.along(frame[None])[0][0])
+def is_at(end: int, frame: np.ndarray) -> bool:
+    (progress,), (distance,) = path.along(frame[None])
+    return bool(abs(progress - end) < AT_END and distance < NEAR_PATH)
 
 
 with progress_bar("shot", len(frames) * N_SHOTS, "shots") as advance:
     committor = shoot(
         Swarm(topology, positions, temperature=TEMPERATURE),
-        np.array(frames),
-        is_start=lambda frame: progress_of(frame) < 0.15,
-        is_end=lambda frame: progress_of(frame) > 0.85,
+        frames,
+        is_start=lambda frame: is_at(0, frame),
+        is_end=lambda frame: is_at(1, frame),
         n_shots=N_SHOTS,
         longest=40.0,
         progress=advance,
     )
-print("\n| progress | committor | 95 % | undecided |\n|---|---|---|---|")
-low, high = committor.interval
-for row in zip(places, committor.probability, low, high, committor.n_undecided, strict=True):
-    print("| {:.2f} | {:.2f} | {:.2f} to {:.2f} | {} |".format(*row))
+of_frames = committor.probability.reshape(N_WINDOWS, N_FRAMES)
+mean = np.nanmean(of_frames, axis=1)
+error = np.nanstd(of_frames, axis=1, ddof=1) / np.sqrt(np.isfinite(of_frames).sum(axis=1))
+undecided = committor.n_undecided.reshape(N_WINDOWS, N_FRAMES).sum(axis=1)
+print("\n| progress | committor, mean over frames | undecided |\n|---|---|---|")
+for row in zip(places, mean, error, undecided, strict=True):
+    print("| {:.2f} | {:.3f} ± {:.3f} | {} |".format(*row))
 
 figure, (above, below) = plt.subplots(2, sharex=True, figsize=(5, 6))
 above.errorbar(profile.progress, profile.energy, profile.error, fmt="o-", capsize=2)
 above.set_ylabel("free energy, kJ/mol")
-p = committor.probability
-below.errorbar(places, p, [np.maximum(p - low, 0), np.maximum(high - p, 0)], fmt="o-", capsize=2)
+below.plot(np.repeat(places, N_FRAMES), committor.probability, ".", color="0.7", label="a frame")
+below.errorbar(places, mean, error, fmt="o-", capsize=2, label="mean")
 below.axhline(0.5, color="0.7", lw=1)
+below.legend(frameon=False)
 below.set(xlabel=f"progress along the path of {sequence}", ylabel="committor")
 figure.tight_layout()
 figure.savefig("verified_transition.png", dpi=150)

@@ -81,6 +81,40 @@ def test_nodes_of_many_paths_go_from_the_first_one_s_start_to_its_end():
     torch.testing.assert_close(both.nodes[[0, -1]], one.nodes[[0, -1]])
 
 
+def two_states():
+    """AGV in two states of PSI 1 and PHI 3, while PSI 2 turns as it likes."""
+    rng = np.random.default_rng(0)
+    others = {(1, "PSI"): rng.uniform(-np.pi, np.pi, 50), (2, "CHI1"): rng.normal(1.0, 0.3, 50)}
+    return [
+        place("AGV", {(0, "PSI"): rng.normal(psi, 0.2, 50), (2, "PHI"): rng.normal(phi, 0.2, 50)} | others)
+        for psi, phi in ((-0.7, -1.2), (2.4, 1.0))
+    ]
+
+
+def test_the_torsions_that_tell_two_states_apart_are_found_and_no_others():
+    start, end = two_states()
+    space = TorsionSpace.between(start, end)
+    found = {frozenset(quadruple) for quadruple in space.atoms[space.quadruples].tolist()}
+    phi, psi = (compute(start, periodic=False)[0].tolist() for compute in (mdtraj.compute_phi, mdtraj.compute_psi))
+    assert found == {frozenset(psi[0]), frozenset(phi[1])}
+
+
+def test_the_typical_frame_of_a_state_is_that_nearest_its_middle():
+    start, end = two_states()
+    space = TorsionSpace.between(start, end)
+    _, psi = mdtraj.compute_psi(space.typical(start), periodic=False)
+    _, phi = mdtraj.compute_phi(space.typical(start), periodic=False)
+    np.testing.assert_allclose([psi[0, 0], phi[0, 1]], [-0.7, -1.2], atol=0.2)
+
+
+def test_states_that_no_torsion_tells_apart_are_refused():
+    start, _ = two_states()
+    with pytest.raises(MDGenError, match="no torsion tells the two states apart"):
+        TorsionSpace.between(start, start)
+    with pytest.raises(MDGenError, match="one molecule"):
+        TorsionSpace.between(start, turning("AGA"))
+
+
 def context_with(force, positions):
     system = openmm.System()
     for _ in positions:

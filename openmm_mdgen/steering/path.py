@@ -12,7 +12,7 @@ Axes: ``N`` atoms, ``K`` nodes, ``*F`` feature axes. Positions in nm. All is tor
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import mdtraj
@@ -26,6 +26,8 @@ from openmm_mdgen.rigid import superposition
 
 _FEWEST_NODES = 5
 _MOST_FRAMES = 2000  # between all of which distances are measured
+_BACKBONE = (mdtraj.compute_phi, mdtraj.compute_psi)
+_SIDECHAIN = (mdtraj.compute_chi1, mdtraj.compute_chi2, mdtraj.compute_chi3, mdtraj.compute_chi4)
 _LEAST = 1e-6  # squared distance of two conformations
 
 
@@ -73,12 +75,40 @@ class TorsionSpace(nn.Module):
         MDGenError
             If there is none.
         """
-        one = mdtraj.Trajectory(np.zeros((1, topology.n_atoms, 3)), topology)
-        found = [compute(one, periodic=False)[0] for compute in (mdtraj.compute_phi, mdtraj.compute_psi)]
-        quadruples = np.concatenate(found)
+        quadruples = _quadruples(topology, _BACKBONE)
         if len(quadruples) == 0:
             raise MDGenError("the molecule has no phi or psi: lead it in coordinates (CoordinateSpace)")
         return TorsionSpace(quadruples)
+
+    @staticmethod
+    def between(start: mdtraj.Trajectory, end: mdtraj.Trajectory) -> TorsionSpace:
+        """Of the torsions that tell two states apart: phi, psi or chi whose mean points on the circle lie 1 apart.
+
+        Those that turn alike in both would hide the transition among their own motion.
+
+        Parameters
+        ----------
+        start, end : mdtraj.Trajectory
+            Frames of one state each.
+
+        Raises
+        ------
+        MDGenError
+            If no torsion does, or molecules differ.
+        """
+        if start.topology != end.topology:
+            raise MDGenError("the two states have to be of one molecule")
+        every = TorsionSpace(_quadruples(start.topology, _BACKBONE + _SIDECHAIN))
+        means = [every.features(torch.as_tensor(state.xyz[:, every.atoms.numpy()])).mean(0) for state in (start, end)]
+        apart = (means[0] - means[1]).norm(dim=-1) > 1
+        if not apart.any():
+            raise MDGenError("no torsion tells the two states apart: lead in coordinates (CoordinateSpace)")
+        return TorsionSpace(every.atoms[every.quadruples[apart]].numpy())
+
+    def typical(self, state: mdtraj.Trajectory) -> mdtraj.Trajectory:
+        """Its frame that is nearest to the mean of its features."""
+        features = self.features(torch.as_tensor(state.xyz[:, self.atoms.numpy()]))
+        return state[int(self.squared_distances(features, features.mean(0)).argmin())]
 
     def features(self, positions: Tensor) -> Tensor:
         a, b, c, d = (positions[..., self.quadruples[:, k], :] for k in range(4))
@@ -211,6 +241,12 @@ class TransitionPath(nn.Module):
             frames = torch.as_tensor(np.asarray(positions, dtype=np.float64)[:, self.atoms])
             found = [self(frame) for frame in frames]
         return np.array([float(s) for s, _ in found]), np.array([float(z) for _, z in found])
+
+
+def _quadruples(topology: mdtraj.Topology, kinds: Sequence[Callable[..., tuple[np.ndarray, np.ndarray]]]) -> np.ndarray:
+    """(n_torsions, 4) int."""
+    one = mdtraj.Trajectory(np.zeros((1, topology.n_atoms, 3)), topology)
+    return np.concatenate([compute(one, periodic=False)[0] for compute in kinds])
 
 
 def _require_way(squared: float) -> None:

@@ -1,0 +1,42 @@
+"""How many frames of real MD the gate rejects, each judged alone: with the default thresholds it should be none.
+
+    python examples/gate_on_real_md.py FRAMES MD.pdb MD.xtc [MD.pdb MD.xtc ...]
+
+FRAMES of each trajectory are judged, evenly spread, each against the relaxed energies of 20 others.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import openmm
+
+from openmm_mdgen.commands.peptides import read_md
+from openmm_mdgen.gate import Gate, Molecule, Trial
+from openmm_mdgen.landing import Lander
+from openmm_mdgen.structure import implicit_system, langevin, load_structure, relaxed
+
+n_frames, files = int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+gate, n_judged, reasons = Gate(), 0, []
+for pdb, xtc in zip(files[::2], files[1::2], strict=True):
+    topology, positions = load_structure(pdb, seed=0)
+    moved, start = np.arange(topology.getNumAtoms()), relaxed(topology, positions)
+    molecule, system = Molecule.measure(topology, moved, start), implicit_system(topology)
+    context = openmm.Context(system, langevin(), openmm.Platform.getPlatform("CPU"), {"Threads": "1"})
+    context.setPositions(start)
+    heavy = moved[~molecule.is_hydrogen]
+    lander = Lander(context, system, moved, heavy, temperature=350.0, step_size=0.004, properties={"Threads": "1"})
+
+    def energy(frame: np.ndarray, lander: Lander = lander) -> float:
+        return lander.relaxed(frame)[1]
+
+    frames = read_md(pdb, xtc).xyz.astype(float)
+    frames = frames[np.linspace(0, len(frames) - 1, n_frames + 20).astype(int)]
+    others = np.arange(20) * len(frames) // 20
+    energies = np.array([energy(frames[k]) for k in others])
+    for frame in np.delete(frames, others, axis=0):
+        verdict = gate.judge(Trial(molecule, frame, frame[None], energy, energies))
+        n_judged += 1
+        if not verdict.accepted:
+            reasons.append(f"{pdb.stem}: {verdict.reason}")
+print(f"{len(reasons)} of {n_judged} real frames rejected", *reasons, sep="\n")

@@ -1,0 +1,114 @@
+"""What real MD is like after a landing: temperature and energy in the 20 ps that follow, beside plain MD.
+
+    python examples/landings.py [--water] [--landings N] SEQUENCE [SEQUENCE ...]
+
+Each run is a hybrid: 20 ps of real MD, a generated segment that the gate accepted, a landing, and again. A landing
+counts as stable if nothing fails and its mean energy over the last 10 ps lies where single frames of plain MD lie (the
+middle 99 %). With `--water` in a box of TIP3P-FB with a barostat: minutes for each landing on a CPU core.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen import Alternate, MDGenSimulation
+from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
+
+AFTER, GENERATED = 20, 50  # ps
+PLAIN = {False: 200, True: 40}  # ps, by whether there is water
+PICOSECOND = 250  # steps of 4 fs
+CPU = openmm.Platform.getPlatform("CPU")
+
+parser = argparse.ArgumentParser()
+parser.add_argument("sequences", nargs="+")
+parser.add_argument("--water", action="store_true")
+parser.add_argument("--landings", type=int, default=25)
+options = parser.parse_args()
+
+
+def in_water(topology: app.Topology, positions: np.ndarray) -> tuple[app.Topology, openmm.System, unit.Quantity]:
+    field = app.ForceField("amber14-all.xml", "amber14/tip3pfb.xml")
+    modeller = app.Modeller(topology, positions * unit.nanometer)
+    modeller.addSolvent(field, model="tip3p", boxSize=openmm.Vec3(2.1, 2.1, 2.1) * unit.nanometer)
+    system = field.createSystem(
+        modeller.topology,
+        nonbondedMethod=app.PME,
+        nonbondedCutoff=0.8 * unit.nanometer,
+        constraints=app.HBonds,
+        hydrogenMass=3 * unit.amu,
+    )
+    system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, 350 * unit.kelvin))
+    return modeller.topology, system, modeller.positions
+
+
+def observed(simulation: app.Simulation, picoseconds: int) -> np.ndarray:
+    """(picoseconds, 2): temperature, K, and potential energy, kJ/mol, after each picosecond."""
+    system = simulation.system
+    degrees = 3 * sum(system.getParticleMass(k)._value > 0 for k in range(system.getNumParticles()))
+    degrees -= system.getNumConstraints()
+    if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()):
+        degrees -= 3
+    gas = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
+    rows = []
+    for _ in range(picoseconds):
+        simulation.step(PICOSECOND)
+        state = simulation.context.getState(energy=True)
+        rows.append((2 * state.getKineticEnergy()._value / degrees / gas, state.getPotentialEnergy()._value))
+    return np.array(rows)
+
+
+friction = 1.0 if options.water else 0.3
+print(
+    "| | landings | temperature after, K | plain MD | in the band | rejected |\n|---|---|---|---|---|---|", flush=True
+)
+means, n_inside = [], 0
+for sequence in options.sequences:
+    topology, built = build_peptide(sequence, seed=1)
+    positions = relaxed(topology, built)
+    system = None if options.water else implicit_system(topology)
+    if system is None:
+        topology, system, positions = in_water(topology, positions)
+    plan = Alternate(integrate=AFTER * unit.picosecond, generate=GENERATED * unit.picosecond)
+    plain = app.Simulation(topology, system, langevin(friction=friction, seed=2), CPU, {"Threads": "1"})
+    plain.context.setPositions(positions)
+    plain.minimizeEnergy(maxIterations=200)
+    plain.context.setVelocitiesToTemperature(350 * unit.kelvin, 3)
+    observed(plain, AFTER)
+    equilibrium = observed(plain, PLAIN[options.water])
+    low, high = np.percentile(equilibrium[:, 1], [0.5, 99.5])
+
+    simulation = MDGenSimulation(
+        topology, system, langevin(friction=friction, seed=4), CPU, {"Threads": "1"}, schedule=plan, seed=5
+    )
+    state = plain.context.getState(positions=True, velocities=True)
+    simulation.context.setPeriodicBoxVectors(*state.getPeriodicBoxVectors())
+    simulation.context.setPositions(state.getPositions())
+    simulation.context.setVelocities(state.getVelocities())
+    observed(simulation, AFTER)
+    after, rejected, n_seen = [], 0, 0
+    while len(after) < options.landings and rejected < options.landings:
+        simulation.step(GENERATED * PICOSECOND)
+        found = observed(simulation, AFTER)
+        new, n_seen = simulation.segments[n_seen:], len(simulation.segments)
+        if any(segment.kind == "generated" and segment.accepted for segment in new):
+            after.append(found)
+            print(f"{sequence} {len(after)}", end="\r", file=sys.stderr)
+        else:
+            rejected += 1
+    runs = np.array(after)  # (landings, AFTER, 2)
+    inside = (runs[:, 10:, 1].mean(1) > low) & (runs[:, 10:, 1].mean(1) < high)
+    warmth = runs[:, :, 0].mean(1)
+    means += list(warmth)
+    n_inside += int(inside.sum())
+    error = warmth.std(ddof=1) / np.sqrt(len(warmth))
+    own = equilibrium[:, 0].reshape(-1, AFTER).mean(1)
+    print(
+        f"| {sequence} | {len(runs)} | {warmth.mean():.1f} ± {error:.1f} | {own.mean():.1f} ± "
+        f"{own.std(ddof=1) / np.sqrt(len(own)):.1f} | {inside.sum()} | {rejected} |",
+        flush=True,
+    )
+error = np.std(means, ddof=1) / np.sqrt(len(means))
+print(f"\n{n_inside} of {len(means)} in the band; {np.mean(means):.2f} ± {error:.2f} K, of a thermostat of 350 K")
