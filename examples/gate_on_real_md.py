@@ -2,7 +2,8 @@
 
     python examples/gate_on_real_md.py FRAMES MD.pdb MD.xtc [MD.pdb MD.xtc ...]
 
-FRAMES of each trajectory are judged, evenly spread, each against the relaxed energies of 20 others.
+FRAMES of each trajectory are judged, evenly spread, each against the relaxed energies of 20 others. Give one run each:
+in joined ones equal hydrogens may bear each other's names, which the gate would see.
 """
 
 import sys
@@ -39,4 +40,4 @@ for pdb, xtc in zip(files[::2], files[1::2], strict=True):
         n_judged += 1
         if not verdict.accepted:
             reasons.append(f"{pdb.stem}: {verdict.reason}")
-print(f"{len(reasons)} of {n_judged} real frames rejected", *reasons, sep="\n")
+print(f"{len(reasons)} of {n_judged} real frames rejected", *reasons[:10], sep="\n")

@@ -18,7 +18,7 @@ from openmm_mdgen import Alternate, MDGenSimulation
 from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
 
 AFTER, GENERATED = 20, 50  # ps
-PLAIN = {False: 200, True: 40}  # ps, by whether there is water
+PLAIN = {False: 200, True: 160}  # ps, by whether there is water
 PICOSECOND = 250  # steps of 4 fs
 CPU = openmm.Platform.getPlatform("CPU")
 

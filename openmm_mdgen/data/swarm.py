@@ -6,7 +6,6 @@ stands idle while runs are left. Nanometre, picosecond, Kelvin.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -38,7 +37,7 @@ class Swarm:
     platform : str, optional
         Of OpenMM; default: the fastest.
     threads : int, optional
-        Of the CPU platform; default: all cores.
+        Of the CPU platform; default: OpenMM's own, all cores or as many as ``OPENMM_CPU_THREADS`` says.
     seed : int
         Of the random forces.
 
@@ -67,7 +66,7 @@ class Swarm:
         molecule = Molecule(topology, np.asarray(positions, dtype=np.float64))
         self._packed = PackedSystem([molecule] * n_places, batched=on_cpu and can_compile())
         integrator = langevin(temperature=temperature, friction=friction, step_size=step_size, seed=seed % 2**31)
-        properties = {"Threads": str(threads or os.cpu_count() or 1)} if on_cpu else {}
+        properties = {"Threads": str(threads)} if on_cpu and threads else {}
         self._context = openmm.Context(self._packed.system, integrator, chosen, properties)
         self._context.setPositions(self._packed.positions)
         masses = [self._packed.system.getParticleMass(k)._value for k in range(topology.getNumAtoms())]

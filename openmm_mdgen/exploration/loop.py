@@ -63,16 +63,17 @@ class Plan:
     frame_interval : float
         ps.
     lagtime : float
-        ps, of the Markov model.
+        ps, of the Markov model. Pieces start where some state is rare, so one that is too short counts returns that
+        equilibrium would not have: populations have to be the same at twice the lag time.
     n_microstates : int
     seed : int
     """
 
-    runs: int = 32
-    piece: float = 50.0
+    runs: int = 16
+    piece: float = 200.0
     settling: float = 5.0
     frame_interval: float = 1.0
-    lagtime: float = 10.0
+    lagtime: float = 40.0
     n_microstates: int = 50
     seed: int = 0
 
