@@ -9,6 +9,7 @@ middle 99 %). With `--water` in a box of TIP3P-FB with a barostat: minutes for e
 
 import argparse
 import sys
+from collections import Counter
 
 import numpy as np
 import openmm
@@ -19,6 +20,7 @@ from openmm_mdgen.structure import build_peptide, implicit_system, langevin, rel
 
 AFTER, GENERATED = 20, 50  # ps
 PLAIN = {False: 200, True: 160}  # ps, by whether there is water
+MOST_REJECTED = 4  # segments for each landing, before a sequence is given up
 PICOSECOND = 250  # steps of 4 fs
 CPU = openmm.Platform.getPlatform("CPU")
 
@@ -88,16 +90,17 @@ for sequence in options.sequences:
     simulation.context.setPositions(state.getPositions())
     simulation.context.setVelocities(state.getVelocities())
     observed(simulation, AFTER)
-    after, rejected, n_seen = [], 0, 0
-    while len(after) < options.landings and rejected < options.landings:
+    after, reasons, n_seen = [], Counter[str](), 0
+    while len(after) < options.landings and reasons.total() < MOST_REJECTED * options.landings:
         simulation.step(GENERATED * PICOSECOND)
         found = observed(simulation, AFTER)
         new, n_seen = simulation.segments[n_seen:], len(simulation.segments)
-        if any(segment.kind == "generated" and segment.accepted for segment in new):
+        tried = [segment for segment in new if segment.kind == "generated"]
+        if any(segment.accepted for segment in tried):
             after.append(found)
             print(f"{sequence} {len(after)}", end="\r", file=sys.stderr)
         else:
-            rejected += 1
+            reasons[tried[-1].reason] += 1
     runs = np.array(after)  # (landings, AFTER, 2)
     inside = (runs[:, 10:, 1].mean(1) > low) & (runs[:, 10:, 1].mean(1) < high)
     warmth = runs[:, :, 0].mean(1)
@@ -107,8 +110,10 @@ for sequence in options.sequences:
     own = equilibrium[:, 0].reshape(-1, AFTER).mean(1)
     print(
         f"| {sequence} | {len(runs)} | {warmth.mean():.1f} ± {error:.1f} | {own.mean():.1f} ± "
-        f"{own.std(ddof=1) / np.sqrt(len(own)):.1f} | {inside.sum()} | {rejected} |",
+        f"{own.std(ddof=1) / np.sqrt(len(own)):.1f} | {inside.sum()} | {reasons.total()} |",
         flush=True,
     )
+    for reason, times in reasons.most_common(3):
+        print(f"{times} segments of {sequence} rejected: {reason}", file=sys.stderr)
 error = np.std(means, ddof=1) / np.sqrt(len(means))
 print(f"\n{n_inside} of {len(means)} in the band; {np.mean(means):.2f} ± {error:.2f} K, of a thermostat of 350 K")
