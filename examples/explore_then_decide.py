@@ -29,6 +29,8 @@ sequence, folder, reference = sys.argv[1], sys.argv[2], sys.argv[3:4]
 N_ROUNDS, N_STATES, PIECE_OF_REFERENCE = 9, 5, 1000.0  # ps
 plan = Plan()
 replicas = sorted(Path(reference[0]).glob(f"{sequence}_*/*.xtc")) if reference else []
+if reference and not replicas:
+    sys.exit(f"{reference[0]} has no folders {sequence}_0, {sequence}_1 ... with an XTC file each")
 topology, built = (
     load_structure(replicas[0].with_suffix(".pdb"), seed=0) if replicas else build_peptide(sequence, seed=1)
 )
@@ -46,7 +48,7 @@ long = [read_md(xtc.with_suffix(".pdb"), xtc) for xtc in replicas]
 shown = mdtraj.join(long) if long else generated  # what states are found in
 shown.time = shown.timestep * np.arange(shown.n_frames)
 sorted_by = PathReference.fit(shown, definitions=Definitions.SOUND, n_clusters=50, n_states=N_STATES)
-longer = Kinetics.of(exploration.series(), lagtime=2 * plan.lagtime, n_microstates=plan.n_microstates)
+longer = Kinetics.of(kinetics.pieces, lagtime=2 * plan.lagtime, n_microstates=plan.n_microstates)
 columns = {"explored, then decided": kinetics, "the same at twice the lag time": longer}
 if long:
     runs = [measure(run).torsions for run in long]

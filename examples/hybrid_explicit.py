@@ -17,7 +17,7 @@ from openmm import app, unit
 
 from openmm_mdgen import Alternate, MaskReporter, MDGenSimulation, Summary
 from openmm_mdgen.reporters import write_segments
-from openmm_mdgen.structure import build_peptide, langevin, relaxed
+from openmm_mdgen.structure import build_peptide, langevin, relaxed, solvated
 
 sequence = sys.argv[1] if len(sys.argv) > 1 else "GAVS"
 output = Path(sys.argv[2] if len(sys.argv) > 2 else "hybrid_water")
@@ -28,27 +28,16 @@ positions = relaxed(topology, positions)
 peptide = list(range(topology.getNumAtoms()))
 mdtraj.Trajectory(positions[None], mdtraj.Topology.from_openmm(topology)).save_pdb(str(output / "peptide.pdb"))
 
-force_field = app.ForceField("amber14-all.xml", "amber14/tip3pfb.xml")
-modeller = app.Modeller(topology, positions * unit.nanometer)
-modeller.addSolvent(force_field, model="tip3p", boxSize=openmm.Vec3(2.3, 2.3, 2.3) * unit.nanometer, neutralize=True)
-system = force_field.createSystem(
-    modeller.topology,
-    nonbondedMethod=app.PME,
-    nonbondedCutoff=0.8 * unit.nanometer,
-    constraints=app.HBonds,
-    hydrogenMass=3 * unit.amu,
-)
-system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, 350 * unit.kelvin))
-
+topology, system, positions = solvated(topology, positions, edge=2.3)
 simulation = MDGenSimulation(
-    modeller.topology,
+    topology,
     system,
     langevin(friction=1.0, seed=1),  # 350 K, steps of 4 fs
     openmm.Platform.getPlatform("CPU"),
     schedule=Alternate(integrate=10 * unit.picosecond, generate=490 * unit.picosecond),
     seed=7,
 )
-simulation.context.setPositions(modeller.positions)
+simulation.context.setPositions(positions)
 simulation.minimizeEnergy(maxIterations=200)
 simulation.context.setVelocitiesToTemperature(350 * unit.kelvin, 1)
 

@@ -16,7 +16,7 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen import Alternate, MDGenSimulation
-from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
+from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed, solvated, thermal_energy
 
 AFTER, GENERATED = 20, 50  # ps
 PLAIN = {False: 200, True: 160}  # ps, by whether there is water
@@ -31,21 +31,6 @@ parser.add_argument("--landings", type=int, default=25)
 options = parser.parse_args()
 
 
-def in_water(topology: app.Topology, positions: np.ndarray) -> tuple[app.Topology, openmm.System, unit.Quantity]:
-    field = app.ForceField("amber14-all.xml", "amber14/tip3pfb.xml")
-    modeller = app.Modeller(topology, positions * unit.nanometer)
-    modeller.addSolvent(field, model="tip3p", boxSize=openmm.Vec3(2.1, 2.1, 2.1) * unit.nanometer)
-    system = field.createSystem(
-        modeller.topology,
-        nonbondedMethod=app.PME,
-        nonbondedCutoff=0.8 * unit.nanometer,
-        constraints=app.HBonds,
-        hydrogenMass=3 * unit.amu,
-    )
-    system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, 350 * unit.kelvin))
-    return modeller.topology, system, modeller.positions
-
-
 def observed(simulation: app.Simulation, picoseconds: int) -> np.ndarray:
     """(picoseconds, 2): temperature, K, and potential energy, kJ/mol, after each picosecond."""
     system = simulation.system
@@ -53,12 +38,13 @@ def observed(simulation: app.Simulation, picoseconds: int) -> np.ndarray:
     degrees -= system.getNumConstraints()
     if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()):
         degrees -= 3
-    gas = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
     rows = []
     for _ in range(picoseconds):
         simulation.step(PICOSECOND)
         state = simulation.context.getState(energy=True)
-        rows.append((2 * state.getKineticEnergy()._value / degrees / gas, state.getPotentialEnergy()._value))
+        rows.append(
+            (2 * state.getKineticEnergy()._value / degrees / thermal_energy(1.0), state.getPotentialEnergy()._value)
+        )
     return np.array(rows)
 
 
@@ -70,9 +56,10 @@ means, n_inside = [], 0
 for sequence in options.sequences:
     topology, built = build_peptide(sequence, seed=1)
     positions = relaxed(topology, built)
-    system = None if options.water else implicit_system(topology)
-    if system is None:
-        topology, system, positions = in_water(topology, positions)
+    if options.water:
+        topology, system, positions = solvated(topology, positions, edge=2.1)
+    else:
+        system = implicit_system(topology)
     plan = Alternate(integrate=AFTER * unit.picosecond, generate=GENERATED * unit.picosecond)
     plain = app.Simulation(topology, system, langevin(friction=friction, seed=2), CPU, {"Threads": "1"})
     plain.context.setPositions(positions)
@@ -101,7 +88,7 @@ for sequence in options.sequences:
             print(f"{sequence} {len(after)}", end="\r", file=sys.stderr)
         else:
             reasons[tried[-1].reason] += 1
-    runs = np.array(after)  # (landings, AFTER, 2)
+    runs = np.array(after).reshape(-1, AFTER, 2)
     inside = (runs[:, 10:, 1].mean(1) > low) & (runs[:, 10:, 1].mean(1) < high)
     warmth = runs[:, :, 0].mean(1)
     means += list(warmth)

@@ -120,6 +120,39 @@ def implicit_system(topology: app.Topology) -> openmm.System:
     )
 
 
+def solvated(
+    topology: app.Topology, positions: np.ndarray, *, edge: float, temperature: float = 350.0
+) -> tuple[app.Topology, openmm.System, unit.Quantity]:
+    """A cube of TIP3P-FB water around a peptide in amber14, neutral, at 1 bar; else as `implicit_system`.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+        Complete, hydrogens too; its atoms come first in the new topology.
+    positions : (n_atoms, 3) nm
+    edge : float, nm
+        At least twice the cutoff of 0.8 nm.
+    temperature : float, K
+        Of the barostat.
+
+    Returns
+    -------
+    topology, system, positions
+    """
+    field = app.ForceField("amber14-all.xml", "amber14/tip3pfb.xml")
+    modeller = app.Modeller(topology, positions * unit.nanometer)
+    modeller.addSolvent(field, model="tip3p", boxSize=openmm.Vec3(edge, edge, edge) * unit.nanometer)
+    system = field.createSystem(
+        modeller.topology,
+        nonbondedMethod=app.PME,
+        nonbondedCutoff=0.8 * unit.nanometer,
+        constraints=app.HBonds,
+        hydrogenMass=3 * unit.amu,
+    )
+    system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, temperature * unit.kelvin))
+    return modeller.topology, system, modeller.positions
+
+
 _SEED_FOR_ZERO = 2**31 - 1  # OpenMM takes 0 as a wish for a random one
 
 

@@ -12,7 +12,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.residues import ONE_TO_THREE, RESTYPES
-from openmm_mdgen.structure import build_peptide, implicit_system, langevin, load_structure
+from openmm_mdgen.structure import build_peptide, implicit_system, langevin, load_structure, solvated
 from openmm_mdgen.topology import ProteinChain
 
 # Stereocentre, its neighbours by falling Cahn-Ingold-Prelog rank, and whether they turn right or left with the hydrogen
@@ -200,3 +200,21 @@ def test_three_letter_names_cover_the_alphabet():
 
 def test_the_seed_zero_is_a_seed_like_any_other():
     assert langevin(seed=0).getRandomNumberSeed() == langevin(seed=0).getRandomNumberSeed() != 0
+
+
+def test_a_peptide_in_water_is_neutral_first_and_at_constant_pressure():
+    bare, built = build_peptide("KA", seed=1)
+    positions = nanometers(built)
+    topology, system, placed = solvated(bare, positions, edge=1.8, temperature=310.0)
+    names = [atom.name for atom in bare.atoms()]
+    assert [atom.name for atom in topology.atoms()][: len(names)] == names
+    moved = nanometers(placed)[: len(names)]
+    np.testing.assert_allclose(moved - moved.mean(0), positions - positions.mean(0), atol=1e-6)
+    assert {residue.name for residue in topology.residues()} == {"LYS", "ALA", "HOH", "CL"}
+    forces = {type(force): force for force in system.getForces()}
+    charges = [
+        forces[openmm.NonbondedForce].getParticleParameters(k)[0]._value for k in range(system.getNumParticles())
+    ]
+    assert abs(sum(charges)) < 1e-6
+    assert forces[openmm.MonteCarloBarostat].getDefaultTemperature()._value == 310.0
+    assert system.usesPeriodicBoundaryConditions()

@@ -224,7 +224,7 @@ class _Group:
 
     def _next_frame(self, engine: Engine, simulation: app.Simulation) -> np.ndarray:
         advance(engine, simulation.context, self.protocol.steps_per_frame)
-        positions = _positions(simulation)
+        positions = positions_of(simulation.context)
         if not np.isfinite(positions).all():
             broken = [
                 system.name
@@ -293,10 +293,6 @@ class _Group:
 def _molecule(system: MDSystem) -> Molecule:
     topology, positions = load_structure(system.source, seed=system.seed)
     return Molecule(topology, np.array(positions.value_in_unit(unit.nanometer), dtype=np.float64))
-
-
-def _positions(simulation: app.Simulation) -> np.ndarray:
-    return positions_of(simulation.context)
 
 
 def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> None:
