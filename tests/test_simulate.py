@@ -248,19 +248,19 @@ def test_a_killed_run_loses_and_repeats_no_frame(tmp_path):
 
 
 def test_positions_that_are_no_longer_finite_name_the_system(tmp_path, monkeypatch):
-    real = production._positions
+    real = production.positions_of
 
-    def broken(simulation):
-        positions = real(simulation)
-        if simulation.currentStep > 60:
+    def broken(context):
+        positions = real(context)
+        if context.getStepCount() > 60:
             positions[0] = np.nan
         return positions
 
-    monkeypatch.setattr(production, "_positions", broken)
+    monkeypatch.setattr(production, "positions_of", broken)
     monkeypatch.setattr(production, "_FRAMES_A_BLOCK", 2)
     with pytest.raises(StateError, match="GG are no longer finite"):
         simulate(planned(["GG", "AG"], replicas=1, seed=1), tmp_path, SHORT, platform="Reference")
-    monkeypatch.setattr(production, "_positions", real)
+    monkeypatch.setattr(production, "positions_of", real)
     simulate(planned(["GG", "AG"], replicas=1, seed=1), tmp_path, SHORT, platform="Reference")
     assert mdtraj.load(str(tmp_path / "GG/GG.xtc"), top=str(tmp_path / "GG/GG.pdb")).n_frames == 5
 
