@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from openmm_mdgen import checkpoints
-from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.data import Recording, Windows, held_out_sequences, read_folders
-from openmm_mdgen.flow import TrajectoryFlow
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.training import TrainingConfig, train
-from openmm_mdgen.training.models import new_flow
+from openmm_mdgen.training.initial_flow import new_flow
 from openmm_mdgen.training.validation import HeldOut, generate
 
 out, folders = Path(sys.argv[1]), [read_folders([f]) for f in sys.argv[2:6]]

@@ -21,9 +21,9 @@ from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.commands.peptides import read_md
 from openmm_mdgen.commands.terminal import progress_bar
-from openmm_mdgen.data.swarm import Swarm
 from openmm_mdgen.exploration import Exploration, Kinetics, Plan
-from openmm_mdgen.structure import build_peptide, load_structure, relaxed
+from openmm_mdgen.md.peptides import build_peptide, load_structure, relaxed
+from openmm_mdgen.md.swarm import Swarm
 
 sequence, folder, reference = sys.argv[1], sys.argv[2], sys.argv[3:4]
 N_ROUNDS, N_STATES, PIECE_OF_REFERENCE = 9, 5, 1000.0  # ps

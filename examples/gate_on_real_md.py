@@ -13,9 +13,9 @@ import numpy as np
 import openmm
 
 from openmm_mdgen.commands.peptides import read_md
-from openmm_mdgen.gate import Gate, Molecule, Trial
-from openmm_mdgen.landing import Lander
-from openmm_mdgen.structure import implicit_system, langevin, load_structure, relaxed
+from openmm_mdgen.md.peptides import implicit_system, langevin, load_structure, relaxed
+from openmm_mdgen.simulation.gate import Gate, Molecule, Trial
+from openmm_mdgen.simulation.landing import Lander
 
 n_frames, files = int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
 gate, n_judged, reasons = Gate(), 0, []

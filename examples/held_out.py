@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from openmm_mdgen import checkpoints
 from openmm_mdgen.data import read_folders
+from openmm_mdgen.model import checkpoints
 from openmm_mdgen.training.validation import HeldOut, figure_for
 
 folder, weights = Path(sys.argv[1]), sys.argv[2]

@@ -16,8 +16,8 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen import Alternate, MaskReporter, MDGenSimulation, Summary
-from openmm_mdgen.reporters import write_segments
-from openmm_mdgen.structure import build_peptide, langevin, relaxed, solvated
+from openmm_mdgen.md.peptides import build_peptide, langevin, relaxed, solvated
+from openmm_mdgen.simulation.reporters import write_segments
 
 sequence = sys.argv[1] if len(sys.argv) > 1 else "GAVS"
 output = Path(sys.argv[2] if len(sys.argv) > 2 else "hybrid_water")

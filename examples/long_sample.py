@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from openmm import unit
 
-from openmm_mdgen.checkpoints import ModelInfo
-from openmm_mdgen.flow import FlowConfig, TrajectoryFlow
-from openmm_mdgen.generator import TrajectoryGenerator
-from openmm_mdgen.network import NetworkConfig
-from openmm_mdgen.ode import AdamsBashforth
-from openmm_mdgen.structure import build_peptide
-from openmm_mdgen.tasks import ForwardSimulation
-from openmm_mdgen.tokens import Tokenizer
+from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
+from openmm_mdgen.model.network import NetworkConfig
+from openmm_mdgen.model.ode import AdamsBashforth
+from openmm_mdgen.model.tasks import ForwardSimulation
+from openmm_mdgen.model.tokens import Tokenizer
 
 SEQUENCE = "AKLVG"
 

@@ -24,10 +24,10 @@ from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import Definitions
 from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.commands.terminal import progress_bar
-from openmm_mdgen.data.swarm import Swarm
+from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin, relaxed
+from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.steering import TorsionSpace, TransitionPath, free_energy, path_force, pull, sample_windows, shoot
 from openmm_mdgen.steering.force import SPRING_CONSTANT
-from openmm_mdgen.structure import build_peptide, implicit_system, langevin, relaxed
 
 sequence = sys.argv[1] if len(sys.argv) > 1 else "CACS"
 TEMPERATURE, N_WINDOWS, N_FRAMES, N_SHOTS = 350.0, 12, 8, 8

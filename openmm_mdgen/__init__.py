@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openmm_mdgen.fine import FineGenerator
-    from openmm_mdgen.gate import Gate
-    from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.record import Summary
-    from openmm_mdgen.reporters import MaskReporter, SegmentReporter
-    from openmm_mdgen.schedule import Alternate, Generate, Integrate, WhileAccepted
-    from openmm_mdgen.simulation import MDGenSimulation
+    from openmm_mdgen.generators.fine import FineGenerator
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.simulation.drop_in import MDGenSimulation
+    from openmm_mdgen.simulation.gate import Gate
+    from openmm_mdgen.simulation.record import Summary
+    from openmm_mdgen.simulation.reporters import MaskReporter, SegmentReporter
+    from openmm_mdgen.simulation.schedule import Alternate, Generate, Integrate, WhileAccepted
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,17 +32,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Alternate": "schedule",
-    "FineGenerator": "fine",
-    "Gate": "gate",
-    "Generate": "schedule",
-    "Integrate": "schedule",
-    "MDGenSimulation": "simulation",
-    "MaskReporter": "reporters",
-    "SegmentReporter": "reporters",
-    "Summary": "record",
-    "TrajectoryGenerator": "generator",
-    "WhileAccepted": "schedule",
+    "Alternate": "simulation.schedule",
+    "FineGenerator": "generators.fine",
+    "Gate": "simulation.gate",
+    "Generate": "simulation.schedule",
+    "Integrate": "simulation.schedule",
+    "MDGenSimulation": "simulation.drop_in",
+    "MaskReporter": "simulation.reporters",
+    "SegmentReporter": "simulation.reporters",
+    "Summary": "simulation.record",
+    "TrajectoryGenerator": "generators.trajectory",
+    "WhileAccepted": "simulation.schedule",
 }
 
 

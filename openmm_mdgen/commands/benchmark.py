@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from openmm import app
 
     from openmm_mdgen.analysis import TrajectoryFile
-    from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
 _LONGER = 4
 _ENDLESS = 2**40  # frames
@@ -120,8 +120,8 @@ def benchmark(
     import openmm
 
     from openmm_mdgen.commands.peptides import pairs
-    from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.structure import load_structure
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.md.peptides import load_structure
 
     try:
         chosen = None if platform is None else openmm.Platform.getPlatformByName(platform)
@@ -186,7 +186,7 @@ def _compare(
     import mdtraj
     from openmm import app
 
-    from openmm_mdgen.structure import implicit_system, langevin, relaxed
+    from openmm_mdgen.md.peptides import implicit_system, langevin, relaxed
 
     start, temperature, seed = relaxed(topology, positions), plan.model.temperature, plan.seed % 2**31
     integrator = langevin(temperature=temperature, step_size=_STEP_SIZE, seed=seed)

@@ -47,10 +47,10 @@ def design(
 
     import numpy as np
 
-    from openmm_mdgen.designs import PeptideBuilder
-    from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.inpainting import frequencies
-    from openmm_mdgen.structure import write_pdb
+    from openmm_mdgen.generators.design import frequencies
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.md.designed_peptides import PeptideBuilder
+    from openmm_mdgen.md.peptides import write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="inpainting", device=device, ode_solver=ode_solver, evaluations=evaluations

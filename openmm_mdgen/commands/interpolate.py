@@ -40,9 +40,9 @@ def interpolate(
 
     from openmm import unit
 
-    from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.given import atom_order
-    from openmm_mdgen.structure import load_structure, write_pdb
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.md.peptides import load_structure, write_pdb
+    from openmm_mdgen.molecule.inputs import atom_order
 
     model = TrajectoryGenerator.load(
         generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations

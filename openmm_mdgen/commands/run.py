@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from openmm import app
 
-    from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
 _STEP_SIZE = 0.004  # ps, of the integrator: trajectory files count time in steps
 _FORMATS = (".dcd", ".xtc")
@@ -65,8 +65,8 @@ def run(
 
     The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
-    from openmm_mdgen.generator import TrajectoryGenerator
-    from openmm_mdgen.structure import relaxed, write_pdb
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.md.peptides import relaxed, write_pdb
 
     total = parse_time("--time", time)
     interval = None if report_interval is None else parse_time("--report-interval", report_interval)
@@ -110,8 +110,8 @@ def _prepare(
     """Find out whether all can be done as asked; raises before any long work."""
     from openmm import unit
 
-    from openmm_mdgen.schedule import steps_per_frame
-    from openmm_mdgen.structure import implicit_system, load_structure
+    from openmm_mdgen.md.peptides import implicit_system, load_structure
+    from openmm_mdgen.simulation.schedule import steps_per_frame
 
     seed = secrets.randbelow(2**31) if seed is None else seed
     frame = generator.frame_interval
@@ -146,8 +146,8 @@ def _generate_one(job: _Job, positions: np.ndarray, path: Path, advance: Callabl
     import openmm
     from openmm import app
 
-    from openmm_mdgen.simulation import MDGenSimulation
-    from openmm_mdgen.structure import implicit_system, langevin
+    from openmm_mdgen.md.peptides import implicit_system, langevin
+    from openmm_mdgen.simulation.drop_in import MDGenSimulation
 
     simulation = MDGenSimulation(
         job.topology,
@@ -170,7 +170,7 @@ def _generate_many(job: _Job, positions: np.ndarray, paths: list[Path], advance:
     """Replicas in one batch, each frame written as OpenMM's reporters would."""
     from openmm import app
 
-    from openmm_mdgen.topology import ProteinChain
+    from openmm_mdgen.molecule.chain import ProteinChain
 
     moved = ProteinChain.from_openmm(job.topology).atom_indices
     timing = (_STEP_SIZE, job.report_steps, job.report_steps)  # step size, step of the first frame, steps between

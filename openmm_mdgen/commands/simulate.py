@@ -39,8 +39,8 @@ def simulate(
     """
     import torch
 
-    from openmm_mdgen.data.production import MDProtocol, planned
-    from openmm_mdgen.data.production import simulate as produce
+    from openmm_mdgen.md.production import MDProtocol, planned
+    from openmm_mdgen.md.production import simulate as produce
 
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:

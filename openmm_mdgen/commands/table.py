@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import mdtraj
 
     from openmm_mdgen.analysis import TrajectoryFile
-    from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
 LENGTHS = {"MD, 100 ps": 100.0, "MD, 1 ns": 1000.0, "MD, 10 ns": 10_000.0}
 
@@ -75,7 +75,7 @@ def table(
     from openmm_mdgen.analysis import TrajectoryFile
     from openmm_mdgen.commands.evaluate import parse_definitions
     from openmm_mdgen.commands.peptides import pairs, read_md
-    from openmm_mdgen.generator import TrajectoryGenerator
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
     options = {
         "lagtime": lag,
@@ -155,7 +155,7 @@ def _beginning(
 
 def _generate(model: TrajectoryGenerator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:
     """A trajectory from the PDB file's structure, minimised, and the seconds that it took."""
-    from openmm_mdgen.structure import load_structure, relaxed
+    from openmm_mdgen.md.peptides import load_structure, relaxed
 
     topology, positions = load_structure(pdb, seed=seed)
     model.check(topology)

@@ -151,8 +151,8 @@ def train(
         from openmm_mdgen import training
     except ModuleNotFoundError as error:
         raise MDGenError(f"training needs {error.name}: pip install 'openmm_mdgen[train]'") from error
-    from openmm_mdgen.checkpoints import ModelInfo
     from openmm_mdgen.data import read_sequences
+    from openmm_mdgen.model.checkpoints import ModelInfo
 
     excluded = frozenset().union(*(read_sequences(path) for path in exclude or []))
     splits = _splits(split, validation_split, test_split, excluded)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from openmm_mdgen import residues
 from openmm_mdgen.data.recordings import Recording, StoredPositions
 from openmm_mdgen.data.trajectories import TrajectoryFiles, torn_frames
 from openmm_mdgen.errors import DataError
+from openmm_mdgen.geometry import residues
 
 _BOND_LENGTHS = 1.0, 2.0  # Å, of N-CA
 

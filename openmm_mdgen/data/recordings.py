@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from openmm_mdgen import atom14, residues
 from openmm_mdgen.errors import DataError
-from openmm_mdgen.rigid import Rigid
-from openmm_mdgen.tokens import Frames
+from openmm_mdgen.geometry import atom14, residues
+from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.model.tokens import Frames
 
 _EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
 # Of pre-omega, phi and psi, among the 14 slots; those of the residue before are negative.

@@ -19,11 +19,11 @@ import mdtraj
 import numpy as np
 from mdtraj.formats import XTCTrajectoryFile
 
-from openmm_mdgen import residues
 from openmm_mdgen.data.recordings import Recording, StoredPositions
 from openmm_mdgen.errors import DataError, MDGenError
 from openmm_mdgen.files import replacing, write_json
-from openmm_mdgen.topology import ProteinChain
+from openmm_mdgen.geometry import residues
+from openmm_mdgen.molecule.chain import ProteinChain
 
 _FORMAT = 1  # of kept arrays
 _CHUNK = 1000  # frames

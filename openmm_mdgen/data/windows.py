@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from openmm_mdgen.atom14 import backbone_points
 from openmm_mdgen.data.recordings import Cut, Recording, frames_of, without_padding
 from openmm_mdgen.errors import DataError
-from openmm_mdgen.rigid import superposition
-from openmm_mdgen.tokens import Frames
+from openmm_mdgen.geometry.atom14 import backbone_points
+from openmm_mdgen.geometry.rigid import superposition
+from openmm_mdgen.model.tokens import Frames
 
 
 class Windows:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from openmm import app
 
-from openmm_mdgen.data.swarm import Swarm, relaxed
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.swarm import Swarm, relaxed
 from openmm_mdgen.protocol import segment_seed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.energies import potential_energies
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.structure import implicit_system
+from openmm_mdgen.md.peptides import implicit_system
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from openmm_mdgen.data.swarm import Swarm
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.swarm import Swarm
 
 _CONFIDENCE = 0.95
 

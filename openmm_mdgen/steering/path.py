@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import shortest_path
 from torch import Tensor, nn
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.rigid import superposition
+from openmm_mdgen.geometry.rigid import superposition
 
 _FEWEST_NODES = 5
 _MOST_FRAMES = 2000  # between all of which distances are measured

@@ -9,11 +9,11 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_mdgen.data.protocol import whole_steps
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.conditions import whole_steps
+from openmm_mdgen.md.peptides import positions_of
 from openmm_mdgen.steering.force import CENTRE, SPRING
 from openmm_mdgen.steering.path import TransitionPath
-from openmm_mdgen.structure import positions_of
 
 _STEPS_PER_MOVE = 10  # of the centre
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from openmm import app, unit
 
-from openmm_mdgen.data.protocol import whole_steps
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.conditions import whole_steps
+from openmm_mdgen.md.peptides import positions_of, thermal_energy
 from openmm_mdgen.steering.force import CENTRE
 from openmm_mdgen.steering.path import TransitionPath
 from openmm_mdgen.steering.pull import require_path_force
-from openmm_mdgen.structure import positions_of, thermal_energy
 
 _SAMPLES_PER_BIN = 10  # below, a bin's free energy is not given
 

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from openmm_mdgen.data import Windows
-from openmm_mdgen.flow import FlowConfig
-from openmm_mdgen.interpolant import INTERPOLANTS
-from openmm_mdgen.tokens import Frames
+from openmm_mdgen.model.flow import FlowConfig
+from openmm_mdgen.model.interpolant import INTERPOLANTS
+from openmm_mdgen.model.tokens import Frames
 
 
 @dataclass(frozen=True)

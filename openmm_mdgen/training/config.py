@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.tasks import TASKS, Inpainting, Task, Upsampling
+from openmm_mdgen.model.tasks import TASKS, Inpainting, Task, Upsampling
 
 
 @dataclass(frozen=True)

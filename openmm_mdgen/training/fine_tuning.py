@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from openmm_mdgen import checkpoints
-from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.data import Recording
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.flow import TrajectoryFlow
-from openmm_mdgen.tasks import TASKS
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.flow import TrajectoryFlow
+from openmm_mdgen.model.tasks import TASKS
 from openmm_mdgen.training.config import TrainingConfig
 from openmm_mdgen.training.run import Devices, require_writable, train
 from openmm_mdgen.training.validation import HeldOut, figure_for

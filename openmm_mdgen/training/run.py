@@ -15,15 +15,15 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
-from openmm_mdgen import checkpoints
-from openmm_mdgen.checkpoints import ModelInfo
 from openmm_mdgen.data import Recording, Windows
 from openmm_mdgen.errors import CheckpointError, MDGenError
-from openmm_mdgen.flow import TrajectoryFlow
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.flow import TrajectoryFlow
+from openmm_mdgen.training.callbacks import Checkpoints, Curve, Validation
 from openmm_mdgen.training.config import TrainingConfig
-from openmm_mdgen.training.models import new_flow, warm_started
-from openmm_mdgen.training.module import SETTINGS, FlowTraining
-from openmm_mdgen.training.records import Checkpoints, Curve, Validation
+from openmm_mdgen.training.initial_flow import new_flow, warm_started
+from openmm_mdgen.training.lightning_module import SETTINGS, FlowTraining
 from openmm_mdgen.training.validation import HeldOut
 
 

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from openmm_mdgen.analysis.distances import angle_histogram, js_distance
 from openmm_mdgen.data import Recording, Windows
-from openmm_mdgen.dirichlet import N_TYPES
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.flow import TrajectoryFlow
-from openmm_mdgen.ode import AdamsBashforth, Euler, OdeSolver
-from openmm_mdgen.tasks import ForwardSimulation, Inpainting, Upsampling
-from openmm_mdgen.tokens import Frames
+from openmm_mdgen.model.dirichlet import N_TYPES
+from openmm_mdgen.model.flow import TrajectoryFlow
+from openmm_mdgen.model.ode import AdamsBashforth, Euler, OdeSolver
+from openmm_mdgen.model.tasks import ForwardSimulation, Inpainting, Upsampling
+from openmm_mdgen.model.tokens import Frames
 
 _N_WINDOWS = 16  # generated at once for a sequence
 _N_REPLICAS, _N_SEGMENTS = 8, 5  # of a forward model's trajectories

@@ -1,0 +1,245 @@
+"""Explore, then decide: a generator shows where a molecule may go, many short real MD runs find out whether it does.
+
+A round starts real MD from chosen frames, adds the pieces to those there are, and estimates a Markov model of all.
+The first round starts from generated frames, spread over what was generated; later ones from real frames, where
+populations are least certain. Conclusions come from real MD alone. Each round is saved before the next begins, and a
+run of the same folder goes on after the last. Nanometre, ps, K.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import mdtraj
+import numpy as np
+from mdtraj.formats import XTCTrajectoryFile
+from openmm import app
+
+from openmm_mdgen.analysis.sources import measure
+from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.exploration.kinetics import Kinetics
+from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.md.peptides import write_pdb
+from openmm_mdgen.protocol import segment_seed
+
+
+class Runs(Protocol):
+    """What runs real MD: `data.swarm.Swarm`, or one that shares runs out among workers."""
+
+    topology: app.Topology
+
+    def relaxed(self, frames: np.ndarray) -> np.ndarray:
+        """(n, n_atoms, 3) nm, near by, for MD to start from."""
+
+    def run(
+        self,
+        starts: Sequence[np.ndarray] | np.ndarray,
+        *,
+        n_frames: int,
+        frame_interval: float = ...,
+        seed: int = ...,
+        progress: Callable[[int], None] = ...,
+    ) -> list[np.ndarray]:
+        """A piece (n_frames, n_atoms, 3) from each start."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a round does.
+
+    Parameters
+    ----------
+    runs : int
+        Pieces of a round.
+    piece : float
+        ps kept of each.
+    settling : float
+        ps before that, not kept: a generated start is cold.
+    frame_interval : float
+        ps.
+    lagtime : float
+        ps, of the Markov model. Pieces start where some state is rare, so one that is too short counts returns that
+        equilibrium would not have: populations have to be the same at twice the lag time.
+    n_microstates : int
+    seed : int
+    """
+
+    runs: int = 16
+    piece: float = 200.0
+    settling: float = 5.0
+    frame_interval: float = 1.0
+    lagtime: float = 40.0
+    n_microstates: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < 2 * self.lagtime <= self.piece:
+            raise MDGenError(
+                f"pieces of {self.piece:g} ps and a lag time of {self.lagtime:g} ps: at least two lag times"
+            )
+        if self.runs < 1 or self.settling < 0 or self.frame_interval <= 0:
+            raise MDGenError("a round has at least one run, no negative settling, and frames some time apart")
+
+
+@dataclass(eq=False)
+class Exploration:
+    """Rounds of real MD of one molecule in a folder.
+
+    Parameters
+    ----------
+    runs : Runs
+    folder : path
+        Of the pieces, one XTC file each, the topology and the plan; a run found there goes on.
+    plan : Plan
+
+    Examples
+    --------
+    >>> exploration = Exploration(Swarm(topology, positions), "explored")
+    >>> generated = TrajectoryGenerator.load().rollout(topology, positions, 5000)
+    >>> for _ in range(3):
+    ...     kinetics = exploration.round(generated)
+    >>> print(kinetics.timescales[0])
+
+    Raises
+    ------
+    MDGenError
+        If the folder holds rounds of another plan or molecule.
+    """
+
+    runs: Runs
+    folder: Path
+    plan: Plan = field(default_factory=Plan)
+
+    def __post_init__(self) -> None:
+        self.folder = Path(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._topology = mdtraj.Topology.from_openmm(self.runs.topology)
+        settings = asdict(self.plan) | {"atoms": self._topology.n_atoms}
+        path = self.folder / "plan.json"
+        if not path.exists():
+            write_json(path, settings)
+        elif (found := json.loads(path.read_text(encoding="utf-8"))) != settings:
+            differing = sorted(key for key in settings if found.get(key) != settings[key])
+            raise MDGenError(f"{path} has another {', '.join(differing)}: give the same plan, or another folder")
+        self._kinetics: Kinetics | None = None  # of the present pieces
+        self.pieces = self._saved()
+
+    @property
+    def n_rounds(self) -> int:
+        """Done so far."""
+        return len(self.pieces) // self.plan.runs
+
+    @property
+    def nanoseconds(self) -> float:
+        """Of real MD, settling included."""
+        return len(self.pieces) * (self.plan.piece + self.plan.settling) / 1000
+
+    def round(self, generated: mdtraj.Trajectory, *, progress: Callable[[int], None] = lambda runs: None) -> Kinetics:
+        """Start runs, save their pieces, and estimate from all there are.
+
+        Parameters
+        ----------
+        generated : mdtraj.Trajectory
+            What the first round's starts are drawn from; all atoms.
+        progress : callable
+            Told how many runs have ended.
+
+        Raises
+        ------
+        MDGenError
+            If it is of another molecule, or has fewer frames than there are runs.
+        UndefinedError
+            If the pieces do not hang together: run longer ones.
+        """
+        plan = self.plan
+        starts = self._from_generated(generated) if self.n_rounds == 0 else self._from_pieces()
+        skipped = round(plan.settling / plan.frame_interval)
+        n_frames = skipped + round(plan.piece / plan.frame_interval)
+        found = self.runs.run(
+            starts,
+            n_frames=n_frames,
+            frame_interval=plan.frame_interval,
+            seed=segment_seed(plan.seed, self.n_rounds),
+            progress=progress,
+        )
+        self._save([piece[skipped:] for piece in found])
+        return self.kinetics()
+
+    def kinetics(self) -> Kinetics:
+        """From all pieces there are.
+
+        Raises
+        ------
+        MDGenError
+            If there is none.
+        UndefinedError
+            If they do not hang together.
+        """
+        if not self.pieces:
+            raise MDGenError(f"{self.folder} has no pieces yet: run a round")
+        if self._kinetics is None:
+            plan = self.plan
+            self._kinetics = Kinetics.of(
+                self.series(), lagtime=plan.lagtime, n_microstates=plan.n_microstates, seed=plan.seed
+            )
+        return self._kinetics
+
+    def series(self) -> list[TorsionSeries]:
+        """Torsions of each piece."""
+        return [measure(piece).torsions for piece in self.pieces]
+
+    def _from_generated(self, generated: mdtraj.Trajectory) -> np.ndarray:
+        """Frames in the middle of as many clusters as there are runs, relaxed."""
+        from deeptime.clustering import KMeans
+
+        if generated.n_atoms != self._topology.n_atoms:
+            raise MDGenError(
+                f"generated frames have {generated.n_atoms} atoms, the molecule {self._topology.n_atoms}: generate "
+                "from the same topology"
+            )
+        if generated.n_frames < self.plan.runs:
+            raise MDGenError(f"{generated.n_frames} generated frames for {self.plan.runs} runs: generate more")
+        features = measure(generated).torsions.features().astype(float)
+        clusters = KMeans(self.plan.runs, init_strategy="kmeans++", fixed_seed=self.plan.seed, n_jobs=1)
+        centres = clusters.fit_fetch(features).cluster_centers
+        nearest = [int(((features - centre) ** 2).sum(-1).argmin()) for centre in centres]
+        return self.runs.relaxed(generated.xyz[nearest])
+
+    def _from_pieces(self) -> np.ndarray:
+        """Real frames of the microstates that add most to the errors."""
+        kinetics = self.kinetics()
+        labels = np.concatenate(kinetics.labels)
+        frames = np.concatenate([piece.xyz for piece in self.pieces])
+        rng = np.random.default_rng((self.plan.seed, self.n_rounds))
+        microstates = rng.choice(len(kinetics.need), size=self.plan.runs, p=kinetics.need)
+        return np.stack([frames[rng.choice(np.flatnonzero(labels == m))] for m in microstates])
+
+    def _piece_path(self, number: int) -> Path:
+        return self.folder / f"piece_{number:05d}.xtc"
+
+    def _save(self, pieces: list[np.ndarray]) -> None:
+        first = len(self.pieces)
+        times = self.plan.frame_interval * np.arange(1, len(pieces[0]) + 1)
+        if first == 0:
+            write_pdb(self.folder / "topology.pdb", self.runs.topology, pieces[0][0].astype(float))
+        for number, xyz in enumerate(pieces, first):
+            with replacing(self._piece_path(number)) as temporary, XTCTrajectoryFile(str(temporary), "w") as file:
+                file.write(xyz, time=times.astype(np.float32), step=np.arange(len(xyz), dtype=np.int32))
+        self.pieces += [self._read(number) for number in range(first, first + len(pieces))]
+        self._kinetics = None
+
+    def _read(self, number: int) -> mdtraj.Trajectory:
+        return mdtraj.load(str(self._piece_path(number)), top=self._topology)
+
+    def _saved(self) -> list[mdtraj.Trajectory]:
+        """The pieces on disk; those of a round that was cut off are made again."""
+        n = 0
+        while self._piece_path(n).exists():
+            n += 1
+        n -= n % self.plan.runs
+        return [self._read(number) for number in range(n)]

@@ -1,0 +1,1 @@
+"""What trained weights generate: one file a task, and the faces that users meet."""

@@ -1,0 +1,1 @@
+"""Making real molecular dynamics with OpenMM: structures, systems, packed runs."""

@@ -1,0 +1,329 @@
+"""Reference MD of many systems, packed, resumable, one folder each.
+
+``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc`` and ``protocol.json``, which comes last: a system that
+has it is finished. Systems are simulated in groups. A group in progress keeps its frames in blocks, each an XTC file
+and then OpenMM's checkpoint at its end, under ``OUT/.group-KEY/``: a run that was stopped goes on after the last block
+that is complete. Picosecond, nanometre.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+from mdtraj.formats import XTCTrajectoryFile
+from openmm import app, unit
+
+from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.md.batched_gbn2 import can_compile
+from openmm_mdgen.md.conditions import Engine, MDProtocol, SolvatedSystem, advance
+from openmm_mdgen.md.packed_system import Molecule, PackedSystem
+from openmm_mdgen.md.peptides import fastest_platform, langevin, load_structure, positions_of, write_pdb
+
+_FRAMES_A_BLOCK = 100
+PROTOCOL_FILE = "protocol.json"
+
+
+@dataclass(frozen=True)
+class MDSystem:
+    """One trajectory to make.
+
+    Parameters
+    ----------
+    name : str
+        Of its folder and files.
+    source : str
+        A sequence of one-letter codes, built in backbone basins drawn from the seed, or a PDB file.
+    seed : int
+        Of the start and the random forces.
+    """
+
+    name: str
+    source: str
+    seed: int
+
+
+def planned(sources: Sequence[str], *, replicas: int, seed: int) -> list[MDSystem]:
+    """Systems of each source, NAME, or NAME_0, NAME_1 and so on for several replicas.
+
+    Raises
+    ------
+    MDGenError
+        If two would have one name, or a source is no structure.
+    """
+    systems = []
+    for source in sources:
+        stem = Path(source).stem if source.lower().endswith((".pdb", ".ent")) else source
+        for replica in range(replicas):
+            name = stem if replicas == 1 else f"{stem}_{replica}"
+            entropy = [seed, replica, *stem.encode()]
+            systems.append(MDSystem(name, source, int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)))
+    names = [system.name for system in systems]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise MDGenError(f"{', '.join(twice[:3])} named more than once: for several trajectories of one, use replicas")
+    return systems
+
+
+def simulate(
+    systems: Sequence[MDSystem],
+    out: str | Path,
+    protocol: MDProtocol,
+    *,
+    group_size: int = 16,
+    platform: str | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> None:
+    """Simulate what is not finished yet.
+
+    Parameters
+    ----------
+    systems : sequence of MDSystem
+    out : path
+        Folder; made where it does not exist.
+    protocol : MDProtocol
+    group_size : int
+        Implicit-solvent systems packed into one OpenMM System; explicit ones run one by one.
+    platform : str, optional
+        Of OpenMM; default: the fastest.
+    threads : int, optional
+        Of the CPU platform; default: all cores.
+    progress : callable
+        Told the number of frames, summed over systems, whenever some are done; those found on disk too.
+
+    Raises
+    ------
+    MDGenError
+        If a finished folder was made by another protocol, a structure cannot be used, or another run works here. What
+        is finished is kept.
+    StateError
+        If positions are no longer finite; the blocks before are kept.
+    OSError
+        If the disk is full; the blocks before are kept.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    finished = {system.name for system in systems if _is_finished(out, system, protocol)}
+    size = group_size if protocol.solvent == "implicit" else 1
+    for first in range(0, len(systems), size):
+        group = systems[first : first + size]
+        if all(system.name in finished for system in group):
+            progress(len(group) * protocol.n_frames)
+            continue
+        _Group(group, out, protocol, platform or fastest_platform().getName(), threads or os.cpu_count() or 1).run(
+            progress
+        )
+
+
+def _is_finished(out: Path, system: MDSystem, protocol: MDProtocol) -> bool:
+    path = out / system.name / PROTOCOL_FILE
+    if not path.exists():
+        return False
+    made = json.loads(path.read_text())
+    asked = _description(system, protocol)
+    differing = [key for key in asked if made.get(key) != asked[key]]
+    if differing:
+        changes = ", ".join(f"{key} {made.get(key)!r}, asked for {asked[key]!r}" for key in differing)
+        raise MDGenError(f"{path.parent} was made with {changes}: choose another folder, or remove that one")
+    return True
+
+
+def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
+    return {
+        "source": system.source,
+        "seed": system.seed,
+        **asdict(protocol),
+        "force_field": list(protocol.force_field),
+        "constraints": "HBonds",
+        "integrator": "LangevinMiddle",
+    }
+
+
+class _Group:
+    """Systems that are simulated together, and their place on disk."""
+
+    def __init__(
+        self, systems: Sequence[MDSystem], out: Path, protocol: MDProtocol, platform: str, threads: int
+    ) -> None:
+        self.systems, self.out, self.protocol = systems, out, protocol
+        self.platform, self.threads = platform, threads
+        plan = json.dumps([_description(system, protocol) for system in systems])
+        key = hashlib.sha256(plan.encode()).hexdigest()[:12]
+        self.folder = out / f".group-{key}"
+        self.seed = int(key, 16) % 2**31
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        self.folder.mkdir(exist_ok=True)
+        with _locked(self.folder):
+            n_done = self._n_blocks() * _FRAMES_A_BLOCK
+            progress(len(self.systems) * min(n_done, self.protocol.n_frames))
+            molecules = [_molecule(system) for system in self.systems]
+            if n_done < self.protocol.n_frames:
+                self._produce(molecules, progress)
+            self._write_systems(molecules)
+        shutil.rmtree(self.folder)
+
+    def _produce(self, molecules: Sequence[Molecule], progress: Callable[[int], None]) -> None:
+        engine = self._engine(molecules)
+        simulation = self._simulation(engine, engine.system)
+        start = self._n_blocks()
+        if start:
+            simulation.context.loadCheckpoint(self._block(start - 1).with_suffix(".chk").read_bytes())
+        else:
+            simulation.context.setState(self._equilibrated(engine))
+        for block in range(start, -(-self.protocol.n_frames // _FRAMES_A_BLOCK)):
+            n_frames = min(_FRAMES_A_BLOCK, self.protocol.n_frames - block * _FRAMES_A_BLOCK)
+            frames = np.stack([self._next_frame(engine, simulation) for _ in range(n_frames)])
+            self._write_block(block, engine, frames, simulation)
+            progress(n_frames * len(self.systems))
+
+    def _engine(self, molecules: Sequence[Molecule]) -> Engine:
+        if self.protocol.solvent == "explicit":
+            return SolvatedSystem(molecules[0], self.protocol, seed=self.seed)
+        batched = self.platform == "CPU" and can_compile()
+        return PackedSystem(molecules, hydrogen_mass=self.protocol.hydrogen_mass, batched=batched)
+
+    def _simulation(self, engine: Engine, system: openmm.System) -> app.Simulation:
+        protocol = self.protocol
+        integrator = langevin(
+            temperature=protocol.temperature,
+            friction=protocol.friction,
+            step_size=protocol.step_size,
+            seed=self.seed,
+        )
+        properties = {"Threads": str(self.threads)} if self.platform == "CPU" else {}
+        return app.Simulation(
+            engine.topology, system, integrator, openmm.Platform.getPlatformByName(self.platform), properties
+        )
+
+    def _equilibrated(self, engine: Engine) -> openmm.State:
+        state, steps = None, round(self.protocol.equilibration / self.protocol.step_size)
+        for system in engine.stages:
+            simulation = self._simulation(engine, system)
+            if state is None:
+                simulation.context.setPositions(engine.positions)
+                simulation.minimizeEnergy()
+                simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
+            else:
+                simulation.context.setState(state)
+            advance(engine, simulation.context, steps)
+            # Without parameters, those of a barostat among them, which the next stage may not have.
+            state = simulation.context.getState(positions=True, velocities=True)
+        return state
+
+    def _next_frame(self, engine: Engine, simulation: app.Simulation) -> np.ndarray:
+        advance(engine, simulation.context, self.protocol.steps_per_frame)
+        positions = positions_of(simulation.context)
+        if not np.isfinite(positions).all():
+            broken = [
+                system.name
+                for system, atoms in zip(self.systems, engine.slices, strict=True)
+                if not np.isfinite(positions[atoms]).all()
+            ]
+            raise StateError(
+                f"positions of {', '.join(broken) or 'the solvent'} are no longer finite; the frames before are kept "
+                f"in {self.folder}: use a shorter step, or a better start"
+            )
+        molecules = [positions[atoms] - positions[atoms].mean(axis=0) for atoms in engine.slices]
+        return np.concatenate(molecules).astype(np.float32)
+
+    def _write_block(self, block: int, engine: Engine, frames: np.ndarray, simulation: app.Simulation) -> None:
+        path = self._block(block)
+        with replacing(path) as temporary:
+            _write_xtc(temporary, frames, block * _FRAMES_A_BLOCK, self.protocol.frame_interval)
+        with replacing(path.with_suffix(".chk")) as temporary:  # the block counts from here on
+            temporary.write_bytes(simulation.context.createCheckpoint())
+
+    def _block(self, block: int) -> Path:
+        return self.folder / f"block_{block:06d}.xtc"
+
+    def _n_blocks(self) -> int:
+        n = 0
+        while self._block(n).with_suffix(".chk").exists() and self._block(n).exists():
+            n += 1
+        return n
+
+    def _write_systems(self, molecules: Sequence[Molecule]) -> None:
+        """Blocks to one trajectory a system."""
+        sizes = [molecule.topology.getNumAtoms() for molecule in molecules]
+        ends = np.cumsum(sizes)
+        with ExitStack() as stack:
+            files = []
+            for system in self.systems:
+                folder = self.out / system.name
+                folder.mkdir(exist_ok=True)
+                files.append(stack.enter_context(replacing(folder / f"{system.name}.xtc")))
+            open_files = [XTCTrajectoryFile(str(path), "w") for path in files]
+            first = np.zeros((0, 3))
+            for block in range(self._n_blocks()):
+                with XTCTrajectoryFile(str(self._block(block))) as file:
+                    xyz, times, steps, _ = file.read()
+                first = first if len(first) else xyz[0]
+                for trajectory, end, size in zip(open_files, ends, sizes, strict=True):
+                    trajectory.write(xyz[:, end - size : end], time=times, step=steps)
+            for trajectory in open_files:
+                trajectory.close()
+            for path in files:
+                _require_length(path, self.protocol.n_frames)
+            for system, molecule, end, size in zip(self.systems, molecules, ends, sizes, strict=True):
+                folder = self.out / system.name
+                write_pdb(folder / f"{system.name}.pdb", molecule.topology, first[end - size : end].astype(float))
+        for system in self.systems:
+            description = _description(system, self.protocol) | {
+                "n_frames": self.protocol.n_frames,
+                "packed_with": [other.name for other in self.systems if other is not system],
+                "openmm": openmm.version.version,
+                "platform": self.platform,
+                "group_seed": self.seed,
+            }
+            write_json(self.out / system.name / PROTOCOL_FILE, description)
+
+
+def _molecule(system: MDSystem) -> Molecule:
+    topology, positions = load_structure(system.source, seed=system.seed)
+    return Molecule(topology, np.array(positions.value_in_unit(unit.nanometer), dtype=np.float64))
+
+
+def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> None:
+    numbers = np.arange(first + 1, first + len(frames) + 1)
+    with XTCTrajectoryFile(str(path), "w") as file:
+        file.write(frames, time=(numbers * interval).astype(np.float32), step=numbers.astype(np.int32))
+    _require_length(path, len(frames))
+
+
+def _require_length(path: Path, n_frames: int) -> None:
+    """The writer says nothing of a full disk."""
+    try:
+        with XTCTrajectoryFile(str(path)) as file:
+            found = len(file.read()[0])
+    except (OSError, RuntimeError):
+        found = 0
+    if found != n_frames:
+        raise OSError(f"{path.parent}: {found} of {n_frames} frames could be written; is the disk full?")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One run at a time; the lock goes with the process. Not on Windows."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with open(folder / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MDGenError(f"another run works in {folder.parent}: wait for it, or choose another folder") from None
+        yield

@@ -1,0 +1,163 @@
+"""Many short runs of one peptide, as many at a time as a packed System has places.
+
+Each run starts from its own frame with its own velocities. One that ends makes room for the next, so that no place
+stands idle while runs are left. Nanometre, picosecond, Kelvin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import openmm
+from openmm import app
+
+from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.md.batched_gbn2 import can_compile
+from openmm_mdgen.md.conditions import advance, whole_steps
+from openmm_mdgen.md.packed_system import Molecule, PackedSystem
+from openmm_mdgen.md.peptides import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
+
+_RELAXATIONS = 200  # iterations of the minimiser
+
+
+class Swarm:
+    """Runs in amber14 with GBn2, bonds to hydrogen constrained, hydrogens of 3 amu.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+        Complete, hydrogens too.
+    positions : (n_atoms, 3) nm
+        Any structure of it.
+    n_places : int
+        Runs at a time.
+    temperature, friction, step_size : float
+        K, 1/ps, ps.
+    platform : str, optional
+        Of OpenMM; default: the fastest.
+    threads : int, optional
+        Of the CPU platform; default: OpenMM's own, all cores or as many as ``OPENMM_CPU_THREADS`` says.
+    seed : int
+        Of the random forces.
+
+    Examples
+    --------
+    >>> swarm = Swarm(topology, positions)
+    >>> trajectories = swarm.run(starts, n_frames=50)  # a list of (50, n_atoms, 3), one for each start
+    """
+
+    def __init__(
+        self,
+        topology: app.Topology,
+        positions: np.ndarray,
+        *,
+        n_places: int = 16,
+        temperature: float = 350.0,
+        friction: float = 0.3,
+        step_size: float = 0.004,
+        platform: str | None = None,
+        threads: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.topology, self.temperature, self.step_size = topology, temperature, step_size
+        chosen = openmm.Platform.getPlatformByName(platform) if platform else fastest_platform()
+        on_cpu = chosen.getName() == "CPU"
+        molecule = Molecule(topology, np.asarray(positions, dtype=np.float64))
+        self._packed = PackedSystem([molecule] * n_places, batched=on_cpu and can_compile())
+        integrator = langevin(temperature=temperature, friction=friction, step_size=step_size, seed=seed % 2**31)
+        properties = {"Threads": str(threads)} if on_cpu and threads else {}
+        self._context = openmm.Context(self._packed.system, integrator, chosen, properties)
+        self._context.setPositions(self._packed.positions)
+        masses = [self._packed.system.getParticleMass(k)._value for k in range(topology.getNumAtoms())]
+        self._speed = np.sqrt(thermal_energy(temperature) / np.array(masses))[:, None]  # nm/ps, of one component
+
+    def run(
+        self,
+        starts: Sequence[np.ndarray] | np.ndarray,
+        *,
+        n_frames: int,
+        frame_interval: float = 1.0,
+        seed: int = 0,
+        is_over: Callable[[int, np.ndarray], bool] = lambda run, frame: False,
+        progress: Callable[[int], None] = lambda runs: None,
+    ) -> list[np.ndarray]:
+        """Run from each start.
+
+        Parameters
+        ----------
+        starts : (n_runs, n_atoms, 3) nm
+            Of real MD; see `relaxed` for others.
+        n_frames : int
+            Of each run; the start is none of them.
+        frame_interval : float
+            ps, a whole number of steps.
+        seed : int
+            Of the velocities that runs begin with.
+        is_over : callable
+            Told the number of a run and its latest frame (n_atoms, 3): whether it ends there.
+        progress : callable
+            Told how many runs have ended, whenever some have.
+
+        Returns
+        -------
+        list of (up to n_frames, n_atoms, 3) float32, nm
+
+        Raises
+        ------
+        MDGenError
+            If the interval does not fit the step, or a start has another shape.
+        StateError
+            If positions are no longer finite.
+        """
+        steps = whole_steps(frame_interval, self.step_size)
+        starts = np.asarray(starts, dtype=np.float64)
+        if starts.ndim != 3 or starts.shape[1:] != (self.topology.getNumAtoms(), 3):
+            raise MDGenError(f"starts of shape {starts.shape}: give (runs, {self.topology.getNumAtoms()}, 3), nm")
+        frames: list[list[np.ndarray]] = [[] for _ in starts]
+        waiting = list(range(len(starts)))[::-1]
+        running: dict[int, int] = {}  # run at each place in use
+        while waiting or running:
+            free = [place for place in range(len(self._packed.slices)) if place not in running]
+            begun = {place: waiting.pop() for place in free[: len(waiting)]}
+            self._begin({place: (starts[run], np.random.default_rng((seed, run))) for place, run in begun.items()})
+            running |= begun
+            advance(self._packed, self._context, steps)
+            positions = positions_of(self._context)
+            for place, run in list(running.items()):
+                frame = positions[self._packed.slices[place]]
+                frame = (frame - frame.mean(axis=0)).astype(np.float32)
+                if not np.isfinite(frame).all():
+                    raise StateError(f"run {run} blew up: start it from a relaxed frame, or take shorter steps")
+                frames[run].append(frame)
+                if len(frames[run]) == n_frames or is_over(run, frame):
+                    del running[place]
+                    progress(1)
+        return [np.stack(run) for run in frames]
+
+    def relaxed(self, frames: np.ndarray) -> np.ndarray:
+        """Frames (n, n_atoms, 3) nm that MD did not make, each minimised a little, so that MD can start from them."""
+        return relaxed(self.topology, frames)
+
+    def _begin(self, starts: dict[int, tuple[np.ndarray, np.random.Generator]]) -> None:
+        """Put new runs, by place, into the Context: a frame, and the source of its velocities."""
+        if not starts:
+            return
+        state = self._context.getState(positions=True, velocities=True)
+        positions, velocities = (
+            np.array(quantity._value)
+            for quantity in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True))
+        )
+        for place, (start, rng) in starts.items():
+            atoms = self._packed.slices[place]
+            positions[atoms] = start
+            velocities[atoms] = self._speed * rng.standard_normal(start.shape)
+        self._context.setPositions(self._packed.recentred(positions))
+        self._context.setVelocities(velocities)
+        self._context.applyConstraints(1e-6)
+        self._context.applyVelocityConstraints(1e-6)
+
+
+def relaxed(topology: app.Topology, frames: np.ndarray) -> np.ndarray:
+    """See `Swarm.relaxed`."""
+    return relaxed_frames(topology, np.asarray(frames, dtype=np.float64), max_iterations=_RELAXATIONS)

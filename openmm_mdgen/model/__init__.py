@@ -1,0 +1,1 @@
+"""The generative model and its files: tokens, tasks, flow, network, checkpoints."""

@@ -1,0 +1,242 @@
+"""Weights on disk: this package's own files, and published MDGen checkpoints.
+
+Own files are safetensors with a JSON header: nothing in them is executed. Published ``.ckpt`` files are read by torch's
+weights-only unpickler. Everything peculiar to published checkpoints is settled here, by the configuration they get.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save as safetensors_save
+from torch import Tensor
+
+from openmm_mdgen.errors import CheckpointError
+from openmm_mdgen.files import replacing
+from openmm_mdgen.model import ode
+from openmm_mdgen.model.dirichlet import DirichletFlow
+from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
+from openmm_mdgen.model.network import NetworkConfig
+from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Inpainting, Interpolation, Task, Upsampling
+from openmm_mdgen.model.tokens import Tokenizer
+
+_FORMAT = "openmm_mdgen 1"
+_PREFIX = "model."
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a user of the weights must know.
+
+    Parameters
+    ----------
+    name : str
+    n_frames : int
+        Frames of one segment, the known first one included.
+    frame_interval : float
+        Picoseconds between frames.
+    temperature : float
+        Kelvin, of the training data.
+    force_field : str
+        Of the training data.
+    ode_solver : str
+        Name in `ode.SOLVERS` of the solver that the weights are used with by default.
+    backbone : {"torsions", "rigids"}
+        Which of the generated numbers place the backbone: its torsions, so that a short chain holds together exactly,
+        or the residues' rigids, as in the published model.
+    about : dict
+        Training data, settings, metrics, licence: for people, not read by the code.
+    """
+
+    name: str
+    n_frames: int
+    frame_interval: float
+    temperature: float
+    force_field: str = "unknown"
+    ode_solver: str = "multistep"
+    backbone: str = "torsions"
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def bundled() -> list[str]:
+    """Names of the weights that come with the package."""
+    folder = resources.files("openmm_mdgen").joinpath("weights")
+    return sorted(p.name.removesuffix(".safetensors") for p in folder.iterdir() if p.name.endswith(".safetensors"))
+
+
+def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
+    """Read weights by the name of bundled ones, or from a ``.safetensors`` or published ``.ckpt`` file.
+
+    Raises
+    ------
+    CheckpointError
+        If there are none of that name, or the file is damaged or of another kind.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in bundled():
+        path = Path(str(resources.files("openmm_mdgen").joinpath(f"weights/{name_or_path}.safetensors")))
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}")
+    try:
+        return _load_published(path) if path.suffix == ".ckpt" else _load_own(path)
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever a damaged file makes a reader stumble over
+        raise CheckpointError(f"{path} cannot be read as weights ({error}); fetch or make it again") from error
+
+
+def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write weights and configuration; `dtype` is that of the stored numbers."""
+    config = config_values(flow.config)
+    # clone: Hyena's three frequencies are one parameter, and safetensors refuses shared memory
+    tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}
+    header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(asdict(info))}
+    with replacing(path) as temporary:
+        temporary.write_bytes(_in_order(safetensors_save(tensors, metadata=header)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors orders them at random, and equal weights are equal files."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format keeps tensors aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
+
+
+def config_values(config: FlowConfig) -> dict[str, Any]:
+    """A configuration as plain values, for JSON."""
+    values = asdict(config)
+    name = next(k for k, v in TASKS.items() if v is type(config.task))
+    return {**values, "task": {"name": name, **values["task"]}}
+
+
+def config_from_values(values: dict[str, Any]) -> FlowConfig:
+    """Inverse of `config_values`, also after a passage through JSON."""
+    task = dict(values["task"])
+    task_type = TASKS[task.pop("name")]
+    tokenizer: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["tokenizer"].items()}
+    return FlowConfig(
+        network=NetworkConfig(**values["network"]),
+        tokenizer=Tokenizer(**tokenizer),
+        task=task_type(**{k: tuple(v) if isinstance(v, list) else v for k, v in task.items()}),
+        interpolant=values["interpolant"],
+        hold_known=values["hold_known"],
+        simplex=DirichletFlow(**values["simplex"]),
+    )
+
+
+def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
+    with safetensors.safe_open(str(path), framework="pt") as file:
+        header = file.metadata() or {}
+        if header.get("format") != _FORMAT:
+            raise CheckpointError(f"{path} is not in the format {_FORMAT!r} that this version reads")
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+    config = config_from_values(json.loads(header["config"]))
+    return _with_weights(config, tensors), ModelInfo(**json.loads(header["info"]))
+
+
+def _load_published(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    args = vars(content["hyper_parameters"]["args"])
+    config = published_config(args)
+    tensors = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items()}
+    return _with_weights(config, tensors), _published_info(path.stem, args)
+
+
+def _with_weights(config: FlowConfig, tensors: dict[str, Tensor]) -> TrajectoryFlow:
+    flow = TrajectoryFlow(config)
+    try:
+        flow.network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the architecture that the file states: {error}") from error
+    bad = [key for key, value in tensors.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise CheckpointError(f"weights that are not finite: {', '.join(bad[:3])}")
+    return flow.eval().requires_grad_(False)
+
+
+def published_config(args: dict[str, Any]) -> FlowConfig:
+    """Configuration of a published checkpoint from its saved arguments; absent switches are off.
+
+    Raises
+    ------
+    CheckpointError
+        For the variants that no published model uses: ``mpnn``, ``dynamic_mpnn``, ``no_frames``, ``no_offsets``,
+        ``no_design_torsion``, ``design_key_frames``, and predictions other than the velocity.
+    """
+    unused = ("mpnn", "dynamic_mpnn", "no_frames", "no_offsets", "no_design_torsion", "design_key_frames")
+    refused = [name for name in unused if args.get(name)]
+    if args.get("prediction", "velocity") != "velocity":
+        refused.append(f"prediction={args['prediction']}")
+    if refused:
+        raise CheckpointError(f"checkpoints trained with {', '.join(refused)} are not supported")
+    task = _published_task(args)
+    network = NetworkConfig(
+        token_width=7 * task.n_key_frames + 14,
+        n_key_frames=task.n_key_frames,
+        width=args["embed_dim"],
+        n_layers=args["num_layers"],
+        n_heads=args["mha_heads"],
+        ipa_heads=args["ipa_heads"],
+        ipa_head_width=args["ipa_head_dim"],
+        ipa_points=args["ipa_qk"],
+        ipa_value_points=args["ipa_v"],
+        max_residues=args["crop"],
+        n_frames=args["num_frames"],
+        time_mixer="hyena" if args.get("hyena") else "attention",
+        position_embedding=args["abs_pos_emb"],
+        frame_embedding=args.get("abs_time_emb", False),
+        rotary=not args.get("no_rope", False),
+        sink_has_position=True,
+        residue_types=not args.get("no_aa_emb", False),
+        designs=args.get("design", False),
+        prepend_ipa=args["prepend_ipa"],
+        interleave_ipa=args.get("interleave_ipa", False),
+        time_multiplier=args.get("time_multiplier", 100.0),
+    )
+    tokenizer = Tokenizer(
+        n_key_frames=task.n_key_frames, torsions=not args.get("no_torsion", False), zero_undefined=False
+    )
+    simplex = DirichletFlow(
+        args.get("alpha_max", 8.0), args.get("dirichlet_flow_temp", 1.0), exact=False, per_residue=False
+    )
+    return FlowConfig(network, tokenizer, task, args.get("path_type", "GVP"), hold_known=False, simplex=simplex)
+
+
+def _published_task(args: dict[str, Any]) -> Task:
+    if args.get("inpainting"):
+        return Inpainting(hides_designed=False)
+    if args.get("tps_condition"):
+        return Interpolation()
+    if args.get("cond_interval"):
+        return Upsampling(args["cond_interval"])
+    if args.get("sim_condition"):
+        return ForwardSimulation()
+    raise CheckpointError("the checkpoint's saved arguments name no task")
+
+
+def _published_info(name: str, args: dict[str, Any]) -> ModelInfo:
+    # Raw trajectories have a frame each 0.1 ps (ATLAS: 10 ps); "_i100" thinned them on disk, frame_interval on reading.
+    raw = 10.0 if args.get("atlas") else 0.1
+    thinned = int((args.get("suffix") or "_i1").removeprefix("_i"))
+    method = args.get("sampling_method", "dopri5")
+    return ModelInfo(
+        name=name,
+        n_frames=args["num_frames"],
+        frame_interval=round(raw * thinned * (args.get("frame_interval") or 1), 6),
+        temperature=300.0 if args.get("atlas") else 350.0,
+        force_field="charmm36m, tip3p (ATLAS)" if args.get("atlas") else "amber14",
+        ode_solver=method if method in ode.SOLVERS else "dopri5",
+        backbone="rigids",
+        about={"source": "MDGen, arXiv 2409.17808", "licence": "MIT"},
+    )

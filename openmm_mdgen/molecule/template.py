@@ -1,0 +1,241 @@
+"""All atoms of a molecule from backbone rigids and torsions, with the molecule's own bond lengths and angles.
+
+Axes: any batch axes (frames), ``L`` residues, ``8`` rigid groups, ``7`` torsions as pairs (sin, cos), ``n`` atoms of
+the chain. Lengths inside are in ångström; positions come and go in nanometre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from openmm_mdgen.errors import CheckpointError
+from openmm_mdgen.geometry import residues
+from openmm_mdgen.geometry.atom14 import backbone_rigids, group_rigids, table, torsion_mask, torsions
+from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.molecule.backbone import PeptideLinks
+from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
+
+_N, _CA, _C = range(3)
+_PSI_GROUP = 3
+_CD = residues.ATOM14_NAMES["PRO"].index("CD")
+_LARGEST_BEND = 0.35  # rad
+_SHORTEST_PAIR = 1e-6  # a (sin, cos) pair shorter than this has no direction
+
+
+@dataclass(frozen=True, eq=False)
+class AllAtomTemplate:
+    """Where each atom of a chain lies in its rigid group, measured once from a relaxed structure.
+
+    Placing atoms moves rigid groups only: bond lengths and angles inside and between the groups of a residue, and
+    chirality, are those of the structure. Two exceptions: what joins residues (peptide bonds, disulfides) depends on
+    the rigids and torsions, and the ring of PRO is closed by bending two of its angles (see `_bend_rings`).
+
+    Examples
+    --------
+    >>> template = AllAtomTemplate.measure(ProteinChain.from_openmm(topology), positions)
+    >>> frame = positions.copy()
+    >>> frame[template.chain.atom_indices] = template.place(rigids, torsions)
+    """
+
+    chain: ProteinChain  # resolved by the structure's geometry
+    default: Rigid  # (L, 8) float64: each group as `atom14.group_rigids` takes it, at torsion zero
+    positions: Float[Tensor, "n 3"]  # float64, ångström: each atom in its group
+    torsions: Float[Tensor, "L 7 2"]  # float64: the structure's own, (0, 1) where undefined
+    ring_bonds: Float[Tensor, " P"]  # float64, ångström: N to CD of each PRO
+    links: PeptideLinks  # float64, from each residue to the next
+
+    @classmethod
+    def measure(cls, chain: ProteinChain, positions: np.ndarray) -> AllAtomTemplate:
+        """Take the geometry of a structure.
+
+        Parameters
+        ----------
+        chain : ProteinChain
+        positions : (N, 3), nm
+            All atoms of the topology, energy-minimised in the force field to be used.
+
+        Raises
+        ------
+        UnsupportedTopologyError, StateError
+            As `ProteinChain.resolved`.
+        """
+        positions = np.asarray(positions, dtype=np.float64)
+        chain = chain.resolved(positions)
+        atom14 = chain.atom14(positions)
+        aatype = torch.as_tensor(chain.aatype)
+        rigids = backbone_rigids(atom14)
+        own = torsions(aatype, atom14)
+        own = torch.where(torsion_mask(aatype)[..., None] > 0, own / own.norm(dim=-1, keepdim=True), _no_turn(own))
+        default = _default_frames(aatype, atom14, rigids)
+        groups = group_rigids(rigids, own, default)
+        atoms = torch.as_tensor(positions[chain.atom_indices]) * ANGSTROM_PER_NM
+        rings = atom14[_prolines(chain)]
+        ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
+        links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP])
+        return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
+
+    def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"]) -> Rigid:
+        """Backbone rigids (..., L) from torsions, with the structure's own peptide bonds; the first at the origin."""
+        return self.links.build(self._usable(torsions), self.default[:, _PSI_GROUP].to(torsions))
+
+    def place(self, rigids: Rigid, torsions: Float[Tensor, "*#batch L 7 2"]) -> Float[Tensor, "*#batch n 3"]:
+        """Every atom of the chain, in the order of `chain.atom_indices`.
+
+        Parameters
+        ----------
+        rigids : Rigid, (..., L)
+            Backbone rigids, ångström, float32 or float64, on any device.
+        torsions : Tensor
+            (sin, cos) of any length. Where a torsion does not exist the pair is not read; a pair without a direction
+            such as (0, 0) is replaced by the structure's own.
+
+        Returns
+        -------
+        Tensor, nm. Values that are not finite stay so.
+        """
+        like = rigids.translation
+        groups = group_rigids(rigids, self._usable(torsions.to(like)), self.default.to(like))
+        per_atom = _per_atom(
+            self.chain, _bend_rings(self.chain, groups, self.positions.to(like), self.ring_bonds.to(like))
+        )
+        # Sum of products: many times faster than one small matrix product per atom.
+        turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
+        return (turned + per_atom.translation) / ANGSTROM_PER_NM
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was measured, for checkpoints."""
+        return {
+            "atom14_index": self.chain.atom14_index,
+            "default_rotation": self.default.rotation.numpy(),
+            "default_translation": self.default.translation.numpy(),
+            "positions": self.positions.numpy(),
+            "torsions": self.torsions.numpy(),
+            "ring_bonds": self.ring_bonds.numpy(),
+            "link_rotation": self.links.rigids.rotation.numpy(),
+            "link_translation": self.links.rigids.translation.numpy(),
+        }
+
+    @classmethod
+    def from_state(cls, chain: ProteinChain, state: dict[str, np.ndarray]) -> AllAtomTemplate:
+        """Inverse of `state`: places bit for bit as the template that was stored.
+
+        Raises
+        ------
+        CheckpointError
+            If the state was measured on another molecule than `chain`.
+        """
+        same = state["positions"].shape[0] == len(chain.atom_indices) and np.array_equal(
+            np.sort(state["atom14_index"], axis=-1), np.sort(chain.atom14_index, axis=-1)
+        )
+        if not same:
+            raise CheckpointError("the stored geometry is of another molecule: load the checkpoint of this topology")
+        stored = {name: torch.tensor(value) for name, value in state.items() if name != "atom14_index"}
+        return cls(
+            chain=replace(chain, atom14_index=np.array(state["atom14_index"])),
+            default=Rigid(stored["default_rotation"], stored["default_translation"]),
+            positions=stored["positions"],
+            torsions=stored["torsions"],
+            ring_bonds=stored["ring_bonds"],
+            links=PeptideLinks(Rigid(stored["link_rotation"], stored["link_translation"])),
+        )
+
+    def _usable(self, torsions: Tensor) -> Tensor:
+        """(..., L, 7, 2) of unit length."""
+        length = torsions.norm(dim=-1, keepdim=True)
+        exists = torsion_mask(torch.as_tensor(self.chain.aatype)).to(torsions.device)[..., None] > 0
+        own = ~exists | (length < _SHORTEST_PAIR)
+        return torch.where(own, self.torsions.to(torsions), torsions / length.clamp_min(_SHORTEST_PAIR))
+
+
+def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
+    """The group of each atom in space, (..., L, 8) to (..., n)."""
+    index = torch.as_tensor(chain.atom_residue * residues.N_GROUPS + chain.atom_group).to(groups.translation.device)
+    return Rigid(
+        groups.rotation.flatten(-4, -3).index_select(-3, index),
+        groups.translation.flatten(-3, -2).index_select(-2, index),
+    )
+
+
+def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Tensor) -> Rigid:
+    """Groups (..., L, 8) with the ring of each PRO closed: N-CD as long as in the structure, chi1, chi2 as asked.
+
+    Two torsions and fixed angles do not close a ring. The angles CA-CB-CG and CB-CG-CD are bent, by as little as it
+    takes, about the normals of their own planes (the z axes of groups 4 and 5), which leaves both torsions as they are.
+    Torsions too far from a pucker of proline stay open, at the largest bend.
+    """
+    proline = torch.as_tensor(_prolines(chain)).to(groups.translation.device)
+    if len(proline) == 0:
+        return groups
+    atom_n, atom_cd = (
+        positions[np.searchsorted(chain.atom_indices, chain.atom14_index[_prolines(chain), slot])] for slot in (_N, _CD)
+    )  # (P, 3) in groups 0 and 5
+    chi1, chi2 = groups[..., proline, 4], groups[..., proline, 5]
+    step = chi1.inverse() @ chi2
+    nitrogen = chi1.inverse().apply(groups[..., proline, 0].apply(atom_n))
+    bend = torch.zeros_like(nitrogen[..., :2])
+    for _ in range(4):  # Newton's method for the bond length, by the shortest step in the two angles
+        first, second = _about_z(bend[..., 0]), _about_z(bend[..., 1])
+        from_cg = first @ step.rotation @ second @ atom_cd[..., None]
+        from_cb = first @ step.translation[..., None] + from_cg
+        gap = from_cb[..., 0] - nitrogen
+        length = gap.norm(dim=-1, keepdim=True)
+        normals = torch.stack([first[..., 2], (first @ step.rotation)[..., 2]], dim=-2)
+        arms = torch.stack([from_cb[..., 0], from_cg[..., 0]], dim=-2)
+        slope = (torch.linalg.cross(normals, arms) * gap[..., None, :]).sum(-1) / length
+        change = (length - bonds[:, None]) * slope / (slope**2).sum(-1, keepdim=True).clamp_min(0.01)
+        bend = (bend - change).clamp(-_LARGEST_BEND, _LARGEST_BEND)
+    rotation, translation = groups.rotation.clone(), groups.translation.clone()
+    rotation[..., proline, 4, :, :] = chi1.rotation @ _about_z(bend[..., 0])
+    bent = Rigid(rotation[..., proline, 4, :, :], chi1.translation) @ step
+    rotation[..., proline, 5, :, :] = bent.rotation @ _about_z(bend[..., 1])
+    translation[..., proline, 5, :] = bent.translation
+    return Rigid(rotation, translation)
+
+
+def _prolines(chain: ProteinChain) -> np.ndarray:
+    return np.flatnonzero(chain.aatype == residues.RESTYPE_INDEX["PRO"])
+
+
+def _about_z(angle: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3)."""
+    sin, cos, zero, one = angle.sin(), angle.cos(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=-1).unflatten(-1, (3, 3))
+
+
+def _default_frames(aatype: Tensor, atom14: Tensor, rigids: Rigid) -> Rigid:
+    """(L, 8): the groups relative to backbone or previous chi with every torsion at zero, identity where undefined.
+
+    A group's x axis lies along its bond and ends at its origin; at torsion zero its y axis points to the first atom of
+    the dihedral (for psi, measured to O and turned by half a circle, away from it).
+    """
+    n, ca, c = (atom14[:, k] for k in (_N, _CA, _C))
+    phi = Rigid.from_three_points(ca, n, c)
+    psi = Rigid.from_three_points(ca, c, 2 * ca - n)
+    slots = table(residues.CHI_SLOTS, atom14)[aatype]  # (L, 4, 4)
+    a0, a1, a2, a3 = atom14[torch.arange(len(aatype))[:, None, None], slots].unbind(-2)  # (L, 4, 3) each
+    chi = Rigid.from_three_points(a1, a2, a0)
+    chi_as_found = Rigid.from_three_points(a1, a2, a3)
+    groups = Rigid.stack([rigids, rigids, phi, psi, *(chi[:, k] for k in range(4))])
+    parents = Rigid.stack([rigids] * 5 + [chi_as_found[:, k] for k in range(3)])
+    default = parents.inverse() @ groups
+    exists = torch.cat([torch.ones_like(atom14[:, :4, 0]), table(residues.CHI_MASK, atom14)[aatype]], dim=-1) > 0
+    identity = torch.eye(3).to(atom14)
+    return Rigid(
+        torch.where(exists[..., None, None], default.rotation, identity),
+        torch.where(exists[..., None], default.translation, torch.zeros_like(default.translation)),
+    )
+
+
+def _stack(rigids: list[Rigid]) -> Rigid:
+    """Eight (L,) to one (L, 8)."""
+    return Rigid(torch.stack([r.rotation for r in rigids], dim=1), torch.stack([r.translation for r in rigids], dim=1))
+
+
+def _no_turn(like: Tensor) -> Tensor:
+    """The pair (0, 1), shaped to broadcast against pairs."""
+    return like.new_tensor([0.0, 1.0])

@@ -1,6 +1,0 @@
-"""The velocity network: configuration, and the network itself."""
-
-from openmm_mdgen.network.config import NetworkConfig
-from openmm_mdgen.network.velocity import VelocityNetwork
-
-__all__ = ["NetworkConfig", "VelocityNetwork"]

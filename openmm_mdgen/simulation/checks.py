@@ -1,0 +1,131 @@
+"""What a simulation looks at before it begins: options, integrator and System. Lengths in nm, times in ps."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyError
+from openmm_mdgen.protocol import Generator
+from openmm_mdgen.simulation.gate import Gate, Judge
+from openmm_mdgen.simulation.schedule import Generate, Integrate, Schedule, steps_per_frame
+
+if TYPE_CHECKING:
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+
+_TEMPERATURE_TOLERANCE = 1.0  # K
+
+
+def loaded(
+    generator: Generator | str | Path | None, upsampling: TrajectoryGenerator | str | Path | None = None
+) -> Generator:
+    """The generator, its frames filled in where there are weights for that."""
+    if upsampling is not None:
+        from openmm_mdgen.generators.fine import FineGenerator
+
+        return FineGenerator(_trajectory_generator(generator), _trajectory_generator(upsampling, "upsampling"))
+    if generator is None or isinstance(generator, str | Path):
+        return _trajectory_generator(generator)
+    if not isinstance(generator, Generator):
+        raise MDGenError(
+            f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
+            "members of openmm_mdgen.protocol.Generator"
+        )
+    return generator
+
+
+def _trajectory_generator(generator: Generator | str | Path | None, task: str | None = None) -> TrajectoryGenerator:
+    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+
+    if generator is None or isinstance(generator, str | Path):
+        return TrajectoryGenerator.load(generator, task=task)
+    if not isinstance(generator, TrajectoryGenerator):
+        raise MDGenError(f"frames of a {type(generator).__name__} cannot be filled in: use a TrajectoryGenerator")
+    return generator
+
+
+def valid_schedule(schedule: Schedule) -> Schedule:
+    if isinstance(schedule, type) or not isinstance(schedule, Schedule):
+        raise MDGenError(f"schedule is {schedule!r}: give an object such as Generate() or Integrate()")
+    return schedule
+
+
+def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
+    """The default one in a hybrid run; None where frames are handed out as they come."""
+    if gate is None:
+        return None if isinstance(schedule, Generate | Integrate) else Gate()
+    if isinstance(gate, type) or not isinstance(gate, Judge):
+        raise MDGenError(f"gate is {gate!r}: give an object such as Gate()")
+    return gate
+
+
+def valid_seed(seed: int | None) -> int:
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if not 0 <= operator.index(seed) < 2**63:
+        raise MDGenError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")
+    return operator.index(seed)
+
+
+def temperature(integrator: openmm.Integrator) -> float | None:
+    """K; None where the integrator has none."""
+    present = present_integrator(integrator)
+    return present.getTemperature().value_in_unit(unit.kelvin) if hasattr(present, "getTemperature") else None
+
+
+def present_integrator(integrator: openmm.Integrator) -> openmm.Integrator:
+    if isinstance(integrator, openmm.CompoundIntegrator):
+        return integrator.getIntegrator(integrator.getCurrentIntegrator())
+    return integrator
+
+
+def check_engine(simulation: app.Simulation, generator: Generator) -> None:
+    """That integrator and System fit the generator."""
+    n_particles, n_atoms = simulation.system.getNumParticles(), simulation.topology.getNumAtoms()
+    if n_particles != n_atoms:
+        raise UnsupportedTopologyError(
+            f"the System has {n_particles} particles and the topology {n_atoms} atoms: make one from the other"
+        )
+    integrator = present_integrator(simulation.integrator)
+    if isinstance(integrator, openmm.VariableVerletIntegrator | openmm.VariableLangevinIntegrator):
+        raise MDGenError(
+            f"{type(integrator).__name__} has no fixed step size, and generated frames are counted in steps: "
+            "use an integrator with one, such as LangevinMiddleIntegrator"
+        )
+    steps_per_frame(generator.frame_interval, simulation.integrator.getStepSize().value_in_unit(unit.picosecond))
+    own, trained = temperature(integrator), generator.temperature
+    if own is not None and abs(own - trained) > _TEMPERATURE_TOLERANCE:
+        warnings.warn(
+            f"the integrator is at {own:g} K and the generator was trained at {trained:g} K: "
+            f"generated frames are of {trained:g} K, whatever the integrator says",
+            stacklevel=4,
+        )
+
+
+def check_hybrid(simulation: app.Simulation, generator: Generator) -> None:
+    """That real MD can go on from generated frames, as far as it shows without positions."""
+    system, schedule = simulation.system, simulation.schedule
+    if hasattr(schedule, "check"):
+        schedule.check(generator.frame_interval)
+    # The residues that hold a protein's alpha carbon; the generator itself tells later which atoms it moves.
+    protein = {atom.residue.index for atom in simulation.topology.atoms() if atom.name == "CA"}
+    virtual = [a for a in simulation.topology.atoms() if a.residue.index in protein and system.isVirtualSite(a.index)]
+    if virtual:
+        raise LandingError(
+            f"{virtual[0].residue.name} {virtual[0].residue.id} {virtual[0].name} is a virtual site in the protein, "
+            "which generated frames do not have: use a force field without them"
+        )
+    thermostats = [force for force in system.getForces() if isinstance(force, openmm.AndersenThermostat)]
+    if temperature(simulation.integrator) is None and not thermostats:
+        warnings.warn(
+            f"{type(present_integrator(simulation.integrator)).__name__} holds no temperature: after each generated "
+            f"phase velocities are drawn at the generator's {generator.temperature:g} K, and the energy changes. Use "
+            "an integrator with a thermostat, such as LangevinMiddleIntegrator",
+            stacklevel=4,
+        )

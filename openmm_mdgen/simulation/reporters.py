@@ -1,0 +1,135 @@
+"""Reporters of what is real: the record of segments, and a mask beside a trajectory.
+
+Both are OpenMM reporters, added to `simulation.reporters`, with an interval in steps.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+from openmm_mdgen.simulation.record import Segment, is_real, json_lines
+
+_COLUMNS = ("kind", "start_step", "steps", "accepted", "reason", "wall_seconds")
+_HEADER = "step,time_ps,is_real\n"
+
+
+def write_segments(path: str | Path, segments: Sequence[Segment]) -> None:
+    """Write a record as CSV or JSON lines, by the name's ending.
+
+    The file appears whole. In CSV, what was measured is JSON in the column `numbers`.
+
+    Raises
+    ------
+    MDGenError
+        If the name ends in neither .csv nor .jsonl.
+    """
+    path = _named(path)
+    if path.suffix == ".jsonl":
+        text = "".join(line + "\n" for line in json_lines(segments))
+    else:
+        table = io.StringIO(newline="")
+        writer = csv.writer(table)
+        writer.writerow([*_COLUMNS, "numbers"])
+        writer.writerows([*(getattr(s, name) for name in _COLUMNS), json.dumps(s.numbers)] for s in segments)
+        text = table.getvalue()
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+class SegmentReporter:
+    """Writes `simulation.segments` anew at each report, so that the file holds what a restarted run holds.
+
+    Examples
+    --------
+    >>> simulation.reporters.append(SegmentReporter("segments.csv", 250_000))
+
+    Parameters
+    ----------
+    file : str or Path
+        Ends in .csv or .jsonl.
+    reportInterval : int
+        Steps between reports. `write_segments(file, simulation.segments)` writes what came after the last one.
+    """
+
+    def __init__(self, file: str | Path, reportInterval: int) -> None:
+        self._file, self._interval = _named(file), _valid_interval(reportInterval)
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
+        return _next(simulation, self._interval)
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        write_segments(self._file, simulation.segments)
+
+
+class MaskReporter:
+    """Writes one row for each frame of a trajectory: step, time in ps, and 1 where real MD made the frame, else 0.
+
+    With the trajectory's own interval, row k belongs to frame k.
+
+    Examples
+    --------
+    >>> simulation.reporters.append(DCDReporter("trajectory.dcd", 2500))
+    >>> simulation.reporters.append(MaskReporter("trajectory.mask.csv", 2500))
+    >>> is_real = np.loadtxt("trajectory.mask.csv", delimiter=",", skiprows=1)[:, 2] > 0
+
+    Parameters
+    ----------
+    file : str or Path
+    reportInterval : int
+        Steps between frames.
+    append : bool
+        Go on with the file of a run that was stopped: rows beyond the step of the restart are removed first.
+    """
+
+    def __init__(self, file: str | Path, reportInterval: int, append: bool = False) -> None:
+        self._path, self._interval = Path(file), _valid_interval(reportInterval)
+        self._is_open = False
+        if not append:
+            self._path.write_text(_HEADER, encoding="utf-8")
+        elif not self._path.is_file() or not self._path.read_text(encoding="utf-8").startswith(_HEADER):
+            raise MDGenError(f"{self._path} is not a mask to go on with: leave append out to begin one")
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
+        return _next(simulation, self._interval)
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        step = simulation.currentStep
+        if not self._is_open:
+            self._keep_rows_before(step)
+        real = bool(is_real(simulation.segments[-1:], [step])[0])
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(f"{step},{state.getTime().value_in_unit(unit.picosecond):.10g},{int(real)}\n")
+
+    def _keep_rows_before(self, step: int) -> None:
+        """A run that was killed may have written frames beyond its checkpoint, the last of them in part."""
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",")[0]) < step]
+        with replacing(self._path) as temporary:
+            temporary.write_text(_HEADER + "".join(kept), encoding="utf-8")
+        self._is_open = True
+
+
+def _next(simulation: app.Simulation, interval: int) -> dict[str, Any]:
+    return {"steps": interval - simulation.currentStep % interval, "periodic": None, "include": []}
+
+
+def _named(file: str | Path) -> Path:
+    if Path(file).suffix not in (".csv", ".jsonl"):
+        raise MDGenError(f"{file}: a record is written as .csv or .jsonl, so let the name end in one of them")
+    return Path(file)
+
+
+def _valid_interval(interval: int) -> int:
+    if interval < 1:
+        raise MDGenError(f"reportInterval is {interval}: give a number of steps, at least 1")
+    return interval

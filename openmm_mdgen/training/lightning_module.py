@@ -1,0 +1,79 @@
+"""One step of flow matching, as Lightning runs it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor
+
+from openmm_mdgen.data import Windows
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.flow import TrajectoryFlow
+from openmm_mdgen.model.tokens import N_TORSION_CHANNELS
+from openmm_mdgen.training.batches import Batches
+from openmm_mdgen.training.config import TrainingConfig
+
+_EMA_WARMUP = 10  # steps
+SETTINGS = "openmm_mdgen"  # of a checkpoint: the run's configuration and the flow's, as JSON
+
+
+class FlowTraining(lightning.LightningModule):
+    """The flow that is trained, and the running mean of its weights, which is what is used.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    windows : Windows
+    flow : TrajectoryFlow
+    """
+
+    def __init__(self, config: TrainingConfig, windows: Windows, flow: TrajectoryFlow) -> None:
+        super().__init__()
+        self.config, self.windows = config, windows
+        self.flow = flow.train().requires_grad_(True)
+        self.mean = copy.deepcopy(flow).eval().requires_grad_(False)
+
+    def on_fit_start(self) -> None:
+        ranks = {"rank": self.global_rank, "n_ranks": self.trainer.world_size}
+        self.batches = Batches(self.windows, self.flow.config, self.config.batch_size, self.config.seed, **ranks)
+        weights = torch.ones(self.flow.config.network.token_width)
+        weights[:-N_TORSION_CHANNELS] = self.config.offset_weight
+        self.channel_weights = weights.to(self.device)
+
+    def training_step(self, step: int, batch_index: int) -> Tensor:
+        batch = self.batches[self.global_step].to(self.device)
+        weights = self.channel_weights
+        return self.flow.loss(batch.frames, batch.noise, batch.t, batch.type_noise, channel_weights=weights).mean()
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The mean moves with the weights, so that callbacks after the step find both of that step."""
+        super().optimizer_step(*args, **kwargs)
+        with torch.no_grad():
+            mean: list[Tensor] = list(self.mean.parameters())
+            now: list[Tensor] = list(self.flow.parameters())
+            # At first over the steps there were: the weights that a run began with are not to be in its mean.
+            decay = min(self.config.ema_decay, self.global_step / (self.global_step + _EMA_WARMUP))
+            torch._foreach_lerp_(mean, now, 1 - decay)
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        optimizer = torch.optim.AdamW(
+            self.flow.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        )
+
+        def factor(step: int) -> float:
+            warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
+            return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        flow = checkpoints.config_values(self.flow.config)
+        checkpoint[SETTINGS] = json.dumps({"training": asdict(self.config), "flow": flow})

@@ -1,0 +1,236 @@
+"""The commands that compare with real MD, from their arguments to the files they leave."""
+
+import json
+import shutil
+import sys
+
+import mdtraj
+import numpy as np
+import pytest
+from openmm import app
+
+from models import INFO, small_forward_flow
+from openmm_mdgen.analysis import Definitions, TrajectoryFile, evaluate
+from openmm_mdgen.commands.main import main
+from openmm_mdgen.commands.peptides import DISTANCES
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.model import checkpoints
+from torsion_walks import place, walk
+
+OPTIONS = ("--lagtime", "5ps", "--clusters", 20, "--states", 3, "--definitions", "sound")
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Real MD (2.4 ns) and a generated trajectory of VSA, and one of another molecule."""
+    folder = tmp_path_factory.mktemp("trajectories")
+    md = place("VSA", walk(2400, 0))
+    md[0].save_pdb(str(folder / "md.pdb"))
+    md.save_xtc(str(folder / "md.xtc"))
+    place("VSA", walk(500, 60), interval=5.0).save_xtc(str(folder / "generated.xtc"))
+    other = place("GAG", {(0, "PSI"): np.linspace(-1, 1, 30)})
+    other[0].save_pdb(str(folder / "other.pdb"))
+    other.save_xtc(str(folder / "other.xtc"))
+    return folder
+
+
+@pytest.fixture
+def command(files, tmp_path, monkeypatch, capfd):
+    """Runs ``openmm-mdgen`` in a folder with copies of the files; gives exit code, output and errors."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        return leaving.value.code, *capfd.readouterr()
+
+    return call
+
+
+def compare(command, *options, generated="generated.xtc"):
+    return command("evaluate", generated, "--top", "md.pdb", "--reference", "md.xtc", *OPTIONS, *options)
+
+
+def test_evaluate_writes_the_numbers_of_the_library_and_a_report(command, tmp_path):
+    code, out, errors = compare(command, "--json", "out.json", "--report", "out.html", "--generated-seconds", 2)
+    assert code == 0 and errors == ""
+    written = json.loads((tmp_path / "out.json").read_text())
+    source = [TrajectoryFile(f"{name}.xtc", "md.pdb") for name in ("generated", "md")]
+    sound = {"lagtime": 5.0, "n_clusters": 20, "n_states": 3, "definitions": Definitions.SOUND}
+    expected = evaluate(*source, **sound, generated_seconds=2.0)
+    inputs = {k: written.pop(k) for k in ("inputs", "openmm_mdgen")}
+    assert written == json.loads(expected.to_json()) and "generated.xtc" in inputs["inputs"]["generated"]
+    named = {"torsions_backbone", "torsions_sidechain", "torsions_all", "per_torsion", "tica_0", "tica_01", "msm"}
+    assert named <= set(written["jsd"])
+    assert f"{expected.jsd.torsions_all:.3f}" in out and f"{expected.jsd.msm:.3f}" in out
+    assert "</html>" in (tmp_path / "out.html").read_text()
+
+
+def test_a_trajectory_is_no_distance_from_itself(command, tmp_path):
+    code, _, _ = compare(command, "--json", "out.json", "--replicate", "md.xtc", generated="md.xtc")
+    written = json.loads((tmp_path / "out.json").read_text())
+    for distances in (written["jsd"], written["replicate_jsd"]):
+        assert code == 0 and {distances[name] for name in ("torsions_all", "tica_0", "tica_01", "msm")} == {0.0}
+
+
+def test_files_that_exist_are_kept_unless_forced(command, tmp_path):
+    (tmp_path / "out.json").write_text("mine")
+    code, _, errors = compare(command, "--json", "out.json")
+    assert code == 2 and "out.json exists" in errors and (tmp_path / "out.json").read_text() == "mine"
+    assert compare(command, "--json", "out.json", "--force")[0] == 0
+    assert "jsd" in json.loads((tmp_path / "out.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--json", "md.pdb", "--force"), "md.pdb is an input"),
+        (("--json", "a.html", "--report", "a.html"), "name one file"),
+        (("--json", "nowhere/a.json"), "nowhere: no such folder"),
+        (("--report", "a.pdf"), ".html"),
+        (("--lagtime", "5"), "--lagtime '5'"),
+        (("--definitions", "mine"), "published or sound"),
+        (("--replicate", "gone.xtc"), "gone.xtc: no such file"),
+        (("--states", "30"), "30 states of 20 clusters"),
+        (("--generated-seconds", "-1"), "above 0"),
+        (("--reference-top", "other.pdb"), "md.xtc with other.pdb"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_file(command, tmp_path, options, told):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code, out, errors = compare(command, *options)
+    assert code == 2 and out == "" and told in errors and len(errors.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_different_molecules_are_refused(command):
+    code, _, errors = command(
+        "evaluate", "other.xtc", "--top", "other.pdb", "--reference", "md.xtc", "--reference-top", "md.pdb"
+    )
+    assert code == 2 and "different molecules" in errors
+
+
+@pytest.mark.parametrize("suffix", ["xtc", "dcd", "trr"])
+def test_a_topology_that_lacks_atoms_of_the_trajectory_is_refused(command, suffix):
+    """Read on, a frame would be filled with atoms of its neighbours, and every number would be wrong."""
+    md = mdtraj.load("md.xtc", top="md.pdb")[:200]
+    md.save(f"all.{suffix}")
+    md[0].atom_slice(md.topology.select("element != H")).save_pdb("heavy.pdb")
+    code, _, errors = command("evaluate", f"all.{suffix}", "--top", "heavy.pdb", "--reference", "md.xtc")
+    assert code == 2 and "all and in order" in errors
+
+
+@pytest.fixture
+def folders(command, tmp_path):
+    """Real MD of one molecule under two names, and as generated its second half."""
+    md = mdtraj.load("md.xtc", top="md.pdb")
+    for name in ("one", "two"):
+        for folder, trajectory in (("real", md), ("made", md[1200:])):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy("md.pdb", tmp_path / folder / f"{name}.pdb")
+            trajectory.save_xtc(str(tmp_path / folder / f"{name}.xtc"))
+    return tmp_path
+
+
+def test_the_table_s_rows_are_shorter_md_of_the_half_that_is_not_the_reference(command, folders):
+    code, out, _ = command("table", "real", "--generated", "made", *OPTIONS, "--json", "table.json")
+    assert code == 0
+    rows = {row["name"]: row["values"] for row in json.loads((folders / "table.json").read_text())["rows"]}
+    assert list(rows) == ["generated", "MD, 100 ps", "MD, 1 ns", "MD, 10 ns", "MD, replicate"]
+    for name in ("one", "two"):
+        assert rows["generated"][name] == pytest.approx(rows["MD, replicate"][name])  # the same frames
+        lengths = [rows[f"MD, {length}"][name]["torsions (all)"] for length in ("100 ps", "1 ns")]
+        assert lengths[0] > lengths[1] > 0
+        assert set(rows["MD, 10 ns"][name].values()) == {"not defined: the second half of real MD is 1.2 ns, not 10 ns"}
+    md = mdtraj.load("md.xtc", top="md.pdb")
+    sound = {"lagtime": 5.0, "n_clusters": 20, "n_states": 3, "definitions": Definitions.SOUND}
+    expected = evaluate(md[1200:2200], md[:1200], **sound).jsd
+    assert rows["MD, 1 ns"]["one"] == pytest.approx({c: getattr(expected, name) for c, name in DISTANCES.items()})
+    lines = out.splitlines()
+    assert f"{expected.torsions_backbone:.3f}" in next(line for line in lines if "MD, 1 ns" in line)
+    assert "not defined [1]" in next(line for line in lines if "MD, 10 ns" in line)
+    assert lines[-1] == "[1] the second half of real MD is 1.2 ns, not 10 ns"
+
+
+def test_the_table_needs_one_source_of_generated_trajectories_and_all_its_peptides(command, folders):
+    assert "either --generated FOLDER or --weights" in command("table", "real")[2]
+    assert "either" in command("table", "real", "--generated", "made", "--weights", "x")[2]
+    (folders / "made" / "two.xtc").unlink()
+    code, _, errors = command("table", "real", "--generated", "made")
+    assert code == 2 and "no trajectory of two" in errors
+    (folders / "made" / "one.xtc").unlink()
+    assert "made has no NAME.pdb with a trajectory" in command("table", "real", "--generated", "made")[2]
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    checkpoints.save(path, small_forward_flow(), INFO)
+    return path
+
+
+@pytest.fixture
+def long_md(command, tmp_path):
+    """A folder with MD of GAAG: 40 frames, 2 ps apart."""
+    topology, positions = build_peptide("GAAG", seed=1)
+    (tmp_path / "long").mkdir()
+    with open(tmp_path / "long" / "GAAG.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions, file)
+    angles = {(1, "PSI"): np.linspace(-1, 1, 40), (2, "PSI"): np.linspace(1, 3, 40)}
+    md = place("GAAG", angles, interval=2.0)
+    assert md.topology == mdtraj.load_topology(str(tmp_path / "long" / "GAAG.pdb"))
+    md.save_xtc(str(tmp_path / "long" / "GAAG.xtc"))
+
+
+def test_the_table_generates_what_it_compares(command, long_md, weights, tmp_path):
+    code, out, _ = command(
+        "table", "long", "--weights", weights, "--time", "300ps", "--device", "cpu", "--json", "table.json"
+    )
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert code == 0 and rows[0]["name"] == "generated" and rows[0]["seconds"]["GAAG"] > 0
+    assert 0 < rows[0]["values"]["GAAG"]["torsions (all)"] < 0.8326
+    assert rows[0]["values"]["GAAG"]["torsions (sc)"] == "not defined: the molecule has no side-chain torsion"
+    assert "[1] the molecule has no side-chain torsion" in out
+
+
+def test_a_benchmark_s_figures_belong_together(command, weights, tmp_path):
+    code, out, errors = command(
+        "benchmark", "ASTG", "--seconds", 0.2, "--generator", weights, "--device", "cpu", "--platform", "Reference",
+        "--replicas", 2, "--json", "bench.json", "--figure", "bench.png",
+    )  # fmt: skip
+    assert code == 0 and errors == ""
+    written = json.loads((tmp_path / "bench.json").read_text())
+    (peptide,) = written["peptides"]
+    md, generated = peptide["md"], peptide["generated"]
+    for run in (md, generated):
+        assert run["seconds"] >= 0.2 and run["ns_per_second"] == pytest.approx(run["nanoseconds"] / run["seconds"])
+        assert 0 < run["distance"] < 0.8326
+    assert round(generated["nanoseconds"] * 1000) % (2 * 5 * INFO.frame_interval) == 0  # whole segments of replicas
+    assert peptide["ratio"] == pytest.approx(generated["ns_per_second"] / md["ns_per_second"])
+    assert "this run's own MD" in peptide["reference"] and "this run's own MD" in out
+    assert written["openmm_platform"] == "Reference" and written["replicas"] == 2
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_benchmark_compares_with_the_long_md_it_is_given(command, long_md, weights):
+    options = ("--generator", weights, "--device", "cpu", "--platform", "Reference", "--reference", "long")
+    code, out, _ = command("benchmark", "--seconds", 0.05, *options)
+    assert code == 0 and "GAAG: real MD" in out and "distances to long/GAAG.xtc (40 frames, 0.08 ns)" in out
+    code, _, errors = command("benchmark", "AKLV", *options)
+    assert code == 2 and "has no MD of AKLV" in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--seconds", "0"), "wall time above 0"),
+        (("--platform", "Abacus"), "Abacus"),
+        (("--figure", "a.doc"), ".png"),
+        (("AKBV",), "AKBV"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_done_is_refused_at_once(command, weights, options, told):
+    code, _, errors = command("benchmark", *options, "--generator", weights)
+    assert code == 2 and told in errors and len(errors.splitlines()) == 1

@@ -1,0 +1,169 @@
+"""The commands interpolate, upsample and design, from their arguments to the files they leave."""
+
+import csv
+import sys
+
+import mdtraj
+import numpy as np
+import pytest
+from openmm import app, unit
+
+from models import small_flow
+from openmm_mdgen.commands.main import main
+from openmm_mdgen.commands.trajectories import write_dcd
+from openmm_mdgen.md.peptides import build_peptide, write_pdb
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.tasks import Inpainting, Interpolation, Upsampling
+from torsion_walks import place, walk
+
+SEQUENCE = "VSAL"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    for task, n_frames, interval in [(Interpolation(), 6, 10.0), (Upsampling(3), 7, 0.5), (Inpainting((1, 2)), 6, 1.5)]:
+        info = ModelInfo("small", n_frames, interval, 350.0, ode_solver="euler")
+        checkpoints.save(folder / f"{type(task).__name__}.safetensors", small_flow(task), info)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """md.dcd and md.xtc of 9 frames each 1.5 ps, md.pdb, and two single frames without hydrogens."""
+    folder = tmp_path_factory.mktemp("data")
+    trajectory = place(SEQUENCE, {k: v for k, v in walk(9, 1).items()}, interval=1.5)
+    topology = trajectory.topology.to_openmm()
+    write_pdb(folder / "md.pdb", topology, trajectory.xyz[0])
+    write_dcd(folder / "md.dcd", topology, trajectory.xyz, 1.5)
+    trajectory.save_xtc(folder / "md.xtc")
+    for name, frame in (("start", 0), ("end", 8)):
+        heavy = trajectory[frame].atom_slice(trajectory.topology.select("element != H"))
+        write_pdb(folder / f"{name}.pdb", heavy.topology.to_openmm(), heavy.xyz[0])
+    return folder
+
+
+@pytest.fixture
+def command(weights, tmp_path, monkeypatch, capsys):
+    """Runs a command in an empty folder with small weights; gives exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    tasks = {"interpolate": "Interpolation", "upsample": "Upsampling", "design": "Inpainting"}
+
+    def call(name, *arguments, generator=None):
+        chosen = generator or weights / f"{tasks[name]}.safetensors"
+        words = [name, *map(str, arguments), "--device", "cpu", "--evaluations", "4"]
+        words += [] if chosen == "default" else ["--generator", str(chosen)]
+        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        return leaving.value.code, *capsys.readouterr()
+
+    return call
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_interpolate_writes_paths_that_begin_and_end_as_asked(command, data, tmp_path):
+    ends = data / "start.pdb", data / "end.pdb"
+    code, out, errors = command("interpolate", *ends, "--time", "50ps", "--paths", 2, "--seed", 1, "--out", "paths")
+    assert code == 0 and errors == ""
+    assert names(tmp_path / "paths") == {"path_000.dcd", "path_001.dcd", "topology.pdb"}
+    assert "6 frames each, 10 ps apart" in out and "seed 1" in out
+    heavy = [mdtraj.load(str(path)) for path in ends]
+    for name in ("path_000.dcd", "path_001.dcd"):
+        path = mdtraj.load(f"paths/{name}", top="paths/topology.pdb")
+        assert path.n_frames == 6
+        path = path.atom_slice(path.topology.select("element != H"))
+        for k, given in zip((0, -1), heavy, strict=True):
+            assert mdtraj.rmsd(path[k], given)[0] < 1e-3
+
+
+def test_the_same_seed_gives_the_same_paths(command, data):
+    for folder in ("a", "b"):
+        command("interpolate", data / "start.pdb", data / "end.pdb", "--seed", 3, "--out", folder)
+    one, two = (mdtraj.load(f"{folder}/path_000.dcd", top="a/topology.pdb").xyz for folder in ("a", "b"))
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("suffix", ["dcd", "xtc"])
+def test_upsample_fills_in_and_keeps(command, data, tmp_path, suffix):
+    code, out, errors = command(
+        "upsample", data / f"md.{suffix}", "--top", data / "md.pdb", "--factor", 3, "--seed", 1, "--out", "fine.dcd"
+    )
+    assert code == 0 and errors == ""
+    assert names(tmp_path) == {"fine.dcd", "fine.pdb"}
+    fine = mdtraj.load("fine.dcd", top="fine.pdb")
+    given = mdtraj.load(str(data / f"md.{suffix}"), top=str(data / "md.pdb"))
+    assert fine.n_frames == 8 * 3 + 1 and "25 frames, 0.5 ps apart" in out
+    np.testing.assert_allclose(fine.xyz[::3], given.xyz, atol=1e-5)
+
+
+def test_design_writes_sequences_with_counts_and_structures(command, data, tmp_path):
+    options = ["--residues", "2,3", "--samples", 3, "--seed", 1, "--out", "d"]
+    code, out, errors = command("design", data / "md.dcd", "--top", data / "md.pdb", *options)
+    assert code == 0 and errors == ""
+    with open("d/designs.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["count"]) for row in rows) == 3 and "3 samples" in out
+    assert names(tmp_path / "d") == {"designs.csv"} | {f"{r['sequence']}.{e}" for r in rows for e in ("pdb", "dcd")}
+    for row in rows:
+        assert row["sequence"][0] == "V" and row["sequence"][3] == "L"
+        design = mdtraj.load(f"d/{row['sequence']}.dcd", top=f"d/{row['sequence']}.pdb")
+        assert design.n_frames == 6 * int(row["count"]) and np.isfinite(design.xyz).all()
+
+
+def test_what_exists_is_kept_unless_forced(command, data):
+    arguments = ["interpolate", data / "start.pdb", data / "end.pdb", "--seed", 1, "--out", "p"]
+    assert command(*arguments)[0] == 0
+    code, _, errors = command(*arguments)
+    assert code == 2 and "--force" in errors
+    assert command(*arguments, "--force")[0] == 0
+
+
+def test_ends_of_two_molecules_are_refused_before_anything_is_written(command, data, tmp_path):
+    topology, positions = build_peptide("VSAG", seed=0)
+    with open(tmp_path / "other.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions.in_units_of(unit.angstrom), file)
+    code, _, errors = command("interpolate", data / "start.pdb", "other.pdb", "--out", "p")
+    assert code == 2 and "one molecule" in errors and not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["interpolate", "start.pdb", "end.pdb", "--out", "p", "--time", "1ns"], "50 ps"),
+        (["interpolate", "start.pdb", "nowhere.pdb", "--out", "p"], "no such file"),
+        (["interpolate", "start.pdb", "end.pdb", "--out", "a/b"], "no such folder"),
+        (["upsample", "md.dcd", "--top", "md.pdb", "--factor", "10"], "upsample by 3"),
+        (["upsample", "md.dcd", "--top", "md.pdb", "--frame-interval", "10ps"], "1.5 ps"),
+        (["upsample", "md.dcd", "--top", "md.pdb", "--out", "fine.xtc"], ".dcd"),
+        (["upsample", "start.pdb", "--top", "start.pdb"], "one frame"),
+        (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--residues", "2,9"], "residue"),
+        (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--residues", "0"], "from 1"),
+        (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--residues", "1,2,3,4"], "all residues"),
+        (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--residues", "1,2"], "SER 2"),
+        (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--frame-interval", "1ps"], "1 ps"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_mistakes_are_one_line(command, data, tmp_path, arguments, says):
+    given = [str(data / word) if (data / word).exists() else word for word in arguments]
+    code, out, errors = command(*given)
+    assert code == 2 and out == "" and says in errors
+    assert errors.startswith("error: ") and len(errors.splitlines()) == 1
+    assert names(tmp_path) == set()
+
+
+def test_weights_of_another_task_are_refused(command, data, weights):
+    other = weights / "Upsampling.safetensors"
+    code, _, errors = command("interpolate", data / "start.pdb", data / "end.pdb", "--out", "p", generator=other)
+    assert code == 2 and "needs Interpolation weights" in errors
+
+
+def test_missing_default_weights_are_named(command, data, monkeypatch):
+    monkeypatch.setattr("openmm_mdgen.model.checkpoints.bundled", lambda: [])
+    code, _, errors = command("design", data / "md.dcd", "--top", data / "md.pdb", "--out", "d", generator="default")
+    assert code == 2 and "inpainting_tetrapeptide" in errors

@@ -1,0 +1,395 @@
+"""Reference MD: packed molecules against separate ones, and runs that are stopped and taken up again."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import mdtraj
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+from openmm_mdgen.commands.main import main
+from openmm_mdgen.md import production
+from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.md.batched_gbn2 import BatchedBorn, can_compile
+from openmm_mdgen.md.conditions import MDProtocol, SolvatedSystem
+from openmm_mdgen.md.packed_system import Molecule, PackedSystem
+from openmm_mdgen.md.peptides import build_peptide, force_field, implicit_system
+from openmm_mdgen.md.production import PROTOCOL_FILE, planned, simulate
+
+REFERENCE = openmm.Platform.getPlatformByName("Reference")
+SHORT = MDProtocol(duration=0.5, frame_interval=0.1, equilibration=0.1)
+
+
+def molecule(sequence, seed=0):
+    topology, positions = build_peptide(sequence, seed=seed)
+    return Molecule(topology, positions.value_in_unit(unit.nanometer))
+
+
+def evaluate(system, positions):
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), REFERENCE)
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=20)
+    state = context.getState(energy=True, forces=True, positions=True)
+    return (
+        state.getPotentialEnergy()._value,
+        state.getForces(asNumpy=True)._value,
+        state.getPositions(asNumpy=True)._value,
+    )
+
+
+def energy_and_forces(system, positions):
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), REFERENCE)
+    context.setPositions(positions)
+    state = context.getState(energy=True, forces=True)
+    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
+
+
+@pytest.fixture(scope="module")
+def separate():
+    """Molecules of different size and charge, relaxed a little, with their own energies and forces without cutoff."""
+    relaxed, energies, forces = [], [], []
+    for sequence in ("GG", "KRW", "DEH", "PCM", "TYNQ"):
+        start = molecule(sequence)
+        energy, force, positions = evaluate(implicit_system(start.topology), start.positions)
+        relaxed.append(Molecule(start.topology, positions))
+        energies.append(energy)
+        forces.append(force)
+    return relaxed, np.array(energies), np.concatenate(forces)
+
+
+def test_packed_energy_and_forces_are_those_of_the_separate_systems(separate):
+    molecules, energies, forces = separate
+    packed = PackedSystem(molecules, batched=False)
+    energy, found = energy_and_forces(packed.system, packed.positions)
+    assert energy == pytest.approx(energies.sum(), rel=1e-6)
+    # Which of a ring's equivalent atoms comes first in an improper torsion depends on OpenMM's numbering: 1e-4.
+    difference = np.abs(found - forces).max(axis=1)
+    assert difference.max() < 3e-4 * np.abs(forces).max()
+    assert np.median(difference) < 1e-8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_compile(), reason="no C++ compiler")
+def test_batched_solvent_agrees_with_openmm(separate):
+    molecules, energies, forces = separate
+    packed = PackedSystem(molecules)
+    assert not any(isinstance(force, openmm.CustomGBForce) for force in packed.system.getForces())
+    energy, found = energy_and_forces(packed.system, packed.positions)
+    assert energy == pytest.approx(energies.sum(), rel=1e-5)
+    assert np.abs(found - forces).max() < 3e-4 * np.abs(forces).max()
+
+
+def test_uncompiled_batched_solvent_agrees_molecule_by_molecule(separate):
+    molecules, _, _ = separate
+    packed = PackedSystem(molecules, batched=False)
+    force = next(f for f in packed.system.getForces() if isinstance(f, openmm.CustomGBForce))
+    born = BatchedBorn(force, packed.slices, compiled=False)
+    expected = []
+    for one in molecules:
+        system = implicit_system(one.topology)
+        for index in reversed(range(system.getNumForces())):
+            if not isinstance(system.getForce(index), openmm.CustomGBForce):
+                system.removeForce(index)
+        expected.append(energy_and_forces(system, one.positions)[0])
+    by_size = sorted(range(len(molecules)), key=lambda k: molecules[k].topology.getNumAtoms())
+    assert born.energies(packed.positions) == pytest.approx(np.array(expected)[by_size], rel=1e-5)
+
+
+def test_another_implicit_solvent_is_refused():
+    topology, _ = build_peptide("GG")
+    system = app.ForceField("amber14-all.xml", "implicit/gbn.xml").createSystem(topology)
+    force = next(f for f in system.getForces() if isinstance(f, openmm.CustomGBForce))
+    with pytest.raises(MDGenError, match="not GBn2"):
+        BatchedBorn(force, [slice(0, topology.getNumAtoms())])
+
+
+def test_molecules_stay_out_of_each_others_reach(separate):
+    molecules, _, _ = separate
+    packed = PackedSystem(molecules * 3, batched=False)
+    cutoff = next(f for f in packed.system.getForces() if isinstance(f, openmm.NonbondedForce)).getCutoffDistance()
+    for one in molecules:
+        distances = np.linalg.norm(one.positions[:, None] - one.positions, axis=-1)
+        assert distances.max() < cutoff._value
+    for k, a in enumerate(packed.slices):
+        for b in packed.slices[:k]:
+            gap = np.linalg.norm(packed.positions[a][:, None] - packed.positions[b], axis=-1).min()
+            assert gap > cutoff._value + 4.0  # each may drift 2 nm
+
+
+def test_drifted_molecules_are_brought_back_as_they_are(separate):
+    molecules, _, _ = separate
+    packed = PackedSystem(molecules, batched=False)
+    moved = packed.positions.copy()
+    moved[packed.slices[1]] += [0.9, 0.9, 0.0]
+    assert packed.has_drifted(moved) and not packed.has_drifted(packed.positions)
+    assert np.allclose(packed.recentred(moved), packed.positions, atol=1e-12)
+
+
+def test_a_system_without_implicit_solvent_cannot_be_packed(monkeypatch):
+    monkeypatch.setattr("openmm_mdgen.md.packed_system.force_field", lambda: app.ForceField("amber14-all.xml"))
+    with pytest.raises(MDGenError, match="no implicit solvent"):
+        PackedSystem([molecule("GG")])
+
+
+def test_starts_are_spread_over_the_ramachandran_plane():
+    systems = planned(["AAAA"], replicas=40, seed=1)
+    assert len({system.seed for system in systems}) == 40
+    angles = []
+    for system in systems:
+        topology, positions = build_peptide("AAAA", seed=system.seed)
+        frame = mdtraj.Trajectory(positions.value_in_unit(unit.nanometer)[None], mdtraj.Topology.from_openmm(topology))
+        angles.append(np.degrees(mdtraj.compute_psi(frame)[1][0]))
+    psi = np.concatenate(angles)
+    assert 0.15 < (np.abs(psi + 42) < 40).mean() < 0.6  # helical side
+    assert 0.15 < (np.abs(psi - 140) < 40).mean() < 0.8  # extended side
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Three short trajectories, in two groups."""
+    out = tmp_path_factory.mktemp("made")
+    simulate(planned(["GG", "AG", "SG"], replicas=1, seed=1), out, SHORT, group_size=2, platform="Reference")
+    return out
+
+
+def test_each_system_gets_its_folder(made):
+    assert sorted(path.name for path in made.iterdir()) == ["AG", "GG", "SG"]
+    trajectory = mdtraj.load(str(made / "AG" / "AG.xtc"), top=str(made / "AG" / "AG.pdb"))
+    assert trajectory.n_frames == 5 and np.allclose(trajectory.time, [0.1, 0.2, 0.3, 0.4, 0.5])
+    assert np.allclose(trajectory.xyz[0], mdtraj.load(str(made / "AG" / "AG.pdb")).xyz[0], atol=1.1e-3)
+    protocol = json.loads((made / "AG" / PROTOCOL_FILE).read_text())
+    assert protocol["temperature"] == 350 and protocol["frame_interval"] == 0.1 and protocol["source"] == "AG"
+    # Bonds to hydrogen are constrained, all others vibrate: it is MD, and of the right topology.
+    bonds = [(a.index, b.index) for a, b in trajectory.topology.bonds]
+    spread = mdtraj.compute_distances(trajectory, bonds, periodic=False).std(axis=0)
+    has_hydrogen = np.array(
+        [
+            trajectory.topology.atom(i).element.symbol == "H" or trajectory.topology.atom(j).element.symbol == "H"
+            for i, j in bonds
+        ]
+    )
+    assert spread[has_hydrogen].max() < 1.2e-3 < spread[~has_hydrogen].max()
+
+
+def test_finished_systems_are_not_made_again(made):
+    before = (made / "GG" / "GG.xtc").stat().st_mtime_ns
+    told = []
+    simulate(
+        planned(["GG", "AG", "SG"], replicas=1, seed=1),
+        made,
+        SHORT,
+        group_size=2,
+        platform="Reference",
+        progress=told.append,
+    )
+    assert (made / "GG" / "GG.xtc").stat().st_mtime_ns == before
+    assert sum(told) == 15
+
+
+def test_another_protocol_in_the_same_folder_is_refused_before_work(made):
+    other = MDProtocol(duration=0.5, frame_interval=0.1, equilibration=0.1, temperature=300)
+    with pytest.raises(MDGenError, match="temperature 350.0, asked for 300"):
+        simulate(planned(["AG"], replicas=1, seed=1), made, other, platform="Reference")
+
+
+@pytest.mark.slow
+def test_a_killed_run_loses_and_repeats_no_frame(tmp_path):
+    """Against the uninterrupted run: equal up to XTC's rounding, as one thread and the Reference platform allow."""
+    run = "import sys; from openmm_mdgen.commands.main import main; sys.argv[0] = 'openmm-mdgen'; main()"
+    command = [
+        sys.executable,
+        "-c",
+        run,
+        "simulate",
+        "GG",
+        "AG",
+        "--time",
+        "6ps",
+        "--frame-interval",
+        "20fs",
+        "--equilibration",
+        "1ps",
+        "--platform",
+        "Reference",
+        "--seed",
+        "5",
+    ]
+    killed = 0
+    for _ in range(2):
+        process = subprocess.Popen(
+            [*command, "--out", str(tmp_path / "cut")], env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        blocks = set(tmp_path.glob("cut/.group-*/*.chk"))
+        while process.poll() is None and len(set(tmp_path.glob("cut/.group-*/*.chk")) - blocks) < 1:
+            time.sleep(0.02)
+        time.sleep(0.05)  # somewhere in the next block
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert killed == 2
+    subprocess.run([*command, "--out", str(tmp_path / "cut")], check=True)
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True)
+    for name in ("GG", "AG"):
+        cut, whole = (
+            mdtraj.load(str(tmp_path / kind / name / f"{name}.xtc"), top=str(tmp_path / kind / name / f"{name}.pdb"))
+            for kind in ("cut", "whole")
+        )
+        assert np.allclose(cut.time, np.arange(1, 301) * 0.02, atol=1e-3)
+        assert np.abs(cut.xyz - whole.xyz).max() < 1.1e-3
+    assert not list(tmp_path.glob("cut/.group-*"))
+
+
+def test_positions_that_are_no_longer_finite_name_the_system(tmp_path, monkeypatch):
+    real = production.positions_of
+
+    def broken(context):
+        positions = real(context)
+        if context.getStepCount() > 60:
+            positions[0] = np.nan
+        return positions
+
+    monkeypatch.setattr(production, "positions_of", broken)
+    monkeypatch.setattr(production, "_FRAMES_A_BLOCK", 2)
+    with pytest.raises(StateError, match="GG are no longer finite"):
+        simulate(planned(["GG", "AG"], replicas=1, seed=1), tmp_path, SHORT, platform="Reference")
+    monkeypatch.setattr(production, "positions_of", real)
+    simulate(planned(["GG", "AG"], replicas=1, seed=1), tmp_path, SHORT, platform="Reference")
+    assert mdtraj.load(str(tmp_path / "GG/GG.xtc"), top=str(tmp_path / "GG/GG.pdb")).n_frames == 5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_keeps_what_is_finished(tmp_path, monkeypatch):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        monkeypatch.setattr(production, "_FRAMES_A_BLOCK", 20)
+        long = MDProtocol(duration=40, frame_interval=0.02, equilibration=0.1)
+        with pytest.raises(OSError, match="disk|space"):
+            simulate(planned(["GG"], replicas=1, seed=1), disk, long, platform="Reference")
+        kept = sorted(disk.glob(".group-*/*.chk"))
+        assert kept and not list(disk.glob(".group-*/.*partial*"))
+        shutil.copytree(disk, tmp_path / "roomy", ignore=shutil.ignore_patterns("lock"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    short = MDProtocol(duration=40, frame_interval=0.02, equilibration=0.1)
+    told = []
+
+    def stop_after_resume(n):
+        told.append(n)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(
+            planned(["GG"], replicas=1, seed=1),
+            tmp_path / "roomy",
+            short,
+            platform="Reference",
+            progress=stop_after_resume,
+        )
+    assert told == [20 * len(kept)]
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    systems = planned(["GG"], replicas=1, seed=1)
+
+    def second(_):
+        with pytest.raises(MDGenError, match="another run works"):
+            simulate(systems, tmp_path, SHORT, platform="Reference")
+
+    simulate(systems, tmp_path, SHORT, platform="Reference", progress=second)
+
+
+def test_explicit_solvent_is_a_neutral_box_at_constant_pressure():
+    protocol = MDProtocol(solvent="explicit")
+    solvated = SolvatedSystem(molecule("DG"), protocol, seed=1)
+    nonbonded = next(f for f in solvated.system.getForces() if isinstance(f, openmm.NonbondedForce))
+    charge = sum(nonbonded.getParticleParameters(i)[0]._value for i in range(nonbonded.getNumParticles()))
+    assert abs(charge) < 1e-6 and nonbonded.getNonbondedMethod() == openmm.NonbondedForce.PME
+    assert [any(isinstance(f, openmm.MonteCarloBarostat) for f in s.getForces()) for s in solvated.stages] == [
+        False,
+        True,
+    ]
+    assert solvated.topology.getNumAtoms() > 500 and solvated.slices[0].stop == 22
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"step_size": 0.004, "hydrogen_mass": 1.008}, "too long for hydrogens"),
+        ({"frame_interval": 0.0011}, "not a whole number of steps"),
+        ({"duration": 1.5}, "not a whole number of frames"),
+        ({"solvent": "vacuum"}, "take implicit or explicit"),
+    ],
+)
+def test_impossible_protocols_are_refused(options, message):
+    with pytest.raises(MDGenError, match=message):
+        MDProtocol(**options)
+
+
+def test_names_that_occur_twice_are_refused():
+    with pytest.raises(MDGenError, match="GG named more than once"):
+        planned(["GG", "AG", "GG"], replicas=1, seed=0)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "nothing to simulate"),
+        (["--sequences", "none.csv"], "cannot be read"),
+        (["GG", "--time", "5"], "with its unit"),
+        (["GX"], "neither a PDB file"),
+        (["lost.pdb"], "no such file"),
+    ],
+)
+def test_the_command_refuses_what_cannot_be_done(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["openmm-mdgen", "simulate", "--time", "1ps", "--out", "md", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_takes_rows_of_a_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "names.csv").write_text("name,seqres\nAG,AG\nGG,GG\nSG,SG\n")
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "openmm-mdgen",
+            "simulate",
+            "--sequences",
+            str(tmp_path / "names.csv"),
+            "--rows",
+            "1:2",
+            "--time",
+            "200fs",
+            "--frame-interval",
+            "100fs",
+            "--equilibration",
+            "100fs",
+            "--platform",
+            "Reference",
+            "--out",
+            str(tmp_path / "md"),
+        ],
+    )
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0, capsys.readouterr().err
+    assert [p.name for p in (tmp_path / "md").iterdir()] == ["GG"]
+    assert "1 trajectories" in capsys.readouterr().out
+
+
+def test_force_field_is_the_published_one():
+    assert force_field()  # amber14 with GBn2 can be made
+    assert MDProtocol().force_field == ("amber14-all.xml", "implicit/gbn2.xml")

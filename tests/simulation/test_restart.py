@@ -1,0 +1,259 @@
+"""Stopped and started again: files that carry the generator's place, and still are OpenMM's."""
+
+import io
+import os
+import signal
+
+import numpy as np
+import openmm
+import pytest
+from openmm import app
+
+from dipeptide import (
+    FRAME,
+    REFERENCE,
+    Recorder,
+    assert_same_state,
+    langevin,
+    peptide,
+    plain_simulation,
+    python,
+    simulation_of,
+    state_of,
+)
+from openmm_mdgen.errors import CheckpointError
+from openmm_mdgen.simulation.drop_in import MDGenSimulation
+from openmm_mdgen.simulation.schedule import Integrate
+from tumbling import TumblingGenerator
+
+KINDS = {
+    "checkpoint": (MDGenSimulation.saveCheckpoint, MDGenSimulation.loadCheckpoint, io.BytesIO),
+    "state": (MDGenSimulation.saveState, MDGenSimulation.loadState, io.StringIO),
+}
+kinds = pytest.mark.parametrize("save, load, stream", KINDS.values(), ids=KINDS.keys())
+
+
+@kinds
+@pytest.mark.parametrize("n_before", [0, 3, 4, 5], ids=lambda n: f"after {n} frames")
+def test_a_restart_continues_bit_for_bit(tmp_path, save, load, stream, n_before):
+    whole, second = simulation_of(), simulation_of(seed=1234, positions=False)
+    whole.step(n_before * FRAME)
+    save(whole, str(tmp_path / "file"))
+    whole.step(7 * FRAME)
+    load(second, str(tmp_path / "file"))
+    assert second.seed == whole.seed and second.currentStep == n_before * FRAME
+    second.step(7 * FRAME)
+    assert_same_state(whole, second)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@kinds
+def test_file_objects_and_going_back_in_one_simulation_work_too(save, load, stream):
+    simulation = simulation_of()
+    simulation.step(6 * FRAME)
+    file = stream()
+    save(simulation, file)
+    simulation.step(5 * FRAME)
+    end = state_of(simulation)
+    file.seek(0)
+    load(simulation, file)
+    simulation.step(5 * FRAME)
+    for one, other in zip(end, state_of(simulation), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@kinds
+def test_a_change_before_the_save_is_part_of_it(save, load, stream):
+    whole, second = simulation_of(), simulation_of(positions=False)
+    whole.step(2 * FRAME)
+    whole.context.setPositions(state_of(whole)[2] + 1)
+    file = stream()
+    save(whole, file)
+    whole.step(3 * FRAME)
+    file.seek(0)
+    load(second, file)
+    second.step(3 * FRAME)
+    assert_same_state(whole, second)
+
+
+@kinds
+def test_saving_twice_gives_equal_bytes_and_disturbs_nothing(save, load, stream):
+    simulation, undisturbed = simulation_of(), simulation_of()
+    simulation.step(3 * FRAME)
+    first, second = stream(), stream()
+    save(simulation, first)
+    save(simulation, second)
+    assert first.getvalue() == second.getvalue()
+    simulation.step(3 * FRAME)
+    undisturbed.step(6 * FRAME)
+    assert_same_state(simulation, undisturbed)
+
+
+def test_plain_openmm_loads_our_files(tmp_path):
+    ours, plain = simulation_of(), plain_simulation()
+    ours.step(3 * FRAME)
+    ours.saveCheckpoint(str(tmp_path / "a.chk"))
+    ours.saveState(str(tmp_path / "a.xml"))
+    for load, name in ((plain.loadCheckpoint, "a.chk"), (plain.loadState, "a.xml")):
+        plain.context.reinitialize()
+        load(str(tmp_path / name))
+        assert_same_state(ours, plain)
+    state = openmm.XmlSerializer.deserialize((tmp_path / "a.xml").read_text())
+    assert state.getStepCount() == 3 * FRAME
+    by_constructor = app.Simulation(*_parts(), state=str(tmp_path / "a.xml"))
+    assert_same_state(ours, by_constructor)
+
+
+@kinds
+def test_plain_openmm_files_start_a_new_segment_and_keep_the_seed(save, load, stream):
+    plain, ours = plain_simulation(), simulation_of()
+    plain.step(2 * FRAME)
+    ours.step(2 * FRAME)
+    file = stream()
+    getattr(plain, save.__name__)(file)
+    file.seek(0)
+    load(ours, file)
+    assert_same_state(plain, ours)
+    ours.step(FRAME)
+    calls = ours.generator.propagators[0].calls
+    assert ours.seed == 7 and len(calls) == 2
+    np.testing.assert_array_equal(calls[1][0], state_of(plain)[2])
+
+
+def test_a_plain_file_of_this_very_place_starts_a_new_segment_as_it_would_elsewhere():
+    simulation = simulation_of()
+    simulation.step(2 * FRAME)
+    simulation.loadCheckpoint(io.BytesIO(simulation.context.createCheckpoint()))
+    simulation.step(FRAME)
+    assert len(simulation.generator.propagators[0].calls) == 2
+
+
+def test_the_constructor_takes_a_saved_state(tmp_path):
+    first = simulation_of()
+    first.step(3 * FRAME)
+    first.saveState(str(tmp_path / "a.xml"))
+    second = MDGenSimulation(*_parts(), state=str(tmp_path / "a.xml"), generator=TumblingGenerator())
+    first.step(3 * FRAME)
+    second.step(3 * FRAME)
+    assert_same_state(first, second)
+
+
+@kinds
+def test_integrate_writes_openmms_own_files_and_reads_ours(save, load, stream):
+    plain, ours, generated = plain_simulation(), simulation_of(schedule=Integrate()), simulation_of()
+    generated.step(3 * FRAME)
+    file = stream()
+    save(generated, file)
+    file.seek(0)
+    load(ours, file)
+    file.seek(0)
+    getattr(plain, load.__name__)(file)
+    first, second = stream(), stream()
+    save(ours, first)
+    getattr(plain, save.__name__)(second)
+    assert first.getvalue() == second.getvalue()
+
+
+def test_a_damaged_checkpoint_is_refused_and_changes_nothing():
+    simulation = simulation_of()
+    simulation.step(3 * FRAME)
+    file = io.BytesIO()
+    simulation.saveCheckpoint(file)
+    simulation.step(FRAME)
+    before = state_of(simulation)
+    data, own = file.getvalue(), len(simulation.context.createCheckpoint())
+    assert len(data) > own + 100
+    damaged = [
+        data[:-1],
+        data[: own + 20],
+        data + b"x",
+        *(_flipped(data, place) for place in (own + 16, own + 26, own + 90, -1)),
+    ]
+    for bad in damaged:
+        with pytest.raises(CheckpointError, match="damaged"):
+            simulation.loadCheckpoint(io.BytesIO(bad))
+    for one, other in zip(before, state_of(simulation), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_damaged_state_is_refused():
+    simulation = simulation_of()
+    simulation.step(3 * FRAME)
+    file = io.StringIO()
+    simulation.saveState(file)
+    xml = file.getvalue()
+    place = xml.index("<MDGen>") + 200
+    for bad in (xml[:place], xml[:place] + xml[place + 4 :], xml[:place] + "*" + xml[place + 1 :]):
+        with pytest.raises(CheckpointError, match="damaged"):
+            simulation.loadState(io.StringIO(bad))
+
+
+def test_a_file_of_another_molecule_or_generator_is_refused():
+    simulation = simulation_of()
+    simulation.step(FRAME)
+    file = io.BytesIO()
+    simulation.saveCheckpoint(file)
+    topology = app.Topology()
+    residue = topology.addResidue("X", topology.addChain())
+    topology.addAtom("X", app.element.carbon, residue)
+    system = openmm.System()
+    system.addParticle(12.0)
+    other = MDGenSimulation(topology, system, langevin(), REFERENCE, generator=TumblingGenerator())
+    with pytest.raises(CheckpointError, match="23 atoms"):
+        other.loadCheckpoint(io.BytesIO(file.getvalue()))
+
+    class Choosy(TumblingGenerator):
+        def propagator(self, topology, positions):
+            made = super().propagator(topology, positions)
+            made.restore = lambda state: state["hidden"]
+            return made
+
+    with pytest.raises(CheckpointError, match="another kind of generator"):
+        simulation_of(Choosy()).loadCheckpoint(io.BytesIO(file.getvalue()))
+
+
+def test_a_run_that_was_killed_continues_in_a_new_process_bit_for_bit(tmp_path):
+    dead = python("import test_restart; test_restart.run_until_killed()", tmp_path)
+    assert dead.returncode == -9, dead.stderr
+    alive = python("import test_restart; test_restart.run_on()", tmp_path)
+    assert alive.returncode == 0, alive.stderr
+    uninterrupted, recorder = simulation_of(), Recorder(FRAME)
+    uninterrupted.reporters.append(recorder)
+    uninterrupted.step(14 * FRAME)
+    np.testing.assert_array_equal(np.load(tmp_path / "rest.npy"), recorder.positions()[6:])
+
+
+class _Kill:
+    """A reporter that ends the process as a power cut would."""
+
+    def describeNextReport(self, simulation):
+        return {"steps": 8 * FRAME - simulation.currentStep % (8 * FRAME), "periodic": None, "include": []}
+
+    def report(self, simulation, state):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_until_killed():
+    simulation = simulation_of()
+    simulation.reporters.append(app.CheckpointReporter("run.chk", 6 * FRAME))
+    simulation.reporters.append(_Kill())
+    simulation.step(14 * FRAME)
+
+
+def run_on():
+    simulation, recorder = simulation_of(seed=0, positions=False), Recorder(FRAME)
+    simulation.loadCheckpoint("run.chk")
+    simulation.reporters.append(recorder)
+    simulation.step(14 * FRAME - simulation.currentStep)
+    np.save("rest.npy", recorder.positions())
+
+
+def _parts():
+    topology, _, system = peptide()
+    return topology, system, langevin(), REFERENCE
+
+
+def _flipped(data, place):
+    changed = bytearray(data)
+    changed[place] ^= 1
+    return bytes(changed)
