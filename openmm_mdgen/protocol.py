@@ -1,18 +1,44 @@
 """What a simulation asks of a trajectory generator. MDGen is the first implementation.
 
-Lengths in nanometre, times in picosecond, temperatures in kelvin. Another model takes its
-place by an object of this shape, given to a simulation as ``generator``.
+A *generator* is a trained model; bound to one molecule it is a *propagator*, which draws *segments*: the frames that
+follow given positions. Lengths in nanometre, times in picosecond, temperatures in kelvin. Another model takes MDGen's
+place by an object of this shape, given to a simulation as ``generator``, or by its name if its package has an entry
+point of the group ``openmm_mdgen.generators``.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from openmm_mdgen.errors import MDGenError
 
-def segment_seed(seed: int, index: int, replica: int = 0) -> int:
-    """Seed of segment number `index` of a run; replica 0 of a batch is the run that a simulation of this seed makes."""
-    entropy = (seed, index) if replica == 0 else (seed, index, replica)
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+@dataclass(frozen=True, eq=False)
+class GeneratedSegment:
+    """One answer of a propagator.
+
+    Parameters
+    ----------
+    frames : (n_frames, n_moved, 3) float64, nm
+        New frames only: the first lies one frame interval after the positions that the segment continues.
+    is_valid : (n_frames,) bool
+        False for frames that must not be used. By default all are valid.
+    fault : str
+        What is wrong with the frames that are not valid, as a sentence's predicate, e.g. ``"the chain is open between
+        ALA 3 and GLY 4"``.
+    """
+
+    frames: np.ndarray
+    is_valid: np.ndarray = field(default_factory=lambda: np.ones(0, dtype=bool))
+    fault: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.is_valid):
+            object.__setattr__(self, "is_valid", np.ones(len(self.frames), dtype=bool))
 
 
 @runtime_checkable
@@ -20,10 +46,14 @@ class Propagator(Protocol):
     """One molecule's generator: deterministic, given positions and a seed."""
 
     atom_indices: np.ndarray  # (n_moved,) int: the atoms of the topology that it moves
-    frame_interval: float  # ps between frames
     temperature: float  # K, of the data it was trained on
 
-    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
+    @property
+    def frame_interval(self) -> float | None:
+        """Ps between frames; None where frames are independent samples."""
+        ...
+
+    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray | GeneratedSegment:
         """The frames that follow `positions`.
 
         Parameters
@@ -35,8 +65,9 @@ class Propagator(Protocol):
 
         Returns
         -------
-        (n_frames, n_moved, 3) float64, nm
-            New frames only: the first lies one `frame_interval` after `positions`.
+        (n_frames, n_moved, 3) float64, nm, or GeneratedSegment
+            New frames only: the first lies one `frame_interval` after `positions`. A `GeneratedSegment` can say of
+            each frame whether it is valid.
         """
         ...
 
@@ -50,11 +81,24 @@ class Propagator(Protocol):
 
 
 @runtime_checkable
+class BatchPropagator(Propagator, Protocol):
+    """A propagator that draws segments of many replicas at once; where it does not, they are drawn one by one."""
+
+    def segments(self, positions: np.ndarray, seeds: Sequence[int]) -> Sequence[np.ndarray | GeneratedSegment]:
+        """A segment of each replica, as `segment` would return it, from positions (R, n_atoms, 3) nm and R seeds."""
+        ...
+
+
+@runtime_checkable
 class Generator(Protocol):
     """A trained model, not yet bound to a molecule."""
 
-    frame_interval: float  # ps
-    temperature: float  # K
+    temperature: float  # K, of the data it was trained on
+
+    @property
+    def frame_interval(self) -> float | None:
+        """Ps between frames; None where frames are independent samples, with no order in time."""
+        ...
 
     def check(self, topology: Any) -> None:
         """Raise `UnsupportedTopologyError` if the model cannot take this molecule; quick."""
@@ -75,3 +119,41 @@ class Generator(Protocol):
             If the model cannot take this molecule.
         """
         ...
+
+
+def draw(propagator: Propagator, positions: np.ndarray, seeds: Sequence[int]) -> list[GeneratedSegment]:
+    """A segment of each replica: all at once where the propagator can, else one by one.
+
+    Parameters
+    ----------
+    propagator : Propagator
+    positions : (R, n_atoms, 3) float64, nm
+    seeds : sequence of int
+        One a replica.
+
+    Returns
+    -------
+    list of GeneratedSegment
+
+    Raises
+    ------
+    MDGenError
+        If an answer is not of the propagator's atoms.
+    """
+    if isinstance(propagator, BatchPropagator):
+        answers = propagator.segments(positions, seeds)
+    else:
+        answers = [propagator.segment(x, seed) for x, seed in zip(positions, seeds, strict=True)]
+    return [_as_segment(answer, len(propagator.atom_indices)) for answer in answers]
+
+
+def _as_segment(answer: np.ndarray | GeneratedSegment, n_moved: int) -> GeneratedSegment:
+    segment = answer if isinstance(answer, GeneratedSegment) else GeneratedSegment(np.asarray(answer))
+    frames = np.asarray(segment.frames, dtype=np.float64)
+    if frames.ndim != 3 or len(frames) == 0 or frames.shape[1:] != (n_moved, 3):
+        raise MDGenError(f"the generator gave an array of shape {frames.shape}, not (frames, {n_moved}, 3)")
+    if segment.is_valid.shape != frames.shape[:1]:
+        raise MDGenError(
+            f"the generator gave {len(frames)} frames, and says of {len(segment.is_valid)} which are valid"
+        )
+    return GeneratedSegment(frames, segment.is_valid, segment.fault)

@@ -25,7 +25,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.exploration.kinetics import Kinetics
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.md.peptides import write_pdb
-from openmm_mdgen.protocol import segment_seed
+from openmm_mdgen.seeds import segment_seed
 
 
 class Runs(Protocol):

@@ -15,7 +15,7 @@ from openmm import app
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.swarm import Swarm, relaxed
-from openmm_mdgen.protocol import segment_seed
+from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -22,7 +22,7 @@ from openmm_mdgen.geometry.rigid import Rigid, superposition
 from openmm_mdgen.model.tasks import Inpainting
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
-from openmm_mdgen.protocol import segment_seed
+from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator

@@ -14,7 +14,7 @@ from openmm_mdgen.generators.forward import MoleculePropagator
 from openmm_mdgen.generators.given_frames import upsampled
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.model.tasks import Upsampling
-from openmm_mdgen.protocol import segment_seed
+from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
     from openmm.app import Topology

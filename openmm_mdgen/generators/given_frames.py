@@ -19,7 +19,7 @@ from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
 from openmm_mdgen.molecule.placement import place_between, settled
 from openmm_mdgen.molecule.template import AllAtomTemplate
-from openmm_mdgen.protocol import segment_seed
+from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator

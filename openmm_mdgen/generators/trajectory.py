@@ -29,7 +29,7 @@ from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.inputs import Structure, check_whole, interval_of, positions_of
 from openmm_mdgen.molecule.template import AllAtomTemplate
-from openmm_mdgen.protocol import segment_seed
+from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
     from openmm.app import Topology

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 _EPSILON = 1e-8  # Å², inside square roots, as published checkpoints were trained with
@@ -64,6 +64,23 @@ class Rigid:
         return Rigid(
             torch.stack([r.rotation for r in rigids], dim=-3), torch.stack([r.translation for r in rigids], dim=-2)
         )
+
+    @staticmethod
+    def cat(rigids: Sequence[Rigid], dim: int = 0) -> Rigid:
+        """One after another along the batch axis `dim`, counted from the front."""
+        return Rigid(torch.cat([r.rotation for r in rigids], dim), torch.cat([r.translation for r in rigids], dim))
+
+    @staticmethod
+    def where(condition: Bool[Tensor, ...], first: Rigid, second: Rigid) -> Rigid:
+        """`first` where the condition holds, else `second`; the condition has the batch axes, or broadcasts to them."""
+        return Rigid(
+            torch.where(condition[..., None, None], first.rotation, second.rotation),
+            torch.where(condition[..., None], first.translation, second.translation),
+        )
+
+    def expand(self, *batch: int) -> Rigid:
+        """Batch axes of length one repeated, without copying, as `torch.Tensor.expand` does."""
+        return Rigid(self.rotation.expand(*batch, 3, 3), self.translation.expand(*batch, 3))
 
     def to(self, *args: Any) -> Rigid:
         return Rigid(self.rotation.to(*args), self.translation.to(*args))

@@ -49,10 +49,30 @@ class Frames:
     def repeat_first(self, n_frames: int) -> Frames:
         """The first frame of each trajectory, held for `n_frames` frames."""
         shape = (self.aatype.shape[0], n_frames, self.aatype.shape[1])
-        rigids = Rigid(
-            self.rigids.rotation[:, :1].expand(*shape, 3, 3), self.rigids.translation[:, :1].expand(*shape, 3)
+        return replace(
+            self, rigids=self.rigids[:, :1].expand(*shape), torsions=self.torsions[:, :1].expand(*shape, 7, 2)
         )
-        return replace(self, rigids=rigids, torsions=self.torsions[:, :1].expand(*shape, 7, 2))
+
+    @staticmethod
+    def cat(frames: Sequence[Frames]) -> Frames:
+        """Batches of chains of one length, one after another."""
+        return Frames(
+            torch.cat([f.aatype for f in frames]),
+            Rigid.cat([f.rigids for f in frames]),
+            torch.cat([f.torsions for f in frames]),
+            torch.cat([f.torsion_mask for f in frames]),
+            torch.cat([f.residue_mask for f in frames]),
+        )
+
+    def __getitem__(self, members: slice | Tensor) -> Frames:
+        """Some trajectories of the batch."""
+        return Frames(
+            self.aatype[members],
+            self.rigids[members],
+            self.torsions[members],
+            self.torsion_mask[members],
+            self.residue_mask[members],
+        )
 
     def to(self, where: torch.device | torch.dtype) -> Frames:
         """On another device, or in another floating type, which leaves the integer field alone."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import openmm
 from openmm import app, unit
 
@@ -63,14 +61,6 @@ def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
     if isinstance(gate, type) or not isinstance(gate, Judge):
         raise MDGenError(f"gate is {gate!r}: give an object such as Gate()")
     return gate
-
-
-def valid_seed(seed: int | None) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if not 0 <= operator.index(seed) < 2**63:
-        raise MDGenError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")
-    return operator.index(seed)
 
 
 def temperature(integrator: openmm.Integrator) -> float | None:

@@ -19,6 +19,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.protocol import Generator
+from openmm_mdgen.seeds import valid_seed
 from openmm_mdgen.simulation import checks, restart
 from openmm_mdgen.simulation.gate import Judge
 from openmm_mdgen.simulation.landing import Lander, relaxed_copy
@@ -108,7 +109,7 @@ class MDGenSimulation(app.Simulation):
         if self.schedule.generates:
             model = checks.loaded(generator, upsampling)
             model.check(topology)
-            self._rollout = Rollout(model, topology, checks.valid_seed(seed))
+            self._rollout = Rollout(model, topology, valid_seed(seed))
         self._record = Record()
         super().__init__(topology, system, integrator, platform, platformProperties)
         self._hybrid = self._trials(gate)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError
-from openmm_mdgen.protocol import Generator, Propagator, segment_seed
+from openmm_mdgen.protocol import Generator, Propagator
+from openmm_mdgen.seeds import segment_seed
 
 _PROPAGATOR = "propagator."  # prefix of the propagator's own arrays
 _NOT_IN_USE = -1

@@ -150,18 +150,27 @@ def _require_whole_frames(name: str, time: float, frame_interval: float) -> None
         )
 
 
-def steps_per_frame(frame_interval: float, step_size: float) -> int:
+def steps_per_frame(frame_interval: float | None, step_size: float) -> int:
     """Integrator steps that one generated frame stands for.
 
     Parameters
     ----------
     frame_interval, step_size : float, ps
+        A frame interval of None is that of a generator of independent samples.
 
     Raises
     ------
     ReportIntervalError
         If they are not a whole number; names the nearest step sizes that divide the frame.
+    MDGenError
+        If the generator's frames have no place in time.
     """
+    if frame_interval is None:
+        raise MDGenError(
+            "this generator gives independent samples, which follow no order in time: a simulation cannot step through "
+            "them. Write them with openmm-mdgen run --samples, or start real MD from them with "
+            "openmm_mdgen.exploration"
+        )
     steps = round(frame_interval / step_size) if step_size > 0 else 0
     if steps >= 1 and math.isclose(steps * step_size, frame_interval, rel_tol=_RELATIVE_TOLERANCE):
         return steps

@@ -17,7 +17,8 @@ from openmm_mdgen.model.flow import FlowConfig
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import ForwardSimulation, Upsampling
 from openmm_mdgen.model.tokens import Tokenizer
-from openmm_mdgen.protocol import Generator, Propagator, segment_seed
+from openmm_mdgen.protocol import Generator, Propagator
+from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 
 

@@ -15,8 +15,8 @@ import pytest
 from openmm import app, unit
 
 from openmm_mdgen.commands.main import main
-from openmm_mdgen.md import production
 from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.md import production
 from openmm_mdgen.md.batched_gbn2 import BatchedBorn, can_compile
 from openmm_mdgen.md.conditions import MDProtocol, SolvatedSystem
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem

@@ -1,0 +1,46 @@
+"""All seeds of a run from the one that the user gives: no two draws share one, and the same seed repeats the run."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from openmm_mdgen.errors import MDGenError
+
+_OPENMM_LARGEST = 2**31 - 1
+
+
+def valid_seed(seed: int | None) -> int:
+    """The seed as given, or one drawn by the operating system where there is none.
+
+    Raises
+    ------
+    MDGenError
+        If it is not a whole number from 0 to 2**63 - 1.
+    """
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise MDGenError(f"seed is {seed!r}: give a whole number from 0 to 2**63 - 1")
+    return number
+
+
+def segment_seed(seed: int, index: int, replica: int = 0) -> int:
+    """Seed of segment number `index` of a run; replica 0 of a batch is the run that a simulation of this seed makes."""
+    entropy = (seed, index) if replica == 0 else (seed, index, replica)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def derived_seed(seed: int, index: int, spawn_key: tuple[int, ...]) -> int:
+    """Seed of what belongs to segment number `index`, such as velocities or a landing, told apart by `spawn_key`."""
+    return int(np.random.SeedSequence((seed, index), spawn_key=spawn_key).generate_state(1)[0] >> 1)
+
+
+def openmm_seed(seed: int) -> int:
+    """A seed that OpenMM takes, from any: OpenMM's are below 2**31, and 0 would ask it to draw one."""
+    return seed % _OPENMM_LARGEST + 1
