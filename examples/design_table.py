@@ -16,9 +16,9 @@ import numpy as np
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import Definitions, TrajectoryFile, UndefinedError
 from openmm_mdgen.analysis.design import design_recovery
+from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.analysis.markov import busiest_transition, flux_matrix
-from openmm_mdgen.commands.peptides import pairs, read_md
 
 folder, N_WINDOWS, N_SAMPLES = Path(sys.argv[1]), 20, 5
 peptides = {name: (read_md(*files), files) for name, files in pairs(folder).items()}

@@ -16,10 +16,10 @@ import numpy as np
 
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import Definitions
+from openmm_mdgen.analysis.folders import read_md
 from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
-from openmm_mdgen.commands.peptides import read_md
 from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.exploration import Exploration, Kinetics, Plan
 from openmm_mdgen.md.peptides import build_peptide, load_structure, relaxed

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import openmm
 
-from openmm_mdgen.commands.peptides import read_md
+from openmm_mdgen.analysis.folders import read_md
 from openmm_mdgen.md.peptides import implicit_system, langevin, load_structure, relaxed
 from openmm_mdgen.simulation.gate import Gate, Molecule, Trial
 from openmm_mdgen.simulation.landing import Lander

@@ -16,9 +16,9 @@ from openmm import app
 
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile, UndefinedError
+from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.analysis.paths import PathScores
-from openmm_mdgen.commands.peptides import pairs, read_md
 
 long, short = Path(sys.argv[1]), Path(sys.argv[2])
 weights, n_paths = sys.argv[3] if len(sys.argv) > 3 else "interpolation_tetrapeptide", int((sys.argv[4:] or ["100"])[0])

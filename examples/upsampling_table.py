@@ -18,10 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from openmm_mdgen import TrajectoryGenerator
+from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.kinetics import circular_autocorrelation
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
-from openmm_mdgen.commands.peptides import pairs, read_md
 
 folder = Path(sys.argv[1])
 weights = sys.argv[2] if len(sys.argv) > 2 else "upsampling_tetrapeptide"

@@ -6,7 +6,7 @@ evaluation = evaluate(TrajectoryFile("generated.dcd", "generated.pdb"), Trajecto
 print(evaluation.jsd.torsions_all, evaluation.equivalent_md_time)
 """
 
-from openmm_mdgen.analysis.definitions import Definitions, NotDefined, UndefinedError
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.evaluation import evaluate
 from openmm_mdgen.analysis.results import Evaluation
 from openmm_mdgen.analysis.sources import TrajectoryFile
@@ -18,6 +18,7 @@ from openmm_mdgen.analysis.torsions import (
     torsion_histograms,
     torsions,
 )
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 
 __all__ = [
     "Definitions",

@@ -1,19 +1,10 @@
-"""Which definitions a comparison follows, and values that do not exist.
-
-A number that cannot be computed is never given as nan or 0: functions raise `UndefinedError`, and an evaluation holds
-`NotDefined` in its place, with the reason.
-"""
+"""Which definitions a comparison follows: the published ones, or those that mend what is ill-posed there."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
 
 from openmm_mdgen.errors import MDGenError
-
-T = TypeVar("T")
 
 
 class Definitions(enum.Enum):
@@ -43,27 +34,10 @@ class Definitions(enum.Enum):
     PUBLISHED = "published"
     SOUND = "sound"
 
-
-class UndefinedError(MDGenError):
-    """A quantity that has no value for this input; the message says why."""
-
-
-@dataclass(frozen=True)
-class NotDefined:
-    """Stands where a value would."""
-
-    why: str
-
-    def __str__(self) -> str:
-        return f"not defined: {self.why}"
-
-
-def attempt(compute: Callable[..., T], *args: object) -> T | NotDefined:
-    """What `compute` returns, or why it cannot. An argument that is not defined makes the result so."""
-    for value in args:
-        if isinstance(value, NotDefined):
-            return value
-    try:
-        return compute(*args)
-    except UndefinedError as error:
-        return NotDefined(str(error))
+    @classmethod
+    def named(cls, option: str, name: str) -> Definitions:
+        """The one of that name; `MDGenError` names the option where there is none."""
+        try:
+            return cls(name)
+        except ValueError:
+            raise MDGenError(f"{option} {name!r}: take {' or '.join(d.value for d in cls)}") from None

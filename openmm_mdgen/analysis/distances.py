@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
-from openmm_mdgen.analysis.definitions import UndefinedError
+from openmm_mdgen.analysis.undefined import UndefinedError
 
 N_BINS = 100  # of a histogram in one dimension
 N_BINS_2D = 50  # along each axis in two

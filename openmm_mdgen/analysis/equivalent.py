@@ -14,9 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
 from openmm_mdgen.analysis.distances import FULL_TURN, N_BINS, js_distance
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 
 N_BLOCKS = 20  # of the reference
 N_LENGTHS, N_PIECES = 14, 20  # lengths of MD tried, pieces of each

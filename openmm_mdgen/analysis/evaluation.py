@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 
 from openmm_mdgen.analysis import surfaces as surface
-from openmm_mdgen.analysis.definitions import Definitions, NotDefined, UndefinedError, attempt
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.distances import angle_distance, joint_angle_distance, js_distance, sample_distance
 from openmm_mdgen.analysis.equivalent import equivalent_md_time
 from openmm_mdgen.analysis.kinetics import Curve, coordinate_decorrelation, decorrelation_curve, relaxation_time
@@ -40,6 +40,7 @@ from openmm_mdgen.analysis.torsions import (
     ramachandran_pairs,
     torsion_pairs,
 )
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
 from openmm_mdgen.analysis.validity import Geometry
 from openmm_mdgen.errors import MDGenError
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 
 LONGEST = 10_000.0  # ps, the longest lag of the published decorrelation curves
 UPSAMPLING_LONGEST = 100.0  # ps, likewise for upsampled trajectories

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 
-from openmm_mdgen.analysis.definitions import Definitions, UndefinedError
+from openmm_mdgen.analysis.definitions import Definitions
+from openmm_mdgen.analysis.undefined import UndefinedError
 
 _LEAST_FLUX = 1e-7  # below, two states count as not connected
 

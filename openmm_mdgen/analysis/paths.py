@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import Definitions, NotDefined, UndefinedError
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.distances import js_distance
 from openmm_mdgen.analysis.markov import MarkovModel, estimate_markov_model, state_frequencies
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 
 N_REFERENCE = 1000  # paths that stand for the reference
 

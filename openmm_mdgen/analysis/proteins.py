@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import pearsonr, spearmanr
 
-from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError, attempt
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
 from openmm_mdgen.errors import MDGenError, StateError
 
 N_FRAMES = 250  # of each ensemble, evenly spaced

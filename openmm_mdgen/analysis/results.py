@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import Definitions, NotDefined
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.equivalent import EquivalentTime
 from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.markov import FluxCorrelation
 from openmm_mdgen.analysis.surfaces import Surface
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Geometry
 
 Number = float | NotDefined

@@ -15,8 +15,8 @@ from typing import TypeAlias
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.torsions import TorsionSeries, torsions
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Geometry, GeometryCounter
 from openmm_mdgen.errors import MDGenError
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import Definitions, UndefinedError
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.markov import MarkovModel, estimate_markov_model
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import UndefinedError
 
 if TYPE_CHECKING:
     from deeptime.clustering import KMeansModel

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
 from openmm_mdgen.analysis.distances import angle_histogram, js_distance
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 from openmm_mdgen.errors import MDGenError, StateError
 
 # How to find each kind, and which of its four atoms belongs to the residue it is named after.

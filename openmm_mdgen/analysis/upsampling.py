@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openmm_mdgen.analysis.definitions import NotDefined, attempt
 from openmm_mdgen.analysis.kinetics import Curve, curve_difference, upsampling_curve
 from openmm_mdgen.analysis.sources import Source, measure
+from openmm_mdgen.analysis.undefined import NotDefined, attempt
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,6 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Force, Weights
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.peptides import distances
-from openmm_mdgen.commands.table import Row, markdown
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, write_json
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from openmm_mdgen.analysis import TrajectoryFile
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.report.table import Row
 
 _LONGER = 4
 _ENDLESS = 2**40  # frames
@@ -119,9 +118,10 @@ def benchmark(
 
     import openmm
 
-    from openmm_mdgen.commands.peptides import pairs
+    from openmm_mdgen.analysis.folders import pairs
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.peptides import load_structure
+    from openmm_mdgen.report.table import markdown
 
     try:
         chosen = None if platform is None else openmm.Platform.getPlatformByName(platform)
@@ -170,6 +170,8 @@ def line(comparison: Comparison) -> str:
 
 def _rows(found: list[Comparison]) -> list[Row]:
     """Both methods over all peptides."""
+    from openmm_mdgen.report.table import Row
+
     return [
         Row(
             label,
@@ -269,6 +271,7 @@ def _long_md(structure: Path, path: Path) -> _LongMD:
 
 def _measured(nanoseconds: float, seconds: float, trajectory: mdtraj.Trajectory, reference: _LongMD) -> Run:
     from openmm_mdgen.analysis import Definitions, NotDefined, evaluate
+    from openmm_mdgen.report.table import distances
 
     evaluation = evaluate(trajectory, reference.source, definitions=Definitions.SOUND)
     equivalent = evaluation.equivalent_md_time

@@ -15,7 +15,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
 
 if TYPE_CHECKING:
-    from openmm_mdgen.analysis import Definitions, Evaluation, NotDefined
+    from openmm_mdgen.analysis import Evaluation, NotDefined
 
 
 def evaluate(
@@ -67,7 +67,7 @@ def evaluate(
         ours,
         theirs,
         replicate=None if replicate is None else analysis.TrajectoryFile(replicate, md_top, md_interval),
-        definitions=parse_definitions(definitions),
+        definitions=analysis.Definitions.named("--definitions", definitions),
         lagtime=lag,
         n_clusters=clusters,
         n_states=states,
@@ -87,16 +87,6 @@ def evaluate(
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     for line in summary(evaluation):
         typer.echo(line)
-
-
-def parse_definitions(name: str) -> Definitions:
-    """`MDGenError` unless it is the name of one."""
-    from openmm_mdgen.analysis import Definitions
-
-    try:
-        return Definitions(name)
-    except ValueError:
-        raise MDGenError(f"--definitions {name!r}: take {' or '.join(d.value for d in Definitions)}") from None
 
 
 def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> None:

@@ -7,16 +7,14 @@ shorter MD. No row shares a frame with the reference. Times in picosecond.
 from __future__ import annotations
 
 import time as clock
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from openmm_mdgen.commands.options import Device, Force
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.peptides import DISTANCES, distances
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
@@ -26,25 +24,9 @@ if TYPE_CHECKING:
 
     from openmm_mdgen.analysis import TrajectoryFile
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.report.table import Row
 
 LENGTHS = {"MD, 100 ps": 100.0, "MD, 1 ns": 1000.0, "MD, 10 ns": 10_000.0}
-
-
-@dataclass
-class Row:
-    """One line of the table, peptide by peptide: numbers, or text that says why there is none."""
-
-    name: str
-    values: dict[str, dict[str, float | str]] = field(default_factory=dict)  # by peptide, then by column
-    seconds: dict[str, float] = field(default_factory=dict)  # wall time by peptide, where it is known
-
-    def mean(self, column: str) -> str:
-        """Over the peptides that have a number; how many, where not all have."""
-        cells = [values[column] for values in self.values.values()]
-        numbers = [cell for cell in cells if not isinstance(cell, str)]
-        if not numbers:
-            return str(cells[0])
-        return f"{np.mean(numbers):.3f}" + ("" if len(numbers) == len(cells) else f" ({len(numbers)} of {len(cells)})")
 
 
 def table(
@@ -72,17 +54,17 @@ def table(
     check_outputs([("--json", json)], force=force)
     length, lag = parse_time("--time", time), parse_time("--lagtime", lagtime)
 
-    from openmm_mdgen.analysis import TrajectoryFile
-    from openmm_mdgen.commands.evaluate import parse_definitions
-    from openmm_mdgen.commands.peptides import pairs, read_md
+    from openmm_mdgen.analysis import Definitions, TrajectoryFile
+    from openmm_mdgen.analysis.folders import pairs, read_md
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm_mdgen.report.table import Row, markdown
 
     options = {
         "lagtime": lag,
         "n_clusters": clusters,
         "n_states": states,
         "seed": seed,
-        "definitions": parse_definitions(definitions),
+        "definitions": Definitions.named("--definitions", definitions),
     }
     references = pairs(folder)
     ready = {}
@@ -115,26 +97,11 @@ def table(
         _write(json, list(rows.values()), options)
 
 
-def markdown(rows: list[Row]) -> list[str]:
-    """Means over peptides."""
-    header = ["", *DISTANCES, "seconds a peptide"]
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    reasons: list[str] = []
-    for row in rows:
-        cells = [row.mean(column) for column in DISTANCES]
-        for k, cell in enumerate(cells):
-            if cell.startswith("not defined"):
-                reasons += [] if cell in reasons else [cell]
-                cells[k] = f"not defined [{reasons.index(cell) + 1}]"
-        seconds = f"{np.mean(list(row.seconds.values())):.3g}" if row.seconds else ""
-        lines.append(f"| {' | '.join([row.name, *cells, seconds])} |")
-    return lines + [f"[{k}] {reason.removeprefix('not defined: ')}" for k, reason in enumerate(reasons, start=1)]
-
-
 def _distances(
     source: TrajectoryFile | mdtraj.Trajectory, reference: mdtraj.Trajectory, options: dict
 ) -> dict[str, float | str]:
     from openmm_mdgen.analysis import evaluate
+    from openmm_mdgen.report.table import distances
 
     return distances(evaluate(source, reference, **options))
 
@@ -142,6 +109,8 @@ def _distances(
 def _beginning(
     md: mdtraj.Trajectory, duration: float, reference: mdtraj.Trajectory, options: dict
 ) -> dict[str, float | str]:
+    from openmm_mdgen.report.table import DISTANCES
+
     n_frames = round(duration / md.timestep)
     if n_frames > md.n_frames:
         longest = f"{md.n_frames * md.timestep / 1000:.3g} ns"

@@ -25,8 +25,8 @@ def read_trajectory(path: Path, topology: Path, stated_interval: float | None) -
     import mdtraj
     import numpy as np
 
-    from openmm_mdgen.analysis.definitions import NotDefined
     from openmm_mdgen.analysis.sources import TrajectoryFile, frame_interval_of, pieces
+    from openmm_mdgen.analysis.undefined import NotDefined
 
     source = TrajectoryFile(path, topology, stated_interval)
     found = list(pieces(source))

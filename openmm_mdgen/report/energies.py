@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.energies import potential_energies
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.peptides import implicit_system
 

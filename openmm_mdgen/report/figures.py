@@ -14,11 +14,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.equivalent import EquivalentTime
 from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.results import Relaxation, States
 from openmm_mdgen.analysis.surfaces import Surface
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Histogram
 
 REFERENCE, GENERATED = "#2f5d8a", "#d9662b"

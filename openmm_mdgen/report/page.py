@@ -16,9 +16,9 @@ from string import Template
 import numpy as np
 
 import openmm_mdgen
-from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.results import Distances, Evaluation, Relaxation
 from openmm_mdgen.analysis.sources import Source
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import ANGLE_EDGES, BOND_EDGES
 from openmm_mdgen.files import replacing
 from openmm_mdgen.report import figures

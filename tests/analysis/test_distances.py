@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openmm_mdgen.analysis.definitions import UndefinedError
 from openmm_mdgen.analysis.distances import angle_distance, joint_angle_distance, js_distance, sample_distance
 from openmm_mdgen.analysis.surfaces import coordinate_surface, free_energy, torsion_surface
+from openmm_mdgen.analysis.undefined import UndefinedError
 
 FIXTURE = np.load(Path(__file__).parent.parent / "data" / "fixtures" / "analysis.npz")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
 from openmm_mdgen.analysis.distances import angle_distance
 from openmm_mdgen.analysis.equivalent import equivalent_md_time
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 from openmm_mdgen.errors import MDGenError
 from torsion_walks import walk
 

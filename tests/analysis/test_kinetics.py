@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openmm_mdgen.analysis.definitions import NotDefined, UndefinedError
 from openmm_mdgen.analysis.kinetics import (
     Curve,
     autocovariance,
@@ -17,6 +16,7 @@ from openmm_mdgen.analysis.kinetics import (
     upsampling_curve,
 )
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 from torsion_walks import well_angles
 
 NAME = "PSI 0 ALA 1"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openmm_mdgen.analysis.definitions import Definitions, NotDefined, UndefinedError
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.distances import js_distance
 from openmm_mdgen.analysis.markov import (
     MarkovModel,
@@ -25,6 +25,7 @@ from openmm_mdgen.analysis.paths import (
     score_replicate,
     step_probabilities,
 )
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 
 PUBLISHED, SOUND = Definitions.PUBLISHED, Definitions.SOUND
 FIXTURE = np.load(Path(__file__).parent.parent / "data" / "fixtures" / "analysis.npz")

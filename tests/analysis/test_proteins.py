@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from openmm_mdgen.analysis.definitions import NotDefined
 from openmm_mdgen.analysis.proteins import compare_ensembles, mutual_information, tabulate, wasserstein
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError, StateError
 from structures import peptide
 from torsion_walks import place

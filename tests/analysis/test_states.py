@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from openmm_mdgen.analysis.definitions import Definitions, UndefinedError
+from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.states import fit_states, fit_tica
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import UndefinedError
 from torsion_walks import jumps, well_angles
 
 PUBLISHED, SOUND = Definitions.PUBLISHED, Definitions.SOUND

@@ -12,9 +12,9 @@ from openmm import app
 from models import INFO, small_forward_flow
 from openmm_mdgen.analysis import Definitions, TrajectoryFile, evaluate
 from openmm_mdgen.commands.main import main
-from openmm_mdgen.commands.peptides import DISTANCES
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.model import checkpoints
+from openmm_mdgen.report.table import DISTANCES
 from torsion_walks import place, walk
 
 OPTIONS = ("--lagtime", "5ps", "--clusters", 20, "--states", 3, "--definitions", "sound")

@@ -1,39 +1,36 @@
-"""Peptides with real MD on disk: what `benchmark` and `table` share. Nanometre, picosecond."""
+"""Folders of real MD: one structure and one trajectory a molecule. Times in picosecond."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import mdtraj
 import numpy as np
 
+from openmm_mdgen.analysis.sources import TrajectoryFile, measure, pieces
+from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
 
-if TYPE_CHECKING:
-    import mdtraj
-
-    from openmm_mdgen.analysis import Evaluation
-
-DISTANCES = {
-    "torsions (bb)": "torsions_backbone",
-    "torsions (sc)": "torsions_sidechain",
-    "torsions (all)": "torsions_all",
-    "TICA-0": "tica_0",
-    "TICA-0,1": "tica_01",
-    "MSM states": "msm",
-}
 SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
 
 
 def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Structure and trajectory by name, of each NAME.pdb that has a trajectory NAME.xtc, .dcd, ... beside it.
+    """Find each NAME.pdb that has a trajectory NAME.xtc, .dcd, ... beside it.
 
-    In the folder itself, or in folders NAME of it, as ``openmm-mdgen simulate`` writes them.
+    Parameters
+    ----------
+    folder : Path
+        The pairs lie in it, or in folders NAME of it, as ``openmm-mdgen simulate`` writes them.
+
+    Returns
+    -------
+    dict of str to (Path, Path)
+        Structure and trajectory by name.
 
     Raises
     ------
     MDGenError
-        If there is none.
+        If there is none, or a structure has several trajectories.
     """
     if not folder.is_dir():
         raise MDGenError(f"{folder}: no such folder")
@@ -51,18 +48,23 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def read_md(topology: Path, path: Path) -> mdtraj.Trajectory:
-    """The protein, with the times of its frames from 0, however the file stores them.
+    """Read a whole trajectory into memory.
+
+    Parameters
+    ----------
+    topology, path : Path
+        Files of the structure and of the trajectory.
+
+    Returns
+    -------
+    mdtraj.Trajectory
+        The protein's atoms, with the times of its frames counted from 0, however the file stores them.
 
     Raises
     ------
     MDGenError
         If it cannot be read, or the interval between its frames is not known.
     """
-    import mdtraj
-
-    from openmm_mdgen.analysis import NotDefined, TrajectoryFile
-    from openmm_mdgen.analysis.sources import measure, pieces
-
     source = TrajectoryFile(path, topology)
     interval = measure(source).torsions.frame_interval
     if isinstance(interval, NotDefined):
@@ -70,11 +72,3 @@ def read_md(topology: Path, path: Path) -> mdtraj.Trajectory:
     whole = mdtraj.join(list(pieces(source)), check_topology=False)
     whole.time = np.arange(whole.n_frames) * interval
     return whole
-
-
-def distances(evaluation: Evaluation) -> dict[str, float | str]:
-    """The columns of Table 2 by name: numbers, or text that says why there is none."""
-    from openmm_mdgen.analysis import NotDefined
-
-    values = {column: getattr(evaluation.jsd, name) for column, name in DISTANCES.items()}
-    return {column: str(value) if isinstance(value, NotDefined) else value for column, value in values.items()}
