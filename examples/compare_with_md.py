@@ -17,7 +17,7 @@ from rich.progress import track
 
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances
-from openmm_mdgen.md.peptides import relaxed
+from openmm_mdgen.md.systems import relaxed
 
 folder = Path(sys.argv[1])
 weights = sys.argv[2] if len(sys.argv) > 2 else None

@@ -22,8 +22,10 @@ from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.exploration import Exploration, Kinetics, Plan
-from openmm_mdgen.md.peptides import build_peptide, load_structure, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.structures import load_structure
 from openmm_mdgen.md.swarm import Swarm
+from openmm_mdgen.md.systems import relaxed
 
 sequence, folder, reference = sys.argv[1], sys.argv[2], sys.argv[3:4]
 N_ROUNDS, N_STATES, PIECE_OF_REFERENCE = 9, 5, 1000.0  # ps

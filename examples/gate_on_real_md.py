@@ -13,7 +13,8 @@ import numpy as np
 import openmm
 
 from openmm_mdgen.analysis.folders import read_md
-from openmm_mdgen.md.peptides import implicit_system, langevin, load_structure, relaxed
+from openmm_mdgen.md.structures import load_structure
+from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation.gate import Gate, Molecule, Trial
 from openmm_mdgen.simulation.landing import Lander
 

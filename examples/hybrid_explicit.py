@@ -16,7 +16,8 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen import Alternate, MaskReporter, MDGenSimulation, Summary
-from openmm_mdgen.md.peptides import build_peptide, langevin, relaxed, solvated
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import langevin, relaxed, solvated
 from openmm_mdgen.simulation.reporters import write_segments
 
 sequence = sys.argv[1] if len(sys.argv) > 1 else "GAVS"

@@ -15,7 +15,8 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen import Alternate, Gate, MaskReporter, MDGenSimulation, SegmentReporter, Summary
-from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation.reporters import write_segments
 
 sequence = sys.argv[1] if len(sys.argv) > 1 else "AKLV"

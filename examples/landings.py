@@ -16,7 +16,8 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen import Alternate, MDGenSimulation
-from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin, relaxed, solvated, thermal_energy
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system, langevin, relaxed, solvated, thermal_energy
 
 AFTER, GENERATED = 20, 50  # ps
 PLAIN = {False: 200, True: 160}  # ps, by whether there is water

@@ -14,7 +14,8 @@ from openmm import app, unit
 
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.peptides import build_peptide, fastest_platform, implicit_system, langevin, positions_of, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import fastest_platform, implicit_system, langevin, positions_of, relaxed
 
 SEQUENCES = "AAKQ AEAF CRMN DIGN EKME FHLQ HEGV IKQG KDKI LQRL MHGM NWPN PIAC QASA SNCV TTLY".split()
 STEP, ROUNDS, STEPS_ALONE, STEPS_PACKED = 0.004, 3, 500, 2000  # ps; steps of each peptide a round

@@ -17,7 +17,8 @@ from rich.progress import track
 
 from openmm_mdgen import Integrate, MDGenSimulation
 from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances, torsions
-from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system, langevin
 
 GENERATED_PS, MD_PS = 10_000, 200
 STEPS_PER_PS = 250  # of 4 fs

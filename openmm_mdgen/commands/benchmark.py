@@ -120,7 +120,7 @@ def benchmark(
 
     from openmm_mdgen.analysis.folders import pairs
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-    from openmm_mdgen.md.peptides import load_structure
+    from openmm_mdgen.md.structures import load_structure
     from openmm_mdgen.report.table import markdown
 
     try:
@@ -188,7 +188,7 @@ def _compare(
     import mdtraj
     from openmm import app
 
-    from openmm_mdgen.md.peptides import implicit_system, langevin, relaxed
+    from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 
     start, temperature, seed = relaxed(topology, positions), plan.model.temperature, plan.seed % 2**31
     integrator = langevin(temperature=temperature, step_size=_STEP_SIZE, seed=seed)

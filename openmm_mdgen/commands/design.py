@@ -50,7 +50,7 @@ def design(
     from openmm_mdgen.generators.design import frequencies
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.designed_peptides import PeptideBuilder
-    from openmm_mdgen.md.peptides import write_pdb
+    from openmm_mdgen.md.structures import write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="inpainting", device=device, ode_solver=ode_solver, evaluations=evaluations

@@ -41,7 +41,7 @@ def interpolate(
     from openmm import unit
 
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-    from openmm_mdgen.md.peptides import load_structure, write_pdb
+    from openmm_mdgen.md.structures import load_structure, write_pdb
     from openmm_mdgen.molecule.inputs import atom_order
 
     model = TrajectoryGenerator.load(

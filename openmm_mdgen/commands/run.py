@@ -66,7 +66,8 @@ def run(
     The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-    from openmm_mdgen.md.peptides import relaxed, write_pdb
+    from openmm_mdgen.md.structures import write_pdb
+    from openmm_mdgen.md.systems import relaxed
 
     total = parse_time("--time", time)
     interval = None if report_interval is None else parse_time("--report-interval", report_interval)
@@ -110,7 +111,8 @@ def _prepare(
     """Find out whether all can be done as asked; raises before any long work."""
     from openmm import unit
 
-    from openmm_mdgen.md.peptides import implicit_system, load_structure
+    from openmm_mdgen.md.structures import load_structure
+    from openmm_mdgen.md.systems import implicit_system
     from openmm_mdgen.simulation.schedule import steps_per_frame
 
     seed = secrets.randbelow(2**31) if seed is None else seed
@@ -146,7 +148,7 @@ def _generate_one(job: _Job, positions: np.ndarray, path: Path, advance: Callabl
     import openmm
     from openmm import app
 
-    from openmm_mdgen.md.peptides import implicit_system, langevin
+    from openmm_mdgen.md.systems import implicit_system, langevin
     from openmm_mdgen.simulation.drop_in import MDGenSimulation
 
     simulation = MDGenSimulation(

@@ -39,7 +39,8 @@ def simulate(
     """
     import torch
 
-    from openmm_mdgen.md.production import MDProtocol, planned
+    from openmm_mdgen.md.conditions import MDProtocol
+    from openmm_mdgen.md.production import planned
     from openmm_mdgen.md.production import simulate as produce
 
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]

@@ -124,7 +124,8 @@ def _beginning(
 
 def _generate(model: TrajectoryGenerator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:
     """A trajectory from the PDB file's structure, minimised, and the seconds that it took."""
-    from openmm_mdgen.md.peptides import load_structure, relaxed
+    from openmm_mdgen.md.structures import load_structure
+    from openmm_mdgen.md.systems import relaxed
 
     topology, positions = load_structure(pdb, seed=seed)
     model.check(topology)

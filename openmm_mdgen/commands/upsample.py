@@ -41,7 +41,7 @@ def upsample(
     check_outputs([("--out", out), ("--out", topology_path)], inputs=[trajectory, top], force=force)
 
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-    from openmm_mdgen.md.peptides import write_pdb
+    from openmm_mdgen.md.structures import write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="upsampling", device=device, ode_solver=ode_solver, evaluations=evaluations

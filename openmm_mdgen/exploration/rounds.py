@@ -24,7 +24,7 @@ from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.exploration.kinetics import Kinetics
 from openmm_mdgen.files import replacing, write_json
-from openmm_mdgen.md.peptides import write_pdb
+from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.seeds import segment_seed
 
 

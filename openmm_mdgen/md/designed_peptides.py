@@ -14,7 +14,8 @@ from openmm import app
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.design import Design
-from openmm_mdgen.md.peptides import build_peptide, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.placement import place

@@ -16,7 +16,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.batched_gbn2 import BatchedBorn, born_shift, coulomb_shift, require_same_energy
-from openmm_mdgen.md.peptides import force_field
+from openmm_mdgen.md.systems import force_field
 
 _LONGEST_BOND = 0.2  # nm: more than any in a protein
 _DRIFT = 2.0  # nm that a molecule may move before it is brought back

@@ -26,9 +26,11 @@ from openmm import app, unit
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
-from openmm_mdgen.md.conditions import Engine, MDProtocol, SolvatedSystem, advance
+from openmm_mdgen.md.conditions import MDProtocol
+from openmm_mdgen.md.engines import Engine, SolvatedSystem, advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.peptides import fastest_platform, langevin, load_structure, positions_of, write_pdb
+from openmm_mdgen.md.structures import load_structure, write_pdb
+from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of
 
 _FRAMES_A_BLOCK = 100
 PROTOCOL_FILE = "protocol.json"

@@ -14,9 +14,10 @@ from openmm import app
 
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.batched_gbn2 import can_compile
-from openmm_mdgen.md.conditions import advance, whole_steps
+from openmm_mdgen.md.conditions import whole_steps
+from openmm_mdgen.md.engines import advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.peptides import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
+from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
 
 _RELAXATIONS = 200  # iterations of the minimiser
 

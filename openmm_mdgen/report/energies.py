@@ -10,7 +10,7 @@ import numpy as np
 from openmm_mdgen.analysis.energies import potential_energies
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md.peptides import implicit_system
+from openmm_mdgen.md.systems import implicit_system
 
 
 @dataclass(frozen=True, eq=False)

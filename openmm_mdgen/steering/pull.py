@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.conditions import whole_steps
-from openmm_mdgen.md.peptides import positions_of
+from openmm_mdgen.md.systems import positions_of
 from openmm_mdgen.steering.force import CENTRE, SPRING
 from openmm_mdgen.steering.path import TransitionPath
 

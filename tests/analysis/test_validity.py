@@ -10,7 +10,7 @@ import pytest
 from openmm_mdgen.analysis.energies import potential_energies
 from openmm_mdgen.analysis.validity import CLASH, Geometry, GeometryCounter
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md.peptides import implicit_system
+from openmm_mdgen.md.systems import implicit_system
 from structures import ALL_RESIDUES, peptide
 
 

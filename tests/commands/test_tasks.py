@@ -11,7 +11,8 @@ from openmm import app, unit
 from models import small_flow
 from openmm_mdgen.commands.main import main
 from openmm_mdgen.commands.trajectories import write_dcd
-from openmm_mdgen.md.peptides import build_peptide, write_pdb
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.tasks import Inpainting, Interpolation, Upsampling

@@ -14,7 +14,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.design import frequencies
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.md.designed_peptides import PeptideBuilder
-from openmm_mdgen.md.peptides import implicit_system
+from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.dirichlet import DirichletFlow
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow

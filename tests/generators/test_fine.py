@@ -11,7 +11,7 @@ from models import INFO, small_flow, small_forward_flow
 from openmm_mdgen.errors import CheckpointError, MDGenError, ReportIntervalError, UnsupportedTopologyError
 from openmm_mdgen.generators.fine import FineGenerator
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-from openmm_mdgen.md.peptides import implicit_system, langevin
+from openmm_mdgen.md.systems import implicit_system, langevin
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.ode import AdamsBashforth
 from openmm_mdgen.model.tasks import Upsampling

@@ -9,7 +9,8 @@ from openmm import LangevinMiddleIntegrator, Platform, app, unit
 from models import INFO, small_flow, small_forward_flow
 from openmm_mdgen.errors import CheckpointError, MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-from openmm_mdgen.md.peptides import build_peptide, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.ode import Euler
 from openmm_mdgen.model.tasks import ForwardSimulation, Interpolation, Upsampling

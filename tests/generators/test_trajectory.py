@@ -10,7 +10,8 @@ from openmm import LangevinMiddleIntegrator, Platform, unit
 from models import INFO, NEAR_KEY_FRAME, SMALL, random_flow, small_forward_flow
 from openmm_mdgen.errors import CheckpointError, MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-from openmm_mdgen.md.peptides import build_peptide, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import FlowConfig

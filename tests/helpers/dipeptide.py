@@ -9,7 +9,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_mdgen.md.peptides import build_peptide, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from tumbling import TumblingGenerator
 

@@ -6,7 +6,8 @@ import mdtraj
 import numpy as np
 from openmm import LangevinMiddleIntegrator, LocalEnergyMinimizer, Platform, app, unit
 
-from openmm_mdgen.md.peptides import build_peptide, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system
 
 INTERVAL = 0.04  # ps
 

@@ -12,7 +12,9 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.geometry.residues import ONE_TO_THREE, RESTYPES
-from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin, load_structure, solvated
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.structures import load_structure
+from openmm_mdgen.md.systems import implicit_system, langevin, solvated
 from openmm_mdgen.molecule.chain import ProteinChain
 
 # Stereocentre, its neighbours by falling Cahn-Ingold-Prelog rank, and whether they turn right or left with the hydrogen
@@ -218,3 +220,13 @@ def test_a_peptide_in_water_is_neutral_first_and_at_constant_pressure():
     assert abs(sum(charges)) < 1e-6
     assert forces[openmm.MonteCarloBarostat].getDefaultTemperature()._value == 310.0
     assert system.usesPeriodicBoundaryConditions()
+
+
+def test_a_box_is_large_enough_for_its_cutoff_when_the_barostat_shrinks_it():
+    topology, positions = build_peptide("GG", seed=1)
+    _, system, _ = solvated(topology, nanometers(positions))
+    force = next(force for force in system.getForces() if isinstance(force, openmm.NonbondedForce))
+    edge = system.getDefaultPeriodicBoxVectors()[0][0].value_in_unit(unit.nanometer)
+    assert edge >= 2.4 and force.getCutoffDistance() == 1.0 * unit.nanometer
+    with pytest.raises(MDGenError, match="box of 1.5 nm is too small"):
+        solvated(topology, nanometers(positions), edge=1.5)

@@ -18,10 +18,12 @@ from openmm_mdgen.commands.main import main
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md import production
 from openmm_mdgen.md.batched_gbn2 import BatchedBorn, can_compile
-from openmm_mdgen.md.conditions import MDProtocol, SolvatedSystem
+from openmm_mdgen.md.conditions import MDProtocol
+from openmm_mdgen.md.engines import SolvatedSystem
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.peptides import build_peptide, force_field, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.production import PROTOCOL_FILE, planned, simulate
+from openmm_mdgen.md.systems import force_field, implicit_system
 
 REFERENCE = openmm.Platform.getPlatformByName("Reference")
 SHORT = MDProtocol(duration=0.5, frame_interval=0.1, equilibration=0.1)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-from openmm_mdgen.md.peptides import build_peptide, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import relaxed
 
 SEQUENCES = ["ARND", "CQEG", "HILK", "MFPS", "TWYV"]
 FRAMES = 2000  # of each

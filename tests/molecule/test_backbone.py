@@ -5,7 +5,8 @@ import pytest
 import torch
 from openmm import LangevinMiddleIntegrator, LocalEnergyMinimizer, Platform, app, unit
 
-from openmm_mdgen.md.peptides import build_peptide, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.model.tokens import Frames, Tokenizer
 from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.chain import ProteinChain

@@ -12,7 +12,7 @@ from openmm.app import Modeller, Topology
 
 from openmm_mdgen.errors import StateError, UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.md.peptides import write_pdb
+from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.molecule.chain import ProteinChain
 from structures import (
     ALL_RESIDUES,

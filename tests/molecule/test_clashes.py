@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from openmm_mdgen.md.peptides import build_peptide, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.clashes import _ALLOWED, _contacts, _distances, relieve_clashes
 from openmm_mdgen.molecule.template import AllAtomTemplate

@@ -13,7 +13,8 @@ from openmm import Context, Platform, VerletIntegrator, unit
 from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile, evaluate
 from openmm_mdgen.analysis.torsions import torsion_histograms
 from openmm_mdgen.errors import StateError
-from openmm_mdgen.md.peptides import build_peptide, implicit_system
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.report import write_report
 from openmm_mdgen.report.energies import energies
 from openmm_mdgen.report.figures import readable

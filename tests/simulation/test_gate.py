@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
-from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation.gate import Gate, Judge, Molecule, Trial
 from openmm_mdgen.simulation.landing import Lander
 

@@ -9,7 +9,8 @@ import pytest
 from openmm import app, unit
 
 from openmm_mdgen.errors import LandingError
-from openmm_mdgen.md.peptides import build_peptide, implicit_system, langevin, relaxed
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation import landing
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from openmm_mdgen.simulation.landing import Lander
