@@ -10,41 +10,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from openmm_mdgen.analysis.comparison import Number
 from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.equivalent import EquivalentTime
 from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.markov import FluxCorrelation
+from openmm_mdgen.analysis.metrics import Distances
 from openmm_mdgen.analysis.surfaces import Surface
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Geometry
 
-Number = float | NotDefined
-
-
-@dataclass(frozen=True)
-class Distances:
-    """Square roots of Jensen-Shannon divergences from the reference (see `distances`): 0 equal, 0.83 disjoint."""
-
-    torsions_backbone: Number  # means over torsions
-    torsions_sidechain: Number
-    torsions_all: Number
-    per_torsion: dict[str, float]
-    torsion_pairs: dict[str, float]  # "NAME|NAME", the pairs of the published tables
-    ramachandran: dict[str, float]  # "PHI|PSI" of the same residue
-    tica_0: Number
-    tica_01: Number
-    msm: Number  # shares of the metastable states
-
 
 @dataclass(frozen=True, eq=False)
 class Relaxation:
-    """How fast one torsion or coordinate forgets."""
+    """Autocorrelation functions and relaxation times of one torsion or slow coordinate."""
 
-    generated: Number  # ps, to 1/e
+    generated: Number  # ps, when the autocorrelation function falls to 1/e
     reference: Number
     generated_curve: Curve | NotDefined
     reference_curve: Curve | NotDefined
-    generated_seconds: Number  # wall time to simulate the relaxation time
+    generated_seconds: Number  # wall time in which a trajectory of that length was made
     reference_seconds: Number
 
 
@@ -64,7 +49,7 @@ class States:
 
 @dataclass(frozen=True, eq=False)
 class Validity:
-    """The molecules' geometry, and how far the distributions of bonds and angles lie apart."""
+    """The geometry of both trajectories' molecules, and the distances of their bond lengths and angles."""
 
     generated: Geometry
     reference: Geometry
@@ -102,7 +87,7 @@ class Evaluation:
     reference: TrajectoryFacts
     replicate: TrajectoryFacts | NotDefined
     jsd: Distances
-    replicate_jsd: Distances | NotDefined  # of a second MD run: the floor
+    replicate_jsd: Distances | NotDefined  # of a second MD run: as near as real MD comes
     tica_dimensions: Number
     relaxation: dict[str, Relaxation]  # by torsion
     tica_relaxation: Relaxation | NotDefined

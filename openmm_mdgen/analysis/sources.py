@@ -19,6 +19,7 @@ from openmm_mdgen.analysis.torsions import TorsionSeries, torsions
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Geometry, GeometryCounter
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.times import even_interval
 
 CHUNK = 5000  # frames
 _STORES_TIME = {".xtc", ".trr", ".h5", ".hdf5", ".nc", ".netcdf", ".ncdf"}
@@ -137,11 +138,8 @@ def frame_interval_of(source: Source, times: np.ndarray) -> float | NotDefined:
             return NotDefined(f"{suffix} files do not store times: give the frame interval")
     if len(times) < 2:
         return NotDefined("a single frame has no interval")
-    times = times.astype(float)
-    interval = (times[-1] - times[0]) / (len(times) - 1)
-    even = times[0] + interval * np.arange(len(times))
-    rounding = np.spacing(np.float32(np.abs(times).max()))  # files hold times in single precision
-    if interval <= 0 or np.abs(times - even).max() > 0.01 * interval + 2 * rounding:
+    interval = even_interval(times)
+    if interval is None:
         return NotDefined("the frames are not evenly spaced in time: give the frame interval")
     return float(f"{interval:.6g}")
 

@@ -15,8 +15,9 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.distances import angle_histogram, js_distance
-from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
 from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.times import RECORDED, whole_number
 
 # How to find each kind, and which of its four atoms belongs to the residue it is named after.
 _BACKBONE = {"PHI": (mdtraj.compute_phi, 1), "PSI": (mdtraj.compute_psi, 0)}
@@ -62,9 +63,6 @@ class TorsionSeries:
         np.sin(self.angles, out=pairs[..., 1])
         return pairs.reshape(self.n_frames, -1)
 
-    def feature_names(self) -> tuple[str, ...]:
-        return tuple(f"{function}({name})" for name in self.names for function in ("COS", "SIN"))
-
     def ordered(self, names: Sequence[str]) -> TorsionSeries:
         """The same torsions in the order of `names`; `MDGenError` if they are not the same."""
         require_same_torsions(self.names, names)
@@ -74,9 +72,8 @@ class TorsionSeries:
 
     def every(self, stride: int) -> TorsionSeries:
         """Each `stride`-th frame from the first."""
-        interval = self.frame_interval
-        longer = interval if isinstance(interval, NotDefined) else interval * stride
-        return replace(self, angles=self.angles[::stride], frame_interval=longer)
+        interval = attempt(lambda between: between * stride, self.frame_interval)
+        return replace(self, angles=self.angles[::stride], frame_interval=interval)
 
     def sound(self) -> TorsionSeries:
         """Without CHI5, and with symmetric ends folded: their angles doubled, so that a half turn fills the circle."""
@@ -91,10 +88,8 @@ class TorsionSeries:
         return replace(self, names=names, angles=angles)
 
     def known_interval(self) -> float:
-        """ps between frames; `UndefinedError` if that is not known."""
-        if isinstance(self.frame_interval, NotDefined):
-            raise UndefinedError(self.frame_interval.why)
-        return self.frame_interval
+        """The frame interval, ps; `UndefinedError` if it is not known."""
+        return known(self.frame_interval)
 
     def frames_in(self, time: float) -> int:
         """How many frames make up `time` ps.
@@ -105,8 +100,8 @@ class TorsionSeries:
             If that is no whole number, or the frame interval is not known.
         """
         interval = self.known_interval()
-        frames = round(time / interval)
-        if frames < 1 or abs(frames * interval - time) > 1e-3 * time:
+        frames = whole_number(time, interval, tolerance=RECORDED)
+        if frames is None:
             raise UndefinedError(f"a time of {time:g} ps is no whole number of frames of {interval:g} ps")
         return frames
 

@@ -38,3 +38,10 @@ def attempt(compute: Callable[..., T], *args: object) -> T | NotDefined:
         return compute(*args)
     except UndefinedError as error:
         return NotDefined(str(error))
+
+
+def known(value: T | NotDefined) -> T:
+    """The value itself; `UndefinedError` with its reason where there is none."""
+    if isinstance(value, NotDefined):
+        raise UndefinedError(value.why)
+    return value

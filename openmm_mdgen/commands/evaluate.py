@@ -100,16 +100,8 @@ def summary(evaluation: Evaluation) -> list[str]:
     """Lines for the terminal."""
     from openmm_mdgen.analysis import NotDefined
 
-    jsd, equivalent = evaluation.jsd, evaluation.equivalent_md_time
-    named = {
-        "torsions, backbone": jsd.torsions_backbone,
-        "torsions, side chains": jsd.torsions_sidechain,
-        "torsions, all": jsd.torsions_all,
-        "TICA-0": jsd.tica_0,
-        "TICA-0,1": jsd.tica_01,
-        "metastable states": jsd.msm,
-    }
-    lines = [f"{name:24}{_text(value, '{:.3f}')}" for name, value in named.items()]
+    equivalent = evaluation.equivalent_md_time
+    lines = [f"{label:24}{_text(value, '{:.3f}')}" for label, value in evaluation.jsd.labelled().items()]
     worth = equivalent if isinstance(equivalent, NotDefined) else equivalent.time
     lines.append(f"{'equivalent MD time':24}{_text(worth, '{:.4g} ps')}")
     lines.append(f"{'whole molecules':24}{evaluation.validity.generated.valid:.1%}")

@@ -118,15 +118,7 @@ def _distances(evaluation: Evaluation) -> str:
         columns.append(evaluation.replicate_jsd)
         header.append("second MD run")
         note = "The second MD run is the floor: no surrogate can be expected to come nearer."
-    named = {
-        "torsions, backbone": "torsions_backbone",
-        "torsions, side chains": "torsions_sidechain",
-        "torsions, all": "torsions_all",
-        "TICA-0": "tica_0",
-        "TICA-0,1": "tica_01",
-        "metastable states": "msm",
-    }
-    rows = [[label, *(_number(getattr(c, name)) for c in columns)] for label, name in named.items()]
+    rows = [[label, *(_number(c.labelled()[label]) for c in columns)] for label in evaluation.jsd.labelled()]
     each = [[escape(readable(n)), *(_number(c.per_torsion[n]) for c in columns)] for n in evaluation.jsd.per_torsion]
     return (
         "<h2>Distances to the reference</h2><p>Square roots of Jensen-Shannon divergences of histograms (natural "

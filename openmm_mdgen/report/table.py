@@ -6,17 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from openmm_mdgen.analysis.metrics import columns
 from openmm_mdgen.analysis.results import Evaluation
 from openmm_mdgen.analysis.undefined import NotDefined
 
-DISTANCES = {
-    "torsions (bb)": "torsions_backbone",
-    "torsions (sc)": "torsions_sidechain",
-    "torsions (all)": "torsions_all",
-    "TICA-0": "tica_0",
-    "TICA-0,1": "tica_01",
-    "MSM states": "msm",
-}  # columns of the table, and the evaluation's names of them
+DISTANCES = columns()  # columns of the table, and the evaluation's names of them
 
 
 @dataclass

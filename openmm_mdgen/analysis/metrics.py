@@ -1,0 +1,116 @@
+"""The distances that an evaluation gives, each defined once: name, label, column in the table, and how it is computed.
+
+A *metric* compares a trajectory with the reference in one number. To add one, write a function of a `Pair` that returns
+it, or raises `UndefinedError` where it has no value, and add a field to `Distances`: the summary, the report, the JSON
+file and, if it names a column, the table of `openmm-mdgen table` then have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from openmm_mdgen.analysis.comparison import Described, Number, Pair
+from openmm_mdgen.analysis.distances import joint_angle_distance, js_distance, sample_distance
+from openmm_mdgen.analysis.markov import state_frequencies
+from openmm_mdgen.analysis.torsions import mean_torsion_distances, ramachandran_pairs, torsion_pairs
+from openmm_mdgen.analysis.undefined import UndefinedError, attempt, known
+
+
+def torsions_backbone(pair: Pair) -> float:
+    """Mean over the distances of phi and psi."""
+    return known(mean_torsion_distances(pair.per_torsion).backbone)
+
+
+def torsions_sidechain(pair: Pair) -> float:
+    """Mean over the distances of chi1 to chi5."""
+    return known(mean_torsion_distances(pair.per_torsion).sidechain)
+
+
+def torsions_all(pair: Pair) -> float:
+    """Mean over the distances of all torsions."""
+    return known(mean_torsion_distances(pair.per_torsion).all)
+
+
+def tica_0(pair: Pair) -> float:
+    """Distance along the slowest coordinate of the reference."""
+    return _along_slowest(pair, 1)
+
+
+def tica_01(pair: Pair) -> float:
+    """Distance in the plane of the reference's two slowest coordinates."""
+    return _along_slowest(pair, 2)
+
+
+def state_shares(pair: Pair) -> float:
+    """Distance of the shares of the metastable states."""
+    labels, states = known(pair.generated.labels), known(pair.motion.states)
+    return float(js_distance(*(state_frequencies(x, states.n_states) for x in (labels, states.labels))))
+
+
+def published_pairs(pair: Pair) -> dict[str, float]:
+    """Distances of the joint distributions of `torsion_pairs`."""
+    return _joint(pair, torsion_pairs(pair.reference.torsions.names))
+
+
+def ramachandran(pair: Pair) -> dict[str, float]:
+    """Distances of the joint distributions of phi and psi."""
+    return _joint(pair, ramachandran_pairs(pair.reference.torsions.names))
+
+
+def _metric(label: str, compute: Callable[[Pair], float], *, column: str | None = None) -> Any:
+    return field(metadata={"label": label, "compute": lambda pair: attempt(compute, pair), "column": column})
+
+
+def _by_name(compute: Callable[[Pair], dict[str, float]]) -> Any:
+    return field(metadata={"compute": compute})
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Square roots of Jensen-Shannon divergences from the reference (see `distances`): 0 equal, 0.83 disjoint."""
+
+    torsions_backbone: Number = _metric("torsions, backbone", torsions_backbone, column="torsions (bb)")
+    torsions_sidechain: Number = _metric("torsions, side chains", torsions_sidechain, column="torsions (sc)")
+    torsions_all: Number = _metric("torsions, all", torsions_all, column="torsions (all)")
+    per_torsion: dict[str, float] = _by_name(lambda pair: pair.per_torsion)
+    torsion_pairs: dict[str, float] = _by_name(published_pairs)  # by "NAME|NAME"
+    ramachandran: dict[str, float] = _by_name(ramachandran)  # by "PHI|PSI" of one residue
+    tica_0: Number = _metric("TICA-0", tica_0, column="TICA-0")
+    tica_01: Number = _metric("TICA-0,1", tica_01, column="TICA-0,1")
+    msm: Number = _metric("metastable states", state_shares, column="MSM states")
+
+    @classmethod
+    def of(cls, pair: Pair) -> Distances:
+        """Compute all of them."""
+        return cls(**{entry.name: entry.metadata["compute"](pair) for entry in fields(cls)})
+
+    def labelled(self) -> dict[str, Number]:
+        """The metrics by their labels."""
+        return {
+            entry.metadata["label"]: getattr(self, entry.name) for entry in fields(self) if "label" in entry.metadata
+        }
+
+
+def columns() -> dict[str, str]:
+    """Names of metrics by their columns in the table."""
+    found = {entry.metadata.get("column"): entry.name for entry in fields(Distances)}
+    return {column: name for column, name in found.items() if column is not None}
+
+
+def _along_slowest(pair: Pair, n: int) -> float:
+    ours, theirs = (known(side.slow) for side in (pair.generated, pair.reference))
+    if ours.shape[1] < n:
+        raise UndefinedError(f"TICA has {ours.shape[1]} dimension; the sound definitions keep two")
+    return sample_distance(ours[:, :n], theirs[:, :n])
+
+
+def _joint(pair: Pair, names: list[tuple[str, str]]) -> dict[str, float]:
+    def angles(side: Described, both: tuple[str, str]) -> tuple:
+        return side.torsions[both[0]], side.torsions[both[1]]
+
+    return {
+        "|".join(both): joint_angle_distance(angles(pair.generated, both), angles(pair.reference, both))
+        for both in names
+    }
