@@ -1,4 +1,4 @@
-"""Real MD as training data: recordings in folders, splits of them, and windows cut from them."""
+"""Training data from real MD: recordings in folders, lists of sequences, and windows cut from recordings."""
 
 from openmm_mdgen.data.layouts import read_arrays, read_folders, read_recording
 from openmm_mdgen.data.recordings import Recording

@@ -1,11 +1,11 @@
-"""Where trajectories lie in folders.
+"""The ways in which folders hold trajectories.
 
-Of a FOLDER are read
+These are read from a folder:
 
 - ``NAME.pdb`` with ``NAME.xtc``;
-- ``NAME/NAME.pdb`` with ``NAME/NAME.xtc``, as published tetrapeptides and those of ``openmm-mdgen simulate`` are;
-- either with ``NAME_prod_R1_fit.xtc``, ``_R2``, ``_R3`` instead, as ATLAS has them;
-- prepared arrays ``NAME.npy`` or ``NAME_R1.npy``, ``_R2``, ``_R3``, a suffix before the dot.
+- ``NAME/NAME.pdb`` with ``NAME/NAME.xtc``, as the published tetrapeptides and ``openmm-mdgen simulate`` have them;
+- either of the two with ``NAME_prod_R1_fit.xtc``, ``_R2``, ``_R3`` in place of the XTC file, as ATLAS has them;
+- prepared arrays ``NAME.npy`` or ``NAME_R1.npy``, ``_R2``, ``_R3``, if need be with a suffix before the dot.
 """
 
 from __future__ import annotations
@@ -20,16 +20,24 @@ from openmm_mdgen.data.trajectories import TrajectoryFiles, torn_frames
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry import residues
 
-_BOND_LENGTHS = 1.0, 2.0  # Å, of N-CA
+_N_CA = 1.0, 2.0  # Å: bounds of the length of the bond, which tell ångström from nanometre
 
 
 def read_recording(topology: str | Path, trajectory: str | Path) -> Recording:
-    """One PDB file with its XTC file.
+    """Read a PDB file with its XTC file.
+
+    Parameters
+    ----------
+    topology, trajectory : str or Path
+
+    Returns
+    -------
+    Recording
 
     Raises
     ------
     MDGenError
-        Naming the file, if it cannot be read or used.
+        If one cannot be read or used; the message names the file.
     """
     return TrajectoryFiles(Path(topology), Path(trajectory)).recording()
 
@@ -40,26 +48,25 @@ def read_folders(
     excluded: Collection[str] = frozenset(),
     only: Collection[str] | None = None,
 ) -> list[Recording]:
-    """All trajectories of the folders.
+    """Read all trajectories of some folders; what was read once is kept for the next time.
 
     Parameters
     ----------
-    folders : paths
+    folders : iterable of str or Path
     excluded : collection of str
-        Sequences that are left out.
+        Sequences to leave out.
     only : collection of str, optional
-        The sequences that are kept.
+        Sequences to read; by default all.
 
     Returns
     -------
     list of Recording
-        Several trajectories of one sequence, replicas, are recordings of their own.
+        Replicas, several trajectories of one sequence, are recordings of their own.
 
     Raises
     ------
     MDGenError
-        If there is none, or one cannot be used; all are looked at before the first is read. What is read once is kept
-        for the next time.
+        If there is no trajectory, or one cannot be used. All are looked at before the first is read.
     """
     paths = [Path(folder) for folder in folders]
     found = [TrajectoryFiles(*pair) for path in paths for pair in _pairs(path)]
@@ -80,19 +87,23 @@ def read_arrays(
     suffix: str = "",
     excluded: Collection[str] = frozenset(),
 ) -> list[Recording]:
-    """Prepared arrays of heavy atoms, ``{name}{suffix}.npy`` or ``{name}_R{1,2,3}{suffix}.npy``.
+    """Read prepared arrays of heavy atoms, ``{name}{suffix}.npy`` or ``{name}_R{1,2,3}{suffix}.npy``.
 
     Parameters
     ----------
-    folder : path
+    folder : str or Path
     sequences : mapping of name to sequence
-        The arrays to read, as `read_split` has them of a CSV file.
+        The arrays to read, such as `read_split` finds in a CSV file.
     interval : float
-        Picoseconds between frames, which arrays do not hold.
+        Time between frames in ps, which arrays do not hold.
     suffix : str
-        Such as ``_i100``.
+        Text before the dot of the file's name, such as ``_i100``.
     excluded : collection of str
-        Sequences that are left out.
+        Sequences to leave out.
+
+    Returns
+    -------
+    list of Recording
 
     Raises
     ------
@@ -135,7 +146,7 @@ def _array(path: Path, sequence: str, interval: float) -> Recording:
             k = int(differing.argmax())
             raise DataError(f"{path}: the atoms of residue {k + 1} are not those of {sequence[k]} in {sequence}")
         bonds = np.linalg.norm(atoms[0, :, 1] - atoms[0, :, 0], axis=-1)
-        if not ((bonds > _BOND_LENGTHS[0]) & (bonds < _BOND_LENGTHS[1])).all():
+        if not ((bonds > _N_CA[0]) & (bonds < _N_CA[1])).all():
             raise DataError(
                 f"{path}: bonds N-CA of {bonds.min():.2f} to {bonds.max():.2f}: arrays have to be in ångström"
             )
@@ -145,7 +156,7 @@ def _array(path: Path, sequence: str, interval: float) -> Recording:
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """PDB and XTC files that belong together; one without the other is a mistake that is told."""
+    """Pair PDB and XTC files that belong together; one without the other is an error."""
     if not folder.is_dir():
         raise DataError(f"no NAME.pdb with NAME.xtc to train on: {folder} is no folder")
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
@@ -166,7 +177,7 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _stems(folder: Path) -> list[str]:
-    """Names of systems that have a file here."""
+    """Names of the systems that have a file in a folder."""
     files = [p for p in folder.iterdir() if p.suffix in (".pdb", ".xtc") and not p.name.startswith(".")]
     stems = {path.stem for path in files if path.suffix == ".pdb"}
     replicas = {f"{stem}_prod_R{k}_fit" for stem in stems for k in (1, 2, 3)}

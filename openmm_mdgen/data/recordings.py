@@ -1,13 +1,14 @@
-"""One trajectory of real MD, kept on disk and read where it is needed.
+"""Recordings: trajectories of real MD, kept on disk and read where they are needed.
 
-Axes: ``F`` frames of a trajectory, ``T`` frames of a window, ``L`` residues, ``14`` heavy-atom slots. Positions are in
-ångström, intervals in picosecond. A *cut* is a stretch of frames and residues of a recording.
+A *recording* is one trajectory. A *cut* is a stretch of frames and residues of a recording. Axes: ``F`` frames of a
+trajectory, ``T`` frames of a window, ``L`` residues, ``14`` heavy-atom slots. Positions are in ångström, intervals in
+picosecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.model.tokens import Frames
 
 _EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
-# Of pre-omega, phi and psi, among the 14 slots; those of the residue before are negative.
+# The atoms that pre-omega, phi and psi turn, among the 14 slots; those of the residue before are negative.
 _BACKBONE_SLOTS = torch.tensor([[1 - 14, 2 - 14, 0, 1], [2 - 14, 0, 1, 2], [0, 1, 2, 3]])
 _CHI_SLOTS = torch.as_tensor(residues.CHI_SLOTS)
 
@@ -29,7 +30,7 @@ _Vectors = tuple[torch.Tensor, ...]  # x, y, z
 
 @dataclass(frozen=True)
 class StoredPositions:
-    """(F, L, 14, 3) of any floating type in a ``.npy`` file, mapped into memory while it is in use."""
+    """Positions (F, L, 14, 3) of any floating type in a ``.npy`` file, mapped into memory while they are in use."""
 
     path: Path
     shape: tuple[int, ...]
@@ -37,11 +38,20 @@ class StoredPositions:
 
     @classmethod
     def open(cls, path: Path) -> StoredPositions:
-        """
+        """Look at a file without reading its positions.
+
+        Parameters
+        ----------
+        path : Path
+
+        Returns
+        -------
+        StoredPositions
+
         Raises
         ------
         DataError
-            If it is no array of that kind.
+            If it is not an array of that kind.
         """
         try:
             stamp = path.stat().st_mtime_ns
@@ -69,18 +79,18 @@ def _mapped(path: Path, stamp: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One trajectory: nothing of it is in memory but what a cut asks for.
+    """A trajectory, of which only what a cut asks for is read into memory.
 
     Parameters
     ----------
     name : str
-        For messages.
+        Name for messages.
     sequence : str
-        (L,) one-letter codes.
+        L one-letter codes.
     positions : array of (F, L, 14, 3), ångström
-        In memory or on disk; of any floating type, centred or not, zeros in unused slots.
+        Heavy atoms, in memory or on disk, of any floating type, centred or not; zeros in unused slots.
     interval : float
-        Picoseconds between frames.
+        Time between frames in ps.
     """
 
     name: str
@@ -94,30 +104,33 @@ class Recording:
 
     @property
     def duration(self) -> float:
-        """Picoseconds; a frame stands for the interval that follows it."""
+        """Length in ps; a frame stands for the interval that follows it."""
         return self.n_frames * self.interval
 
     @cached_property
     def aatype(self) -> np.ndarray:
-        """(L,) int64."""
+        """Residue types, (L,) int64."""
         return residues.aatype_from_sequence(self.sequence)
 
     @property
     def frames(self) -> Frames:
-        """All frames, as one member of a batch: in memory, some 100 bytes a residue and frame."""
+        """All frames as one member of a batch. They take about 100 bytes of memory a residue and frame."""
         chain, step = slice(0, len(self.sequence)), 2000
         cuts = [Cut(self, slice(k, min(k + step, self.n_frames)), chain) for k in range(0, self.n_frames, step)]
         parts = [frames_of([cut]) for cut in cuts]
-        rigids = Rigid(
-            torch.cat([part.rigids.rotation for part in parts], dim=1),
-            torch.cat([part.rigids.translation for part in parts], dim=1),
+        first = parts[0]
+        return Frames(
+            first.aatype,
+            Rigid.cat([part.rigids for part in parts], dim=1),
+            torch.cat([part.torsions for part in parts], dim=1),
+            first.torsion_mask,
+            first.residue_mask,
         )
-        return replace(parts[0], rigids=rigids, torsions=torch.cat([part.torsions for part in parts], dim=1))
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Frames and residues of a recording, backwards in time where `reverse`."""
+    """Frames and residues of a recording, backwards in time if `reverse` is true."""
 
     recording: Recording
     frames: slice
@@ -126,16 +139,21 @@ class Cut:
 
     @property
     def first_residue(self) -> int:
-        """Of what is read: the residue before the cut too, to which its first pre-omega and phi are measured."""
+        """First residue that is read: the one before the cut, to which the first pre-omega and phi are measured."""
         return max(self.residues.start - 1, 0)
 
     @property
     def aatype(self) -> np.ndarray:
-        """Types of what is read."""
+        """Types of the residues that are read."""
         return self.recording.aatype[self.first_residue : self.residues.stop]
 
     def read(self) -> np.ndarray:
-        """Float32 positions (T, l, 14, 3) from `first_residue` on.
+        """Read the positions.
+
+        Returns
+        -------
+        (T, l, 14, 3) float32, ångström
+            Residues from `first_residue` on.
 
         Raises
         ------
@@ -152,15 +170,29 @@ class Cut:
 
 
 def frames_of(cuts: Sequence[Cut]) -> Frames:
-    """Cuts of one number of frames as one batch, padded to the longest.
+    """Read cuts as one batch, padded to the longest chain.
 
-    Padding is of unknown type, its rigids the identity, its torsions zero. Coordinates are centred frame by frame:
-    float32 holds one to 1e-6 Å only near the origin.
+    Padding has the unknown residue type, identity rigids and zero torsions. Coordinates are centred frame by frame,
+    since float32 resolves 1e-6 Å only near the origin.
+
+    Parameters
+    ----------
+    cuts : sequence of Cut
+        All with the same number of frames.
+
+    Returns
+    -------
+    Frames
+
+    Raises
+    ------
+    DataError
+        If a position is not finite.
     """
     lengths = torch.tensor([cut.residues.stop - cut.residues.start for cut in cuts])
     interior = torch.tensor([cut.residues.start > 0 for cut in cuts])
     read = [cut.read() for cut in cuts]
-    # With a residue before the first, zeros where the chain begins; frames last: along them all is vectorised.
+    # One residue more in front, zeros where the chain begins; the frame axis last, along which torch vectorises.
     longest = 1 + int(lengths.max())
     aatype = torch.full((len(cuts), longest), residues.UNKNOWN)
     atoms = torch.zeros(len(cuts), longest * 14, 3, len(read[0]))
@@ -189,8 +221,8 @@ def frames_of(cuts: Sequence[Cut]) -> Frames:
 def _torsions(aatype: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
     """Torsions (B, T, L, 7, 2) of all residues but the first, from types (B, 1 + L), atoms (B, (1 + L) x 14, 3, T).
 
-    What `atom14.torsions` gives, many times as fast for many frames: it measures only torsions that exist, and takes
-    x, y and z apart, along which nothing can be vectorised.
+    The result is that of `atom14.torsions`, many times as fast for many frames: only torsions that exist are measured,
+    and x, y and z are taken apart, since their axis is too short to be vectorised.
     """
     defined = atom14.torsion_mask(aatype)[:, 1:] * (aatype[:, 1:, None] != residues.UNKNOWN)
     defined[:, 0, :2] = 1  # to the residue before, or to the origin where there is none
@@ -225,12 +257,7 @@ def _unit(a: _Vectors) -> _Vectors:
 
 
 def without_padding(rigids: Rigid, residue_mask: torch.Tensor) -> Rigid:
-    """Rigids (B, T, L) with the identity where the mask (B, L) is zero."""
+    """Replace rigids (B, T, L) by the identity where the mask (B, L) is zero."""
     if bool(residue_mask.all()):
         return rigids
-    identity = Rigid.identity(rigids.shape, rigids.translation)
-    real = residue_mask[:, None, :, None] > 0
-    return Rigid(
-        torch.where(real[..., None], rigids.rotation, identity.rotation),
-        torch.where(real, rigids.translation, identity.translation),
-    )
+    return Rigid.where(residue_mask[:, None] > 0, rigids, Rigid.identity(rigids.shape, rigids.translation))

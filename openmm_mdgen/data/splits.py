@@ -1,7 +1,7 @@
-"""Lists of sequences in CSV files: to train on, to validate on, to test on, to leave out.
+"""Lists of sequences in CSV files: those to train on, to validate on, to test on or to leave out.
 
-A file has the columns ``name`` and ``seqres``, as published ones have; others are ignored. Where names are sequences,
-``name`` alone will do.
+A file has the columns ``name`` and ``seqres``, as the published lists have; other columns are ignored. Where names are
+sequences, ``name`` alone will do.
 """
 
 from __future__ import annotations
@@ -16,12 +16,21 @@ from openmm_mdgen.errors import DataError
 
 
 def read_split(path: str | Path) -> dict[str, str]:
-    """Sequences by name, in the order of the file.
+    """Read a list of sequences.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict of name to sequence
+        In the order of the file.
 
     Raises
     ------
     DataError
-        If the file cannot be read, has no such column, or two sequences for one name.
+        If the file cannot be read, has neither column, or has two sequences for one name.
     """
     split: dict[str, str] = {}
     try:
@@ -43,7 +52,7 @@ def read_split(path: str | Path) -> dict[str, str]:
 
 
 def read_sequences(path: str | Path) -> frozenset[str]:
-    """The sequences of a CSV file; raises what `read_split` raises."""
+    """Read the sequences of a CSV file without their names; raises what `read_split` raises."""
     return frozenset(read_split(path).values())
 
 
@@ -56,12 +65,16 @@ def held_out_sequences() -> frozenset[str]:
 def check_leaks(*, train: Iterable[str], validation: Iterable[str] = (), test: Iterable[str] = ()) -> None:
     """Refuse sequences that are in two of the lists.
 
-    Equal sequences are found, not similar ones: proteins that are related have to be parted by whoever makes the lists.
+    Only equal sequences are found: whoever makes the lists has to keep related proteins apart.
+
+    Parameters
+    ----------
+    train, validation, test : iterable of str
 
     Raises
     ------
     DataError
-        Naming them.
+        If two lists share a sequence; the message names it.
     """
     lists = {"train": frozenset(train), "validation": frozenset(validation), "test": frozenset(test)}
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -76,7 +89,17 @@ def check_leaks(*, train: Iterable[str], validation: Iterable[str] = (), test: I
 
 @dataclass(frozen=True)
 class Splits:
-    """Sequences by name; no sequence is in two of the lists."""
+    """Lists of sequences by name, none of which is in two of the lists.
+
+    Parameters
+    ----------
+    train, validation, test : dict of name to sequence
+
+    Raises
+    ------
+    DataError
+        If two lists share a sequence.
+    """
 
     train: dict[str, str]
     validation: dict[str, str] = field(default_factory=dict)
@@ -94,7 +117,18 @@ class Splits:
         test: str | Path | None = None,
         excluded: Collection[str] = frozenset(),
     ) -> Splits:
-        """From CSV files; `excluded` sequences are taken off the training list.
+        """Read the lists from CSV files.
+
+        Parameters
+        ----------
+        train : str or Path
+        validation, test : str or Path, optional
+        excluded : collection of str
+            Sequences that are taken off the training list.
+
+        Returns
+        -------
+        Splits
 
         Raises
         ------

@@ -1,15 +1,16 @@
-"""A PDB file with an XTC file, as a recording.
+"""Recordings from PDB files with XTC files.
 
-XTC is compressed and read from its beginning, so heavy atoms are kept as an array beside it that can be mapped: in
-``.openmm_mdgen/`` of its folder, in the user's cache where that folder is read-only, or where OPENMM_MDGEN_CACHE says.
-It is made once, appears whole, and is made again when a source has changed. Nanometre and picosecond in files, ångström
-in arrays.
+XTC is compressed and can only be read from its beginning. So heavy atoms are kept as an array that can be mapped into
+memory: in the folder ``.openmm_mdgen`` beside the trajectory, in the user's cache where that folder is read-only, or in
+the folder that OPENMM_MDGEN_CACHE names. The array is made once, and again when a source has changed. Lengths are in
+nanometre in files and in ångström in arrays, times in picosecond.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +19,15 @@ from typing import Any
 import mdtraj
 import numpy as np
 from mdtraj.formats import XTCTrajectoryFile
+from platformdirs import user_cache_path
 
 from openmm_mdgen.data.recordings import Recording, StoredPositions
 from openmm_mdgen.errors import DataError, MDGenError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.times import RECORDED
+from openmm_mdgen.times import even_interval as interval_of_even
 
 _FORMAT = 1  # of kept arrays
 _CHUNK = 1000  # frames
@@ -35,9 +39,10 @@ class TrajectoryFiles:
 
     Parameters
     ----------
-    topology, trajectory : path
-        PDB with the trajectory's atoms in their order, and XTC. Hydrogens, water and ions are left out. A
-        ``protocol.json`` beside the trajectory, as ``openmm-mdgen simulate`` writes it, has to agree.
+    topology : path
+        PDB file with the trajectory's atoms in their order. Hydrogens, water and ions are left out.
+    trajectory : path
+        XTC file. A ``protocol.json`` beside it, as ``openmm-mdgen simulate`` writes it, has to agree.
     """
 
     def __init__(self, topology: Path, trajectory: Path) -> None:
@@ -47,23 +52,23 @@ class TrajectoryFiles:
 
     @cached_property
     def sequence(self) -> str:
-        """Of the topology, in one-letter codes.
+        """The topology's sequence in one-letter codes.
 
         Raises
         ------
         MDGenError
-            If a file is not there, or the topology is none that the model can take.
+            If a file is missing, or the model cannot take the topology.
         """
         kept = self._kept()
         return str(kept["sequence"]) if kept else self._chain[0].sequence
 
     def check(self) -> None:
-        """Look at the ends of the trajectory, which takes no time.
+        """Look at both ends of the trajectory, which is quick even for long ones.
 
         Raises
         ------
         MDGenError
-            If it is cut short, of another topology, not evenly spaced or not as ``protocol.json`` says.
+            If the file is cut short, belongs to another topology, or disagrees with ``protocol.json``.
         """
         if self._kept():
             return
@@ -86,13 +91,16 @@ class TrajectoryFiles:
         self._check_protocol(n_frames, float(last[0] - times[0]) / (n_frames - 1))
 
     def recording(self) -> Recording:
-        """The trajectory, made ready to be mapped if it is not.
+        """Open the trajectory, after its heavy atoms have been kept as an array if they are not yet.
+
+        Returns
+        -------
+        Recording
 
         Raises
         ------
         MDGenError
-            Besides what `check` finds: frames that are damaged, not finite, not whole molecules or unevenly spaced, and
-            a disk that is full.
+            If `check` fails, frames are damaged, not finite, torn or unevenly spaced, or the disk is full.
         """
         if not self._kept():
             self.check()
@@ -123,7 +131,7 @@ class TrajectoryFiles:
             protocol = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"{path} is not JSON: {error}. Remove it, or make it again.") from error
-        if abs(protocol.get("frame_interval", interval) - interval) > 1e-3 * interval:
+        if not math.isclose(protocol.get("frame_interval", interval), interval, rel_tol=RECORDED):
             raise DataError(
                 f"{self.trajectory} has a frame each {interval:g} ps, but {path} says {protocol['frame_interval']:g} "
                 "ps: correct what is wrong"
@@ -142,7 +150,7 @@ class TrajectoryFiles:
         return {"format": _FORMAT, "sources": [[s.st_size, s.st_mtime_ns] for s in stats]}
 
     def _kept(self) -> dict[str, Any] | None:
-        """What is known of the array, if it is there and of the present files."""
+        """What was written about the array, if it is there and was made from the present files."""
         sources = self._sources()
         try:
             about = json.loads(self.array.with_suffix(".json").read_text(encoding="utf-8"))
@@ -174,7 +182,10 @@ class TrajectoryFiles:
             ) from error
 
     def _convert(self, chain: ProteinChain, heavy: np.ndarray, target: Path, n_frames: int) -> np.ndarray:
-        """Write the array chunk by chunk; ordinary writing, as a mapped file on a full disk ends the process."""
+        """Write the array chunk by chunk and return its times (F,) in ps.
+
+        The file is not mapped while it is written: on a full disk a mapped file would end the process.
+        """
         times: list[np.ndarray] = []
         done = 0
         header = {"descr": "<f4", "fortran_order": False, "shape": (n_frames, len(chain.sequence), 14, 3)}
@@ -193,7 +204,10 @@ class TrajectoryFiles:
         return np.concatenate(times)
 
     def _heavy_atoms(self, xyz: np.ndarray, chain: ProteinChain, first: int) -> np.ndarray:
-        """Float32 (F, L, 14, 3) about its centre, of positions (F, N, 3); `first` is the number of the first frame."""
+        """Heavy atoms (F, L, 14, 3) in ångström about their centre, of positions (F, N, 3) in nm.
+
+        `first` is the number of the first frame, for messages.
+        """
         bad = ~np.isfinite(xyz).all(axis=(1, 2))
         if bad.any():
             raise DataError(
@@ -210,7 +224,7 @@ class TrajectoryFiles:
         return atoms
 
     def _cut_short(self, error: Exception) -> DataError:
-        """With the number of frames that can be read and how to keep them."""
+        """An error that says how many frames can be read and how to keep them."""
         n, rest = 0, ""
         try:
             with XTCTrajectoryFile(str(self.trajectory)) as file:
@@ -228,7 +242,18 @@ class TrajectoryFiles:
 
 
 def torn_frames(positions: np.ndarray, sequence: str) -> np.ndarray:
-    """(F,) bool of positions (F, L, 14, 3), ångström: a peptide bond or a residue is longer than any can be."""
+    """Find frames in which a peptide bond or a residue is longer than any can be.
+
+    Parameters
+    ----------
+    positions : (F, L, 14, 3) array, ångström
+    sequence : str
+        L one-letter codes.
+
+    Returns
+    -------
+    (F,) bool
+    """
     n, ca, c = (positions[:, :, k].astype(np.float32) for k in range(3))
     bonds = np.linalg.norm(n[:, 1:] - c[:, :-1], axis=-1)
     filled = residues.ATOM14_MASK[residues.aatype_from_sequence(sequence)] > 0
@@ -237,28 +262,34 @@ def torn_frames(positions: np.ndarray, sequence: str) -> np.ndarray:
 
 
 def even_interval(times: np.ndarray, path: Path) -> float:
-    """The interval of evenly spaced times (F,), ps.
+    """The interval of evenly spaced times, as `times.even_interval` finds it.
 
-    Files hold times in float32, which for long runs is coarser than a fraction of the interval: times are compared
-    with a line.
+    Parameters
+    ----------
+    times : (F,) array, ps
+    path : Path
+        File that the message names.
+
+    Returns
+    -------
+    float
+        In ps.
 
     Raises
     ------
     DataError
-        Naming the first frame that is not in its place.
+        If they are not evenly spaced. The message names the pair of frames that are farthest from the usual interval.
     """
-    times = times.astype(np.float64)
-    interval = (times[-1] - times[0]) / (len(times) - 1)
-    off = np.abs(times - times[0] - interval * np.arange(len(times)))
-    if not interval > 0 or off.max() > 0.25 * interval + 1e-7 * np.abs(times).max():
-        steps = np.diff(times)
+    interval = interval_of_even(times)
+    if interval is None:
+        steps = np.diff(times.astype(np.float64))
         usual = float(np.median(steps))
         k = int(np.abs(steps - usual).argmax())
         raise DataError(
             f"{path}: its frames are not evenly spaced in time: {steps[k]:g} ps between frames {k} and {k + 1} (from "
             f"0), where {usual:g} ps is usual. Write what is missing, or drop what was written twice."
         )
-    return float(interval)
+    return interval
 
 
 def _cache_folder(folder: Path) -> Path:
@@ -266,5 +297,5 @@ def _cache_folder(folder: Path) -> Path:
     # The superuser may write anywhere; where nobody was meant to, it does not.
     if not chosen and os.access(folder, os.W_OK) and folder.stat().st_mode & 0o222:
         return folder / ".openmm_mdgen"
-    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen or Path(user) / "openmm_mdgen") / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    parent = Path(chosen) if chosen else user_cache_path("openmm_mdgen", appauthor=False)
+    return parent / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Recordings as training windows.
+"""Training windows cut from recordings.
 
-A window is ``T`` frames, `frame_interval` apart, superposed on its first frame: what a molecule's tumbling adds is
-left out. A window lies within one trajectory, and its last possible start is drawn as often as any other.
+A *window* is ``T`` frames of one trajectory, a frame interval apart and superposed on its first frame, so that a
+molecule's tumbling is left out. All possible starts within a trajectory are drawn equally often.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry.atom14 import backbone_points
 from openmm_mdgen.geometry.rigid import superposition
 from openmm_mdgen.model.tokens import Frames
+from openmm_mdgen.times import RECORDED, whole_number
 
 
 class Windows:
-    """Random windows of recordings, a function of the random numbers alone.
+    """Windows drawn at random from recordings; the same random numbers give the same windows.
 
     Parameters
     ----------
     recordings : sequence of Recording
-        Of any chain lengths; each is drawn as often as any other.
+        Chains of any lengths. Each recording is drawn as often as any other.
     n_frames : int
+        Frames of a window.
     frame_interval : float
-        Picoseconds; a whole number of each recording's own interval.
+        Time between a window's frames in ps: a whole number of each recording's own interval.
     time_reversal : bool
-        Turn half of the windows round: equilibrium dynamics looks the same both ways. Switch it off for runs that do
-        not: driven ones (pulled, heated, out of equilibrium) and those that relax from an unlikely start.
+        Turn half of the windows round, as equilibrium dynamics looks the same both ways. Switch it off for runs that
+        do not: driven ones (pulled, heated, out of equilibrium) and those that relax from an unlikely start.
     max_residues : int, optional
-        Of a longer chain, a stretch of that many residues is drawn. A stretch within a chain keeps the torsions to the
-        residue before it.
+        Largest number of residues of a window; of a longer chain a stretch is drawn. A stretch within a chain keeps
+        the torsions to the residue before it.
 
     Raises
     ------
@@ -64,7 +66,7 @@ class Windows:
                 )
 
     def draw(self, rng: np.random.Generator, which: int) -> Cut:
-        """One window of a recording."""
+        """Draw a window of recording number `which`."""
         recording, stride = self.recordings[which], self.strides[which]
         span = (self.n_frames - 1) * stride + 1
         first = int(rng.integers(recording.n_frames - span + 1))
@@ -76,7 +78,17 @@ class Windows:
         return Cut(recording, slice(first, first + span, stride), kept, reverse)
 
     def batch(self, n: int, rng: np.random.Generator) -> Frames:
-        """`n` windows as one `Frames`, padded to the longest among them.
+        """Draw windows and read them.
+
+        Parameters
+        ----------
+        n : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Frames
+            `n` windows, padded to the longest chain among them.
 
         Raises
         ------
@@ -88,7 +100,7 @@ class Windows:
 
 
 def superposed(frames: Frames) -> Frames:
-    """Every frame moved onto the first of its trajectory, fitted on the backbone."""
+    """Move every frame onto the first of its trajectory, fitted on the backbone."""
     points = backbone_points(frames.rigids)  # (B, T, 3 L, 3)
     weights = frames.residue_mask.repeat_interleave(3, dim=-1)[:, None]
     motion = superposition(points, points[:, :1], weights)
@@ -97,8 +109,8 @@ def superposed(frames: Frames) -> Frames:
 
 
 def _stride(recording: Recording, frame_interval: float) -> int:
-    stride = round(frame_interval / recording.interval)
-    if stride < 1 or abs(stride * recording.interval - frame_interval) > 1e-3 * frame_interval:
+    stride = whole_number(frame_interval, recording.interval, tolerance=RECORDED)
+    if stride is None:
         raise DataError(
             f"{recording.name} has a frame each {recording.interval:g} ps: {frame_interval:g} ps is not a multiple. "
             "Choose one, or record at another interval."

@@ -1,7 +1,8 @@
 """The GBn2 solvent of many separate molecules at once, for OpenMM's CPU platform.
 
-There OpenMM evaluates GBn2, a `CustomGBForce`, pair by pair, which takes nine tenths of a step of implicit-solvent MD.
-Here all molecules are one padded batch of tensors whose loops torch compiles to vector instructions.
+On that platform OpenMM evaluates GBn2, a `CustomGBForce`, pair by pair, which takes nine tenths of a step of
+implicit-solvent MD. Here all molecules are one padded batch of tensors, and torch compiles the loops over them to
+vector instructions.
 
 Axes: ``R`` molecules, ``N`` atoms of the longest one (shorter ones are padded). Nanometre, kJ/mol, elementary charge.
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import openmm
 import torch
+from openmm import unit
 from torch import Tensor
 
 from openmm_mdgen.errors import MDGenError
@@ -34,7 +36,7 @@ _RELATIVE_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class _Parameters:
-    """One batch of molecules."""
+    """Parameters of one batch of molecules."""
 
     charge: Tensor  # (R, N); 0 for padding
     offset_radius: Tensor  # (R, N)
@@ -52,7 +54,7 @@ class _Parameters:
 
 
 class BatchedBorn:
-    """GBn2 of separate molecules, a stand-in for OpenMM's force in a System that holds them all.
+    """GBn2 of separate molecules, which replaces OpenMM's force in a System that holds them all.
 
     Parameters
     ----------
@@ -61,9 +63,9 @@ class BatchedBorn:
     molecules : sequence of slice
         Particles of each molecule. Nothing between molecules is computed.
     constant : float
-        kJ/mol, added to the energy.
+        Energy in kJ/mol that is added to the sum.
     compiled : bool
-        Let torch compile the loops: several times as fast, where there is a C++ compiler.
+        Let torch compile the loops, which needs a C++ compiler and makes them several times as fast.
 
     Examples
     --------
@@ -90,8 +92,14 @@ class BatchedBorn:
             self._function = torch.compile(_energies_and_forces, dynamic=False)
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
-        """Energy and forces, (n_particles, 3), of a State with positions: what `openmm.PythonForce` asks for."""
-        positions = torch.from_numpy(state.getPositions(asNumpy=True)._value)
+        """Evaluate a State with positions, as `openmm.PythonForce` asks for it.
+
+        Returns
+        -------
+        energy : float, kJ/mol
+        forces : (n_particles, 3) kJ/mol/nm
+        """
+        positions = torch.from_numpy(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
         forces = np.zeros((self._n_particles, 3))
         total = self.constant
         for index, parameters in self._batches:
@@ -102,7 +110,12 @@ class BatchedBorn:
         return total, forces
 
     def energies(self, positions: np.ndarray) -> np.ndarray:
-        """Energy of each molecule, (R,), in the order of their size; the constant left out."""
+        """Energies (R,) of the molecules in kJ/mol, in the order of their sizes and without the constant.
+
+        Parameters
+        ----------
+        positions : (n_particles, 3) nm
+        """
         tensor = torch.from_numpy(np.asarray(positions, dtype=np.float64))
         return torch.cat([self._evaluate(tensor, *batch)[0] for batch in self._batches]).double().numpy()
 
@@ -114,12 +127,19 @@ class BatchedBorn:
 
 
 def require_same_energy(born: BatchedBorn, force: openmm.CustomGBForce, positions: np.ndarray) -> None:
-    """Compare with OpenMM's own force, molecules far apart.
+    """Compare the energy with that of OpenMM's own force.
+
+    Parameters
+    ----------
+    born : BatchedBorn
+    force : openmm.CustomGBForce
+    positions : (n_particles, 3) nm
+        With molecules farther apart than the force's cutoff.
 
     Raises
     ------
     MDGenError
-        If they differ: the force is not GBn2 as it is known here.
+        If the energies differ: the force is not GBn2 as it is known here.
     """
     system = openmm.System()
     for _ in range(force.getNumParticles()):
@@ -128,7 +148,8 @@ def require_same_energy(born: BatchedBorn, force: openmm.CustomGBForce, position
     platform = openmm.Platform.getPlatformByName("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(positions)
-    expected = context.getState(energy=True).getPotentialEnergy()._value + born_shift(force, born.molecules)
+    energy = context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    expected = energy + born_shift(force, born.molecules)
     found = float(born.energies(positions).sum())
     if not abs(found - expected) <= _RELATIVE_TOLERANCE * abs(expected):
         raise MDGenError(
@@ -138,26 +159,28 @@ def require_same_energy(born: BatchedBorn, force: openmm.CustomGBForce, position
 
 
 def born_shift(force: openmm.CustomGBForce, molecules: Sequence[slice]) -> float:
-    """What a cutoff takes from the energy of a GB force of molecules shorter than it, kJ/mol.
+    """Energy in kJ/mol by which a cutoff lowers a GB force of molecules that are shorter than the cutoff.
 
-    OpenMM shifts the energy of each pair to zero at the cutoff; forces are left as they are.
+    OpenMM shifts the energy of each pair to zero at the cutoff, and leaves forces as they are.
     """
     charges = np.array([force.getParticleParameters(i)[0] for i in range(force.getNumParticles())])
-    return _PREFACTOR / force.getCutoffDistance()._value * sum(_pair_sum(charges[atoms]) for atoms in molecules)
+    cutoff = force.getCutoffDistance().value_in_unit(unit.nanometer)
+    return _PREFACTOR / cutoff * sum(_pair_sum(charges[atoms]) for atoms in molecules)
 
 
 def coulomb_shift(force: openmm.NonbondedForce, molecules: Sequence[slice]) -> float:
-    """The same for a Coulomb force without reaction field."""
-    charges = np.array([force.getParticleParameters(i)[0]._value for i in range(force.getNumParticles())])
+    """Energy in kJ/mol by which a cutoff lowers a Coulomb force without reaction field, as `born_shift`."""
+    quantities = [force.getParticleParameters(i)[0] for i in range(force.getNumParticles())]
+    charges = np.array([charge.value_in_unit(unit.elementary_charge) for charge in quantities])
     pairs = sum(_pair_sum(charges[atoms]) for atoms in molecules)
     for k in range(force.getNumExceptions()):  # these have no cutoff
         i, j = force.getExceptionParameters(k)[:2]
         pairs -= charges[i] * charges[j]
-    return _COULOMB / force.getCutoffDistance()._value * pairs
+    return _COULOMB / force.getCutoffDistance().value_in_unit(unit.nanometer) * pairs
 
 
 def can_compile() -> bool:
-    """Whether there is a C++ compiler for torch."""
+    """Whether there is a C++ compiler that torch can use."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl"))
 
 
@@ -167,7 +190,7 @@ def _pair_sum(charges: np.ndarray) -> float:
 
 
 def _batch(force: openmm.CustomGBForce, molecules: Sequence[slice]) -> tuple[Tensor, _Parameters]:
-    """Particle numbers, (R, N), padded with each molecule's first, and parameters."""
+    """Numbers of the particles (R, N), padded with each molecule's first, and their parameters."""
     names = [force.getPerParticleParameterName(k) for k in range(force.getNumPerParticleParameters())]
     wanted = ("charge", "or", "sr", "alpha", "beta", "gamma", "radindex")
     if not set(wanted) <= set(names):
@@ -212,9 +235,10 @@ def _energies_and_forces(
     is_atom: Tensor,
     is_pair: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Energies (R,) and forces (R, N, 3) at x (R, N, 3).
+    """Energies (R,) and forces (R, N, 3) at positions x (R, N, 3).
 
-    Derivatives are written out: one pass over the pairs, nothing kept for a backward one.
+    Derivatives are written out, so that one pass over the pairs will do and nothing is kept for a backward pass. All is
+    in one function since torch compiles it as a whole.
     """
     d = x[:, :, None] - x[:, None]
     dx, dy, dz = d.unbind(-1)

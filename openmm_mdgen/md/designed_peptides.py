@@ -1,19 +1,22 @@
 """Designed peptides with all their atoms, ready to be simulated.
 
-Axes: ``T`` frames, ``L`` residues, ``n`` atoms. Nanometre. The peptide of the designed sequence is built and minimised
-in amber14 with GBn2, which gives its bond lengths, angles and hydrogens; generated frames are then placed with them.
+The peptide of a designed sequence is built and minimised in amber14 with GBn2, which gives bond lengths, angles and
+hydrogens; the atoms of generated frames are then placed with these. Axes: ``T`` frames, ``L`` residues, ``n`` atoms.
+Lengths are in nanometre.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import mdtraj
 import numpy as np
 import torch
 from openmm import app
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.generators.design import Design
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.model.tokens import Frames
@@ -24,9 +27,28 @@ from openmm_mdgen.molecule.template import AllAtomTemplate
 _FIRST_CHI = 3
 
 
+class Design(Protocol):
+    """What is asked of a design, such as a `generators.design.Design`."""
+
+    @property
+    def sequence(self) -> str:
+        """One-letter codes."""
+        ...
+
+    @property
+    def designed(self) -> Sequence[int]:
+        """Numbers of the residues that were designed, from 0."""
+        ...
+
+    @property
+    def trajectory(self) -> mdtraj.Trajectory | None:
+        """Heavy atoms; None where only a sequence was designed."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class DesignedPeptide:
-    """One sequence, as OpenMM takes it."""
+    """A designed peptide as OpenMM takes it."""
 
     topology: app.Topology
     positions: np.ndarray  # (n, 3), the first generated frame, minimised
@@ -34,7 +56,7 @@ class DesignedPeptide:
 
 
 class PeptideBuilder:
-    """Builds designed peptides; keeps the geometry of a sequence once it is known.
+    """Builds designed peptides, and measures the geometry of each sequence only once.
 
     Examples
     --------
@@ -44,9 +66,9 @@ class PeptideBuilder:
     Parameters
     ----------
     backbone : {"torsions", "rigids"}
-        Of the weights' `ModelInfo`.
+        What places the backbone, as the weights' `ModelInfo` says.
     seed : int
-        Of the structures that are built.
+        Seed of the structures that are built.
     """
 
     def __init__(self, *, backbone: str = "torsions", seed: int = 0) -> None:
@@ -54,12 +76,22 @@ class PeptideBuilder:
         self._templates: dict[str, tuple[app.Topology, AllAtomTemplate]] = {}
 
     def all_atoms(self, design: Design) -> DesignedPeptide:
-        """Complete a design; side chains of designed residues stand as in the minimised peptide, without overlaps.
+        """Give a design all its atoms.
+
+        Side chains of designed residues keep the torsions of the minimised peptide, but for overlaps that are removed.
+
+        Parameters
+        ----------
+        design : Design
+
+        Returns
+        -------
+        DesignedPeptide
 
         Raises
         ------
         MDGenError
-            If the design is a sequence alone.
+            If the design is only a sequence.
         """
         if design.trajectory is None:
             raise MDGenError("these weights give sequences without motion: build a structure with build_peptide")

@@ -1,7 +1,8 @@
 """Many molecules in one implicit-solvent System, too far apart to feel each other.
 
-A small molecule leaves any processor idle; packed ones share the cost of each step. A *molecule* is one copy of one
-peptide, with its own random forces. Nanometre, picosecond, kJ/mol; positions ``(n_atoms, 3)`` of all molecules.
+One small molecule leaves a processor mostly idle; packed ones share the cost of each step. A *molecule* is one copy of
+one peptide, with its own random forces. Lengths are in nanometre, energies in kJ/mol; positions are ``(n_atoms, 3)`` of
+all molecules.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.batched_gbn2 import BatchedBorn, born_shift, coulomb_shift, require_same_energy
 from openmm_mdgen.md.systems import force_field
 
-_LONGEST_BOND = 0.2  # nm: more than any in a protein
+_LONGEST_BOND = 0.2  # nm, longer than any bond of a protein
 _DRIFT = 2.0  # nm that a molecule may move before it is brought back
 
 
@@ -33,21 +34,22 @@ class Molecule:
 class PackedSystem:
     """A System of separate molecules on a cubic grid.
 
-    Its potential energy is the sum of those of the molecules alone, without a cutoff; the cutoff that is there to keep
-    the molecules apart is longer than any of them.
+    The potential energy is the sum of those of the separate molecules without a cutoff: the cutoff, which keeps the
+    molecules apart, is longer than any of them.
 
     Parameters
     ----------
     molecules : sequence of Molecule
     hydrogen_mass : float
-        Dalton.
+        Mass of hydrogens in dalton.
     batched : bool
-        Evaluate GBn2 by `BatchedBorn`, which suits OpenMM's CPU platform, else by OpenMM's own force.
+        Evaluate GBn2 by `BatchedBorn`, which suits OpenMM's CPU platform, instead of OpenMM's own force.
 
     Attributes
     ----------
-    topology, system
-        Of OpenMM, with all molecules.
+    topology : openmm.app.Topology
+        All molecules, one after another.
+    system : openmm.System
     slices : list of slice
         Atoms of each molecule.
     positions : (n_atoms, 3)
@@ -80,19 +82,19 @@ class PackedSystem:
         self.stages = [self.system]
 
     def recentred(self, positions: np.ndarray) -> np.ndarray:
-        """Each molecule back at its place on the grid; call it before any has moved 2 nm."""
+        """Positions with each molecule back at its place on the grid; call it before any has moved 2 nm."""
         moved = np.array(positions, dtype=np.float64)
         for place, atoms in zip(self._grid, self.slices, strict=True):
             moved[atoms] += place - moved[atoms].mean(axis=0)
         return moved
 
     def has_drifted(self, positions: np.ndarray) -> bool:
-        """Whether a molecule has moved so far that it should be brought back: half of what is safe."""
+        """Whether a molecule has moved by more than half of what is safe, so that it should be brought back."""
         centres = np.array([positions[atoms].mean(axis=0) for atoms in self.slices])
         return bool((np.linalg.norm(centres - self._grid, axis=1) > _DRIFT / 2).any())
 
     def _restore_coulomb(self, batched: bool) -> None:
-        """No reaction field, and the energy that the cutoff's shift takes given back."""
+        """Switch the reaction field off, and give back the energy that the cutoff's shift takes."""
         forces = {type(force): (index, force) for index, force in enumerate(self.system.getForces())}
         _, coulomb = forces[openmm.NonbondedForce]
         if openmm.CustomGBForce not in forces:
@@ -122,14 +124,14 @@ def _slices(sizes: Sequence[int]) -> list[slice]:
 
 
 def _grid(n: int, *, spacing: float) -> np.ndarray:
-    """(n, 3) places of a cubic lattice around the origin."""
+    """Places (n, 3) of a cubic lattice around the origin, a spacing apart."""
     side = math.ceil(n ** (1 / 3) - 1e-9)
     places = spacing * np.array([[i % side, i // side % side, i // side**2] for i in range(n)], dtype=float)
     return places - places.mean(axis=0)
 
 
 def _longest(topology: app.Topology) -> float:
-    """An upper bound of the distance between two atoms of a molecule, nm: its longest path of bonds, stretched."""
+    """Upper bound in nm of the distance between two atoms of a molecule: its longest path of bonds, stretched."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import shortest_path
 

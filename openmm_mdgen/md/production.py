@@ -1,9 +1,10 @@
-"""Reference MD of many systems, packed, resumable, one folder each.
+"""Reference MD of many systems, each with a folder of its own; runs that were stopped can go on.
 
-``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc`` and ``protocol.json``, which comes last: a system that
-has it is finished. Systems are simulated in groups. A group in progress keeps its frames in blocks, each an XTC file
-and then OpenMM's checkpoint at its end, under ``OUT/.group-KEY/``: a run that was stopped goes on after the last block
-that is complete. Picosecond, nanometre.
+``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc`` and ``protocol.json``, which is written last: a system
+that has it is finished. Systems are simulated in *groups*: those of one group are packed into one OpenMM System. A
+group in progress keeps its frames in *blocks* under ``OUT/.group-KEY/``, each an XTC file with OpenMM's checkpoint at
+its end: a run that was stopped goes on after the last block that is complete. Times are in picosecond, lengths in
+nanometre.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import openmm
+from filelock import FileLock, Timeout
 from mdtraj.formats import XTCTrajectoryFile
 from openmm import app, unit
 
@@ -38,16 +39,16 @@ PROTOCOL_FILE = "protocol.json"
 
 @dataclass(frozen=True)
 class MDSystem:
-    """One trajectory to make.
+    """A trajectory that is to be made.
 
     Parameters
     ----------
     name : str
-        Of its folder and files.
+        Name of its folder and files.
     source : str
         A sequence of one-letter codes, built in backbone basins drawn from the seed, or a PDB file.
     seed : int
-        Of the start and the random forces.
+        Seed of the start and the random forces.
     """
 
     name: str
@@ -56,12 +57,26 @@ class MDSystem:
 
 
 def planned(sources: Sequence[str], *, replicas: int, seed: int) -> list[MDSystem]:
-    """Systems of each source, NAME, or NAME_0, NAME_1 and so on for several replicas.
+    """Plan one trajectory of each source, or several that start differently.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Sequences of one-letter codes, or names of PDB files.
+    replicas : int
+        Trajectories of each source.
+    seed : int
+        Source of all seeds.
+
+    Returns
+    -------
+    list of MDSystem
+        Each is named after its source: NAME, or NAME_0, NAME_1 and so on for several replicas.
 
     Raises
     ------
     MDGenError
-        If two would have one name, or a source is no structure.
+        If two systems would have the same name.
     """
     systems = []
     for source in sources:
@@ -87,22 +102,22 @@ def simulate(
     threads: int | None = None,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> None:
-    """Simulate what is not finished yet.
+    """Simulate the systems that are not finished yet.
 
     Parameters
     ----------
     systems : sequence of MDSystem
     out : path
-        Folder; made where it does not exist.
+        Folder of the results; it is made where it does not exist.
     protocol : MDProtocol
     group_size : int
-        Implicit-solvent systems packed into one OpenMM System; explicit ones run one by one.
+        Number of implicit-solvent systems packed into one OpenMM System; explicit ones run one by one.
     platform : str, optional
-        Of OpenMM; default: the fastest.
+        Name of OpenMM's platform, by default the fastest.
     threads : int, optional
-        Of the CPU platform; default: all cores.
+        Threads of the CPU platform, by default one for each core.
     progress : callable
-        Told the number of frames, summed over systems, whenever some are done; those found on disk too.
+        Called with a number of frames, summed over systems, whenever some are done, and with those found on disk.
 
     Raises
     ------
@@ -110,9 +125,9 @@ def simulate(
         If a finished folder was made by another protocol, a structure cannot be used, or another run works here. What
         is finished is kept.
     StateError
-        If positions are no longer finite; the blocks before are kept.
+        If positions are no longer finite. The blocks before are kept.
     OSError
-        If the disk is full; the blocks before are kept.
+        If the disk is full. The blocks before are kept.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -167,7 +182,7 @@ class _Group:
 
     def run(self, progress: Callable[[int], None]) -> None:
         self.folder.mkdir(exist_ok=True)
-        with _locked(self.folder):
+        with self._only_run():
             n_done = self._n_blocks() * _FRAMES_A_BLOCK
             progress(len(self.systems) * min(n_done, self.protocol.n_frames))
             molecules = [_molecule(system) for system in self.systems]
@@ -175,6 +190,13 @@ class _Group:
                 self._produce(molecules, progress)
             self._write_systems(molecules)
         shutil.rmtree(self.folder)
+
+    def _only_run(self) -> AbstractContextManager[object]:
+        """A lock on the folder; the operating system releases it if the process dies."""
+        try:
+            return FileLock(self.folder / "lock").acquire(timeout=0)
+        except Timeout:
+            raise MDGenError(f"another run works in {self.out}: wait for it, or choose another folder") from None
 
     def _produce(self, molecules: Sequence[Molecule], progress: Callable[[int], None]) -> None:
         engine = self._engine(molecules)
@@ -257,7 +279,7 @@ class _Group:
         return n
 
     def _write_systems(self, molecules: Sequence[Molecule]) -> None:
-        """Blocks to one trajectory a system."""
+        """Write the blocks as one trajectory for each system."""
         sizes = [molecule.topology.getNumAtoms() for molecule in molecules]
         ends = np.cumsum(sizes)
         with ExitStack() as stack:
@@ -305,7 +327,7 @@ def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> N
 
 
 def _require_length(path: Path, n_frames: int) -> None:
-    """The writer says nothing of a full disk."""
+    """Read a file back, since the writer does not say that the disk is full."""
     try:
         with XTCTrajectoryFile(str(path)) as file:
             found = len(file.read()[0])
@@ -313,19 +335,3 @@ def _require_length(path: Path, n_frames: int) -> None:
         found = 0
     if found != n_frames:
         raise OSError(f"{path.parent}: {found} of {n_frames} frames could be written; is the disk full?")
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One run at a time; the lock goes with the process. Not on Windows."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with open(folder / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MDGenError(f"another run works in {folder.parent}: wait for it, or choose another folder") from None
-        yield

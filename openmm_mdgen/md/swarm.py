@@ -1,7 +1,7 @@
-"""Many short runs of one peptide, as many at a time as a packed System has places.
+"""Many short MD runs of one peptide, as many at a time as a packed System has places.
 
 Each run starts from its own frame with its own velocities. One that ends makes room for the next, so that no place
-stands idle while runs are left. Nanometre, picosecond, Kelvin.
+stands idle while runs are left. Lengths are in nanometre, times in picosecond, temperatures in kelvin.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import openmm
-from openmm import app
+from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.batched_gbn2 import can_compile
@@ -19,28 +19,33 @@ from openmm_mdgen.md.engines import advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
 
-_RELAXATIONS = 200  # iterations of the minimiser
+_MAX_ITERATIONS = 200  # of the minimiser, for frames that MD did not make
 
 
 class Swarm:
-    """Runs in amber14 with GBn2, bonds to hydrogen constrained, hydrogens of 3 amu.
+    """MD runs in amber14 with GBn2, with bonds to hydrogen constrained and hydrogens of 3 Da.
 
     Parameters
     ----------
     topology : openmm.app.Topology
-        Complete, hydrogens too.
+        Complete, with hydrogens.
     positions : (n_atoms, 3) nm
-        Any structure of it.
+        Any structure of the peptide.
     n_places : int
-        Runs at a time.
-    temperature, friction, step_size : float
-        K, 1/ps, ps.
+        Number of runs at a time.
+    temperature : float
+        In K.
+    friction : float
+        Of the Langevin thermostat, in 1/ps.
+    step_size : float
+        Step of the integrator in ps.
     platform : str, optional
-        Of OpenMM; default: the fastest.
+        Name of OpenMM's platform, by default the fastest.
     threads : int, optional
-        Of the CPU platform; default: OpenMM's own, all cores or as many as ``OPENMM_CPU_THREADS`` says.
+        Threads of the CPU platform, by default OpenMM's own choice: one for each core, or as many as
+        ``OPENMM_CPU_THREADS`` says.
     seed : int
-        Of the random forces.
+        Seed of the random forces.
 
     Examples
     --------
@@ -70,7 +75,8 @@ class Swarm:
         properties = {"Threads": str(threads)} if on_cpu and threads else {}
         self._context = openmm.Context(self._packed.system, integrator, chosen, properties)
         self._context.setPositions(self._packed.positions)
-        masses = [self._packed.system.getParticleMass(k)._value for k in range(topology.getNumAtoms())]
+        system = self._packed.system
+        masses = [system.getParticleMass(k).value_in_unit(unit.dalton) for k in range(topology.getNumAtoms())]
         self._speed = np.sqrt(thermal_energy(temperature) / np.array(masses))[:, None]  # nm/ps, of one component
 
     def run(
@@ -83,26 +89,27 @@ class Swarm:
         is_over: Callable[[int, np.ndarray], bool] = lambda run, frame: False,
         progress: Callable[[int], None] = lambda runs: None,
     ) -> list[np.ndarray]:
-        """Run from each start.
+        """Run MD from each start.
 
         Parameters
         ----------
         starts : (n_runs, n_atoms, 3) nm
-            Of real MD; see `relaxed` for others.
+            Frames of real MD; see `relaxed` for others.
         n_frames : int
-            Of each run; the start is none of them.
+            Frames of each run, without its start.
         frame_interval : float
-            ps, a whole number of steps.
+            Time between frames in ps, a whole number of steps.
         seed : int
-            Of the velocities that runs begin with.
+            Seed of the velocities that runs begin with.
         is_over : callable
-            Told the number of a run and its latest frame (n_atoms, 3): whether it ends there.
+            Called with the number of a run and its latest frame (n_atoms, 3); the run ends there if it returns true.
         progress : callable
-            Told how many runs have ended, whenever some have.
+            Called with the number of runs that have ended, whenever some have.
 
         Returns
         -------
         list of (up to n_frames, n_atoms, 3) float32, nm
+            One array for each run, with the molecule's centre at the origin.
 
         Raises
         ------
@@ -137,18 +144,25 @@ class Swarm:
         return [np.stack(run) for run in frames]
 
     def relaxed(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (n, n_atoms, 3) nm that MD did not make, each minimised a little, so that MD can start from them."""
+        """Minimise frames that MD did not make a little, so that MD can start from them.
+
+        Parameters
+        ----------
+        frames : (n, n_atoms, 3) nm
+
+        Returns
+        -------
+        (n, n_atoms, 3) float64, nm
+        """
         return relaxed(self.topology, frames)
 
     def _begin(self, starts: dict[int, tuple[np.ndarray, np.random.Generator]]) -> None:
-        """Put new runs, by place, into the Context: a frame, and the source of its velocities."""
+        """Put new runs into the Context: for each place a frame and the source of its velocities."""
         if not starts:
             return
         state = self._context.getState(positions=True, velocities=True)
-        positions, velocities = (
-            np.array(quantity._value)
-            for quantity in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True))
-        )
+        positions = np.array(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+        velocities = np.array(state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond))
         for place, (start, rng) in starts.items():
             atoms = self._packed.slices[place]
             positions[atoms] = start
@@ -160,5 +174,5 @@ class Swarm:
 
 
 def relaxed(topology: app.Topology, frames: np.ndarray) -> np.ndarray:
-    """See `Swarm.relaxed`."""
-    return relaxed_frames(topology, np.asarray(frames, dtype=np.float64), max_iterations=_RELAXATIONS)
+    """Minimise frames of a peptide as `Swarm.relaxed` does."""
+    return relaxed_frames(topology, np.asarray(frames, dtype=np.float64), max_iterations=_MAX_ITERATIONS)
