@@ -1,41 +1,44 @@
-"""`FineGenerator`: a forward model whose frames are filled in by an upsampling model.
+"""`FineGenerator`: frames of a forward model, and between them those of an upsampling model.
 
-Axes: ``N`` atoms of the topology, ``n`` moved atoms. Nanometre, picosecond.
+Axes: ``N`` atoms of the topology, ``n`` atoms that are moved. Nanometre, picosecond.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.forward import MoleculePropagator
-from openmm_mdgen.generators.given_frames import upsampled
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-from openmm_mdgen.model.tasks import Upsampling
+from openmm_mdgen.generators.upsampling import Upsampler
 from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.times import STATED
 
 if TYPE_CHECKING:
     from openmm.app import Topology
 
 
 class FineGenerator:
-    """Frames as close as the upsampling model's; implements `protocol.Generator`.
+    """A forward model whose frames are filled in by an upsampling model; implements `protocol.Generator`.
+
+    Its frames are as far apart as those of the upsampling model; those of the forward model are among them.
 
     Parameters
     ----------
     forward : TrajectoryGenerator
         Weights of forward simulation.
     upsampling : TrajectoryGenerator
-        Weights of upsampling, whose given frames are as far apart as the forward model's.
+        Weights of upsampling that fill in frames as far apart as those of the forward model.
 
     Raises
     ------
     CheckpointError
-        If the second are not weights of upsampling.
+        If `upsampling` has weights of another task.
     MDGenError
-        If their frames do not fit.
+        If the intervals of the two do not fit.
 
     Examples
     --------
@@ -46,42 +49,40 @@ class FineGenerator:
     """
 
     def __init__(self, forward: TrajectoryGenerator, upsampling: TrajectoryGenerator) -> None:
-        upsampling.require(Upsampling)
-        task = upsampling.flow.config.task
-        assert isinstance(task, Upsampling)
-        filled = task.factor * upsampling.frame_interval
-        if abs(filled - forward.frame_interval) > 1e-6 * filled:
+        upsampler = Upsampler(upsampling.sampler)
+        filled = upsampler.given_interval
+        if not math.isclose(filled, forward.frame_interval, rel_tol=STATED):
             raise MDGenError(
                 f"weights {upsampling.info.name!r} fill intervals of {filled:g} ps, and frames of "
                 f"{forward.info.name!r} are {forward.frame_interval:g} ps apart: take weights that fit each other"
             )
-        self.forward, self.upsampling = forward, upsampling
+        self.forward, self.upsampling, self._upsampler = forward, upsampling, upsampler
         self.frame_interval, self.temperature = upsampling.frame_interval, forward.temperature
 
     def check(self, topology: Topology) -> None:
         """Raise `UnsupportedTopologyError` if one of the two cannot take this molecule."""
         self.forward.check(topology)
-        self.upsampling.chain_of(topology)
+        self.upsampling.sampler.chain_of(topology)
 
     def propagator(self, topology: Topology, positions: np.ndarray) -> FinePropagator:
-        """Bind to a molecule; see `protocol.Generator`."""
-        return FinePropagator(self.forward.propagator(topology, positions), self.upsampling)
+        """Bind to a molecule; see `protocol.Generator.propagator`."""
+        return FinePropagator(self.forward.propagator(topology, positions), self._upsampler)
 
 
 class FinePropagator:
     """A forward propagator whose segments are filled in; implements `protocol.Propagator`."""
 
-    def __init__(self, forward: MoleculePropagator, upsampling: TrajectoryGenerator) -> None:
-        self._forward, self._upsampling = forward, upsampling
+    def __init__(self, forward: MoleculePropagator, upsampler: Upsampler) -> None:
+        self._forward, self._upsampler = forward, upsampler
         self.atom_indices, self.temperature = forward.atom_indices, forward.temperature
-        self.frame_interval = upsampling.frame_interval
+        self.frame_interval = upsampler.sampler.frame_interval
 
     def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
         """The frames that follow `positions`; the forward model's are among them."""
         made = self._forward.segment(positions, seed)
         keys = np.repeat(np.asarray(positions, dtype=np.float64)[None], len(made) + 1, axis=0)
         keys[1:, self.atom_indices] = made
-        return upsampled(self._upsampling, self._forward.template.chain, keys, seed=segment_seed(seed, 0))[1:]
+        return self._upsampler.filled(self._forward.template.chain, keys, seed=segment_seed(seed, 0))[1:]
 
     def state(self) -> dict[str, np.ndarray]:
         return self._forward.state()

@@ -1,6 +1,7 @@
-"""`MoleculePropagator`: forward weights bound to one molecule.
+"""Forward simulation: the frames that follow given positions.
 
-Axes: ``R`` replicas, ``N`` atoms of the topology, ``n`` atoms of the protein chain. Nanometre, picosecond, kelvin.
+Axes: ``R`` replicas, ``N`` atoms of the topology, ``n`` atoms of the protein chain, ``L`` residues. Nanometre,
+picosecond, kelvin.
 """
 
 from __future__ import annotations
@@ -11,40 +12,95 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from openmm_mdgen.generators.sampler import Sampler
+from openmm_mdgen.model.tasks import ForwardSimulation
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.placement import place
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 if TYPE_CHECKING:
-    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+    from openmm.app import Topology
+
+
+class ForwardModel:
+    """Weights of forward simulation, not yet bound to a molecule.
+
+    Parameters
+    ----------
+    sampler : Sampler
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are for another task.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.task = sampler.require(ForwardSimulation)
+        self.sampler = sampler
+
+    def check(self, topology: Topology) -> None:
+        """Raise `UnsupportedTopologyError` if the weights cannot take this molecule."""
+        self.sampler.chain_of(topology)
+
+    def propagator(self, topology: Topology, positions: np.ndarray) -> MoleculePropagator:
+        """Bind to a molecule; see `protocol.Generator.propagator`."""
+        return MoleculePropagator(self.sampler, AllAtomTemplate.measure(self.sampler.chain_of(topology), positions))
 
 
 class MoleculePropagator:
-    """A generator bound to one molecule; implements `protocol.Propagator`."""
+    """Forward weights bound to one molecule; implements `protocol.BatchPropagator`.
 
-    def __init__(self, generator: TrajectoryGenerator, template: AllAtomTemplate) -> None:
-        self.generator, self.template = generator, template
+    Parameters
+    ----------
+    sampler : Sampler
+        With weights of forward simulation.
+    template : AllAtomTemplate
+        The molecule's own bond lengths and angles.
+    """
+
+    def __init__(self, sampler: Sampler, template: AllAtomTemplate) -> None:
+        self.sampler, self.template = sampler, template
         self.atom_indices = template.chain.atom_indices
-        self.frame_interval, self.temperature = generator.frame_interval, generator.temperature
+        self.frame_interval, self.temperature = sampler.frame_interval, sampler.info.temperature
 
     def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
-        """The frames that follow `positions`; see `protocol.Propagator`."""
+        """The frames that follow `positions`; see `protocol.Propagator.segment`."""
         return self.segments(np.asarray(positions)[None], [seed])[0]
 
-    def segments(self, positions: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """A segment for each replica, (R, N, 3) nm to (R, frames, n, 3) nm float64, in one batch."""
-        generator, chain = self.generator, self.template.chain
+    def segments(self, positions: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray]:
+        """A segment for each replica, drawn in one batch; see `protocol.BatchPropagator.segments`.
+
+        Parameters
+        ----------
+        positions : (R, N, 3), nm
+        seeds : sequence of int
+            One for each replica.
+
+        Returns
+        -------
+        list of (n_frames, n, 3) float64, nm
+        """
+        sampler, chain = self.sampler, self.template.chain
         centre = positions[:, chain.atom_indices].mean(axis=1)[:, None]  # float32 is exact enough near the origin only
-        atom14 = chain.atom14(positions - centre).float()[:, None].to(generator.device)
-        aatype = torch.from_numpy(chain.aatype).to(generator.device).expand(len(seeds), -1)
-        frames = Frames.from_atom14(aatype, atom14).repeat_first(generator.info.n_frames)
-        tokens = generator.sample(frames, seeds)
-        rigids, torsions = generator.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
-        placed = place(self.template, rigids, torsions, generator.info.backbone)
-        return placed.double().cpu().numpy() + centre[:, None]
+        atom14 = chain.atom14(positions - centre).float()[:, None].to(sampler.device)
+        aatype = torch.from_numpy(chain.aatype).to(sampler.device).expand(len(seeds), -1)
+        frames = Frames.from_atom14(aatype, atom14).repeat_first(sampler.info.n_frames)
+        tokens = sampler.sample(frames, seeds)
+        rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
+        placed = place(self.template, rigids, torsions, sampler.info.backbone)
+        return list(placed.double().cpu().numpy() + centre[:, None])
 
     def state(self) -> dict[str, np.ndarray]:
+        """The molecule's geometry, for checkpoints; the same before and after a segment."""
         return self.template.state()
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take back what `state` returned.
+
+        Raises
+        ------
+        CheckpointError
+            If it is of another molecule.
+        """
         self.template = AllAtomTemplate.from_state(self.template.chain, state)

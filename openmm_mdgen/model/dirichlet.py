@@ -1,7 +1,7 @@
-"""Dirichlet flow on the 20-simplex of residue types (Stark et al. 2024).
+"""Dirichlet flow on the 20-simplex of residue types (Stark et al. 2024), and all noise that is drawn on it.
 
-A type's state x_d is a point of the simplex; its law at flow time t is Dirichlet(1 + (concentration - 1) onehot) with
-concentration(t) = 1 + t (maximum - 1).
+The state x_d of a residue is a point of the simplex; for a known type its law at flow time t is Dirichlet(1 +
+(concentration - 1) onehot), with concentration(t) = 1 + t (maximum - 1). Axes: ``B`` trajectories, ``L`` residues.
 """
 
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ _TERMS = 120  # of a series in y <= 1/2; the last is below rounding
 
 @dataclass(frozen=True)
 class DirichletFlow:
-    """Velocity and noising of simplex states.
+    """How simplex states move, and how they are noised.
 
     Parameters
     ----------
     maximum : float
         Concentration of the true type at t = 1.
     temperature : float
-        Divides the logits before the softmax.
+        Number that divides the logits before the softmax.
     exact : bool
-        Of `factor`. False takes it from a table, as published checkpoints were sampled; that is wrong by orders of
-        magnitude for b below 0.01 and noise above 0.75.
+        Whether `factor` is computed exactly. False takes it from a table, as published checkpoints were sampled, which
+        is wrong by orders of magnitude for b below 0.01 and noise above 0.75.
     per_residue : bool
-        A residue has one state and one type at all frames. False, as in published checkpoints, moves the state of
-        every frame by itself.
+        Whether a residue has one state and one type at all frames. False, as in published checkpoints, moves the state
+        of every frame by itself.
     """
 
     maximum: float = 8.0
@@ -40,17 +40,25 @@ class DirichletFlow:
     per_residue: bool = True
 
     def concentration(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Parameter of the true type at flow time t; those of the others are 1."""
         return 1 + t * (self.maximum - 1)
 
     def parameters(self, aatype: Int[Tensor, "B L"], t: Float[Tensor, " B"]) -> Float[Tensor, "B L 20"]:
-        """Parameters of the law of x_d, from types and times."""
+        """Parameters of the Dirichlet law of x_d, for residues of known types at flow times t."""
         onehot = torch.nn.functional.one_hot(aatype, N_TYPES).to(t)
         return 1 + onehot * (self.concentration(t) - 1)[:, None, None]
+
+    def states(
+        self, aatype: Int[Tensor, "B L"], t: Float[Tensor, " B"], random: np.random.Generator
+    ) -> Float[Tensor, "B L 20"]:
+        """States x_d of residues of known types at flow times t, drawn from their law."""
+        gamma = random.standard_gamma(self.parameters(aatype, t).double().numpy())
+        return torch.from_numpy(gamma / gamma.sum(-1, keepdims=True)).float()
 
     def velocity(
         self, x_d: Float[Tensor, "*batch 20"], logits: Float[Tensor, "*batch 20"], t: float
     ) -> Float[Tensor, "*batch 20"]:
-        """dx_d/dt."""
+        """dx_d/dt from the network's logits of the types."""
         weighted = torch.softmax(logits / self.temperature, dim=-1) * self.factor(x_d, t)
         return (self.maximum - 1) * (weighted - x_d * weighted.sum(-1, keepdim=True))
 
@@ -78,6 +86,12 @@ class DirichletFlow:
             outer = np.where(x < 1, beta(a, N_TYPES - 1) / (1 - x) ** (N_TYPES - 1), 0.0)
             ratio = np.where(power > 0, outer / power, 0.0)
         return -np.interp(x, grid, difference) * ratio
+
+
+def uniform_states(n_residues: int, random: torch.Generator) -> Float[Tensor, "{n_residues} 20"]:
+    """States x_d at flow time 0, uniform on the simplex, which sampling starts from."""
+    drawn = torch.empty(n_residues, N_TYPES).exponential_(generator=random)
+    return drawn / drawn.sum(-1, keepdim=True)
 
 
 def _factor(b: np.ndarray, a: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The generative model of token trajectories: network, interpolant, tokenizer and task made one.
+"""The generative model of token trajectories: network, interpolant, tokenizer and task together.
 
 Axes as in `tokens`. `TrajectoryFlow.loss` trains it, `TrajectoryFlow.sample` draws from it.
 """
@@ -34,7 +34,7 @@ class FlowConfig:
         Known tokens and channels without meaning keep their value through the flow, in training and sampling. False,
         as in published checkpoints, noises and generates them like all others.
     simplex : DirichletFlow
-        Flow of the residue types, for networks that design.
+        The flow of the residue types, for networks that design.
     """
 
     network: NetworkConfig
@@ -78,19 +78,24 @@ class TrajectoryFlow(nn.Module):
         *,
         channel_weights: Float[Tensor, " D"] | None = None,
     ) -> Float[Tensor, " B"]:
-        """Squared error of the velocity, each a mean over the channels that count.
+        """Squared error of the velocity for each trajectory, a mean over the channels that are generated.
 
         Parameters
         ----------
         frames : Frames
-        noise : Tensor
-            Standard normal.
-        t : Tensor
+            Whole trajectories.
+        noise : (B, T, L, D)
+            Standard normal numbers.
+        t : (B,)
             Flow coordinates.
-        type_noise : Tensor, optional
+        type_noise : (B, L, 20), optional
             Simplex states at `t`, for networks that design; half of the loss is then the cross-entropy of the types.
-        channel_weights : Tensor, optional
-            Of the mean; all equal by default.
+        channel_weights : (D,), optional
+            Weight of each channel in the mean. Default: all equal.
+
+        Returns
+        -------
+        (B,)
 
         Notes
         -----
@@ -99,14 +104,16 @@ class TrajectoryFlow(nn.Module):
         if not self.config.task.generates_motion:
             return self._type_loss(self.type_logits(frames), frames)
         tokens, condition = self.condition(frames)
+        is_padded = _is_padded(frames)
         counted = self._free(frames, condition)
         x_t = self._hold(self.interpolant.interpolate(noise, tokens, t), tokens, counted)
         counted = counted if channel_weights is None else counted * channel_weights
         if type_noise is None:
-            velocity = self.network(x_t, t, condition)
+            velocity = self.network(x_t, t, condition, is_padded=is_padded)
         else:
             x_t = torch.cat([x_t, type_noise[:, None].expand(*x_t.shape[:3], N_TYPES)], dim=-1)
-            velocity, logits = self.network(x_t, t, condition).split([tokens.shape[-1], N_TYPES], dim=-1)
+            out = self.network(x_t, t, condition, is_padded=is_padded)
+            velocity, logits = out.split([tokens.shape[-1], N_TYPES], dim=-1)
         squared = counted * (velocity - self.interpolant.target(noise, tokens, t)) ** 2
         loss = squared.sum((1, 2, 3)) / counted.sum((1, 2, 3))
         if type_noise is None:
@@ -120,7 +127,8 @@ class TrajectoryFlow(nn.Module):
         """Logits of the residue types from what is known of a trajectory alone, without noise."""
         tokens, condition = self.condition(frames)
         x = torch.cat([condition.tokens, tokens.new_zeros(*tokens.shape[:3], N_TYPES)], dim=-1)
-        return self.network(x, x.new_ones(x.shape[0]), condition)[..., -N_TYPES:].mean(1)
+        logits = self.network(x, x.new_ones(x.shape[0]), condition, is_padded=_is_padded(frames))[..., -N_TYPES:]
+        return logits.mean(1)
 
     def _type_loss(self, logits: Float[Tensor, "B L 20"], frames: Frames) -> Float[Tensor, " B"]:
         """Cross-entropy, a mean over the residues whose type is hidden."""
@@ -135,15 +143,21 @@ class TrajectoryFlow(nn.Module):
         ----------
         frames : Frames
             A trajectory whose known parts are filled in; the rest is not read.
-        noise : (B, T, L, D), or (B, T, L, D + 20) with simplex states for networks that design
+        noise : (B, T, L, D), or (B, T, L, D + 20) for networks that design
+            Standard normal numbers, then uniform simplex states.
         solver : OdeSolver
+
+        Returns
+        -------
+        Sample
         """
         tokens, condition = self.condition(frames)
         width = tokens.shape[-1]
         free = self._free(frames, condition)
+        is_padded = _is_padded(frames)  # once: looking at the mask waits for the device
 
         def velocity_field(t: float, x: Tensor) -> Tensor:
-            velocity = self.network(x, x.new_full((x.shape[0],), t), condition)
+            velocity = self.network(x, x.new_full((x.shape[0],), t), condition, is_padded=is_padded)
             if not self.config.network.designs:
                 return velocity * free if self.config.hold_known else velocity
             continuous, logits = velocity.split([width, N_TYPES], dim=-1)
@@ -171,3 +185,8 @@ class TrajectoryFlow(nn.Module):
 
     def _hold(self, x: Tensor, tokens: Tensor, free: Tensor) -> Tensor:
         return x * free + tokens * (1 - free) if self.config.hold_known else x
+
+
+def _is_padded(frames: Frames) -> bool:
+    """Whether some chains of the batch are shorter than others."""
+    return not bool((frames.residue_mask == 1).all())

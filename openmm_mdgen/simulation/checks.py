@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import openmm
 from openmm import app, unit
@@ -14,38 +12,7 @@ from openmm_mdgen.protocol import Generator
 from openmm_mdgen.simulation.gate import Gate, Judge
 from openmm_mdgen.simulation.schedule import Generate, Integrate, Schedule, steps_per_frame
 
-if TYPE_CHECKING:
-    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-
 _TEMPERATURE_TOLERANCE = 1.0  # K
-
-
-def loaded(
-    generator: Generator | str | Path | None, upsampling: TrajectoryGenerator | str | Path | None = None
-) -> Generator:
-    """The generator, its frames filled in where there are weights for that."""
-    if upsampling is not None:
-        from openmm_mdgen.generators.fine import FineGenerator
-
-        return FineGenerator(_trajectory_generator(generator), _trajectory_generator(upsampling, "upsampling"))
-    if generator is None or isinstance(generator, str | Path):
-        return _trajectory_generator(generator)
-    if not isinstance(generator, Generator):
-        raise MDGenError(
-            f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
-            "members of openmm_mdgen.protocol.Generator"
-        )
-    return generator
-
-
-def _trajectory_generator(generator: Generator | str | Path | None, task: str | None = None) -> TrajectoryGenerator:
-    from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-
-    if generator is None or isinstance(generator, str | Path):
-        return TrajectoryGenerator.load(generator, task=task)
-    if not isinstance(generator, TrajectoryGenerator):
-        raise MDGenError(f"frames of a {type(generator).__name__} cannot be filled in: use a TrajectoryGenerator")
-    return generator
 
 
 def valid_schedule(schedule: Schedule) -> Schedule:

@@ -18,6 +18,7 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.generators import registry
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.seeds import valid_seed
 from openmm_mdgen.simulation import checks, restart
@@ -107,7 +108,7 @@ class MDGenSimulation(app.Simulation):
         self._platform_properties = dict(platformProperties or {})
         self._rollout: Rollout | None = None
         if self.schedule.generates:
-            model = checks.loaded(generator, upsampling)
+            model = registry.loaded(generator, upsampling)
             model.check(topology)
             self._rollout = Rollout(model, topology, valid_seed(seed))
         self._record = Record()

@@ -62,9 +62,7 @@ class Batches:
         t = INTERPOLANTS[self.flow.interpolant]().draw_times(self.size, generator)
         types = None
         if self.flow.network.designs:
-            parameters = self.flow.simplex.parameters(frames.aatype, t).double().numpy()
-            gamma = np.random.default_rng((self.seed, step, 2)).standard_gamma(parameters)
-            types = torch.from_numpy(gamma / gamma.sum(-1, keepdims=True)).float()
+            types = self.flow.simplex.states(frames.aatype, t, np.random.default_rng((self.seed, step, 2)))
         if self.n_ranks == 1:
             return Batch(frames, noise, t, types)
         part = slice(self.rank * self.size // self.n_ranks, (self.rank + 1) * self.size // self.n_ranks)

@@ -172,10 +172,18 @@ class VelocityNetwork(nn.Module):
         self._initialise()
 
     def forward(
-        self, x: Float[Tensor, "B T L D"], t: Float[Tensor, " B"], condition: Condition
+        self, x: Float[Tensor, "B T L D"], t: Float[Tensor, " B"], condition: Condition, *, is_padded: bool = True
     ) -> Float[Tensor, "B T L D"]:
-        """Noised tokens and flow coordinates to velocities."""
-        padded = None if bool((condition.residue_mask == 1).all()) else condition.residue_mask
+        """Noised tokens and flow coordinates to velocities.
+
+        Parameters
+        ----------
+        x, t, condition
+        is_padded : bool
+            False promises that no residue of the batch is padding: the attentions then go without masks. The caller
+            finds that out, once for many calls, since looking at the mask waits for the device.
+        """
+        mask = condition.residue_mask if is_padded else None
         embedding = self.t_embedder(t)  # (B, C)
         h = (
             self.latent_to_emb(x) + self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)
@@ -187,7 +195,7 @@ class VelocityNetwork(nn.Module):
         if self.config.prepend_ipa:
             h = h + self._residue_context(x, embedding, condition)[:, None]
         for layer in self.layers:
-            h = layer(h, embedding, condition.start, padded)
+            h = layer(h, embedding, condition.start, mask)
         out = self.emb_to_latent(h, embedding)  # (B, T, L, D)
         if self.config.designs:
             pooled = self.fc2(F.gelu(self.fc1(h))).mean(1)  # (B, L, C)

@@ -1,0 +1,145 @@
+"""Trajectories of any generator, segment after segment, in bounded memory.
+
+A *segment* is what a propagator draws at once; a *rollout* is a chain of segments, each of which continues the last
+frame of the one before. Nothing here asks for more than `openmm_mdgen.protocol` has. Axes: ``R`` replicas, ``N`` atoms
+of the topology, ``n`` atoms that the generator moves. Nanometre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from openmm_mdgen.errors import GenerationError, MDGenError
+from openmm_mdgen.protocol import BatchPropagator, GeneratedSegment, Generator, draw
+from openmm_mdgen.seeds import segment_seed
+
+if TYPE_CHECKING:
+    from openmm.app import Topology
+
+MOST_INVALID = 10  # segments of a replica in a row
+
+
+class Stream(Iterator[np.ndarray]):
+    """New frames of several replicas, chunk by chunk; `stream` makes one.
+
+    A segment that holds frames which its generator calls invalid is drawn anew, with the noise of the next segment.
+
+    Attributes
+    ----------
+    atom_indices : (n,) int
+        The atoms of the topology that the frames hold.
+    redraws : int
+        How many segments were drawn anew so far.
+    """
+
+    def __init__(
+        self, generator: Generator, topology: Topology, positions: np.ndarray, n_frames: int, replicas: int, seed: int
+    ) -> None:
+        if replicas < 1:
+            raise MDGenError(f"replicas {replicas}: ask for at least one")
+        self._propagator = generator.propagator(topology, positions)
+        self.atom_indices = self._propagator.atom_indices
+        self.redraws = 0
+        self._continues = generator.frame_interval is not None  # independent samples all have the same start
+        self._seed, self._left = seed, n_frames
+        self._index = [-1] * replicas  # number of the latest segment
+        self._current = np.repeat(np.asarray(positions, dtype=np.float64)[None], replicas, axis=0)  # (R, N, 3)
+        self._drawn = [np.zeros((0, len(self.atom_indices), 3)) for _ in range(replicas)]  # not handed out yet
+        # A propagator of one replica at a time may change with each segment: every replica has a state of its own.
+        self._states = None if isinstance(self._propagator, BatchPropagator) else [self._state()] * replicas
+
+    def __next__(self) -> np.ndarray:
+        """(R, F, n, 3): as many frames as all replicas have, at most those of a segment."""
+        if self._left <= 0:
+            raise StopIteration
+        self._draw([replica for replica, frames in enumerate(self._drawn) if not len(frames)])
+        n = min(self._left, *(len(frames) for frames in self._drawn))
+        chunk = np.stack([frames[:n] for frames in self._drawn])
+        self._drawn = [frames[n:] for frames in self._drawn]
+        self._left -= n
+        return chunk
+
+    def _draw(self, replicas: list[int]) -> None:
+        """A new segment for each of these replicas."""
+        for attempt in range(1, MOST_INVALID + 1):
+            invalid = []
+            for replica, segment in zip(replicas, self._segments(replicas), strict=True):
+                if not segment.is_valid.all():
+                    invalid.append((replica, segment))
+                    continue
+                if not np.isfinite(segment.frames).all():
+                    raise GenerationError(
+                        "the generator gave positions that are not finite; nothing of them was used: "
+                        "start from a relaxed structure, or try another seed or other weights"
+                    )
+                self._drawn[replica] = segment.frames
+                if self._continues:
+                    self._current[replica, self.atom_indices] = segment.frames[-1]
+            if not invalid:
+                return
+            if attempt == MOST_INVALID:
+                raise _unusable(invalid[0][1])
+            replicas = [replica for replica, _ in invalid]
+            self.redraws += len(replicas)
+
+    def _segments(self, replicas: list[int]) -> list[GeneratedSegment]:
+        for replica in replicas:
+            self._index[replica] += 1
+        seeds = [segment_seed(self._seed, self._index[replica], replica) for replica in replicas]
+        if self._states is None:
+            return draw(self._propagator, self._current[replicas], seeds)
+        segments = []
+        for replica, seed in zip(replicas, seeds, strict=True):
+            self._propagator.restore(self._states[replica])
+            segments += draw(self._propagator, self._current[[replica]], [seed])
+            if segments[-1].is_valid.all():
+                self._states[replica] = self._state()
+        return segments
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {name: np.array(value) for name, value in self._propagator.state().items()}
+
+
+def stream(
+    generator: Generator, topology: Topology, positions: np.ndarray, n_frames: int, *, replicas: int = 1, seed: int = 0
+) -> Stream:
+    """Generate any number of frames in bounded memory.
+
+    Replicas are drawn at once where the generator's propagator has the optional method `segments`, else one by one.
+
+    Parameters
+    ----------
+    generator : Generator
+    topology : openmm.app.Topology
+    positions : (N, 3), nm
+        A relaxed structure; every replica starts from it.
+    n_frames : int
+        New frames of each replica; the start is not among them.
+    replicas : int
+        Independent trajectories. The first is the run that a simulation of this seed makes.
+    seed : int
+
+    Returns
+    -------
+    Stream
+        Iterator of (R, at most a segment's frames, n, 3) nm. It raises `GenerationError` after ten segments in a row
+        that hold invalid frames, or where positions are not finite.
+
+    Raises
+    ------
+    UnsupportedTopologyError
+        If the generator cannot take this molecule.
+    """
+    return Stream(generator, topology, positions, n_frames, replicas, seed)
+
+
+def _unusable(segment: GeneratedSegment) -> GenerationError:
+    n = int((~segment.is_valid).sum())
+    return GenerationError(
+        f"{MOST_INVALID} segments in a row had frames that their generator calls invalid, {n} of "
+        f"{len(segment.is_valid)} in the last one ({segment.fault or 'it gives no reason'}): "
+        "start from a relaxed structure, or try another seed or another generator"
+    )

@@ -1,0 +1,207 @@
+"""`Sampler`: loaded weights on a device, which draw tokens for any task.
+
+Axes as in `model.tokens`: ``B`` trajectories, ``T`` frames, ``L`` residues, ``D`` channels of a token. Each task's own
+file builds on a sampler: it holds the task, typed, and turns tokens into what a user asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError, UnsupportedTopologyError
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.dirichlet import N_TYPES, uniform_states
+from openmm_mdgen.model.flow import TrajectoryFlow
+from openmm_mdgen.model.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
+from openmm_mdgen.model.tasks import TASKS, Task
+from openmm_mdgen.model.tokens import Frames
+from openmm_mdgen.molecule.chain import ProteinChain
+
+if TYPE_CHECKING:
+    from openmm.app import Topology
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+# By task. Where a task's weights do not come with the package, loading them by default is refused with that reason.
+DEFAULT_WEIGHTS = {
+    "forward_simulation": "forward_tetrapeptide",
+    "interpolation": "interpolation_tetrapeptide",
+    "upsampling": "upsampling_tetrapeptide",
+    "inpainting": "inpainting_tetrapeptide",
+}
+
+
+class Sampler:
+    """Weights on a device, the solver of their flow, and a count of what was spent.
+
+    Parameters
+    ----------
+    flow : TrajectoryFlow
+    info : ModelInfo
+    solver : OdeSolver
+    device : torch.device
+
+    Attributes
+    ----------
+    frame_interval : float
+        Picoseconds between generated frames, as `info` states them.
+    evaluations : int
+        How many times the network was evaluated so far.
+    """
+
+    def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
+        self.flow = flow.to(device)
+        self.info, self.solver, self.device = info, solver, device
+        self.frame_interval = info.frame_interval
+        self.evaluations = 0
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path | None = None,
+        *,
+        task: str | None = None,
+        device: str = "auto",
+        ode_solver: str | None = None,
+        evaluations: int | None = None,
+    ) -> Sampler:
+        """Load weights; parameters and errors as in `TrajectoryGenerator.load`."""
+        if task is not None and task not in DEFAULT_WEIGHTS:
+            raise MDGenError(f"task {task!r} is not one of {', '.join(DEFAULT_WEIGHTS)}")
+        name = DEFAULT_WEIGHTS[task or "forward_simulation"] if name_or_path is None else name_or_path
+        if name_or_path is None and name not in checkpoints.bundled():
+            raise CheckpointError(
+                f"no weights {name!r} come with this version: name a file of your own, which openmm-mdgen train makes"
+            )
+        flow, info = checkpoints.load(name)
+        sampler = cls(flow, info, solver_of(ode_solver or info.ode_solver, evaluations), device_of(device))
+        if task is not None:
+            sampler.require(TASKS[task])
+        return sampler
+
+    def sample(self, frames: Frames, seeds: Sequence[int]) -> Float[Tensor, "B T L _"]:
+        """Draw tokens for a batch.
+
+        Parameters
+        ----------
+        frames : Frames
+            Trajectories whose known parts are filled in; the rest is not read.
+        seeds : sequence of int
+            One for each trajectory, whose noise is drawn from it alone.
+
+        Returns
+        -------
+        Tensor, (B, T, L, D), or (B, T, L, D + 20) from networks that design
+            On the sampler's device.
+
+        Raises
+        ------
+        GenerationError
+            If the network gives values that are not finite.
+        """
+        network = self.flow.config.network
+        shape = (*frames.rigids.shape[1:], network.token_width)
+        random = [torch.Generator().manual_seed(seed) for seed in seeds]
+        noise = torch.stack([torch.randn(shape, generator=g) for g in random])
+        if network.designs:  # one state of a residue for all its frames
+            states = torch.stack([uniform_states(shape[1], g) for g in random])
+            noise = torch.cat([noise, states[:, None].expand(*noise.shape[:3], N_TYPES)], dim=-1)
+        sample = self.flow.sample(frames, noise.to(self.device), self.solver)
+        self.evaluations += sample.evaluations
+        if not torch.isfinite(sample.tokens).all():
+            raise GenerationError(
+                "the network generated values that are not finite: use other weights, or another solver"
+            )
+        return sample.tokens
+
+    def type_probabilities(self, frames: Frames) -> Float[Tensor, "B L 20"]:
+        """The network's probabilities of residue types from what is known of the frames, without noise; on the CPU."""
+        with torch.no_grad():
+            probabilities = self.flow.type_logits(frames).softmax(-1).cpu()
+        self.evaluations += 1
+        return probabilities
+
+    def require(self, kind: type[AnyTask]) -> AnyTask:
+        """The task of the weights, if it is of the kind that is asked for.
+
+        Raises
+        ------
+        CheckpointError
+            If it is another task.
+        """
+        task = self.flow.config.task
+        if not isinstance(task, kind):
+            raise CheckpointError(
+                f"weights {self.info.name!r} are for {type(task).__name__}, and this needs {kind.__name__} weights: "
+                "load others"
+            )
+        return task
+
+    def chain_of(self, topology: Topology) -> ProteinChain:
+        """The protein chain of a topology.
+
+        Raises
+        ------
+        UnsupportedTopologyError
+            If the weights cannot take it.
+        """
+        chain = ProteinChain.from_openmm(topology)
+        network, n = self.flow.config.network, len(chain.sequence)
+        if not network.takes(n):
+            raise UnsupportedTopologyError(
+                f"{chain.residue_labels[0]} to {chain.residue_labels[-1]}: a chain of {n} residues, but weights "
+                f"{self.info.name!r} take {network.chain_lengths}. Use other weights, or train some for this length."
+            )
+        return chain
+
+
+def solver_of(name: str, evaluations: int | None) -> OdeSolver:
+    """A solver of the flow by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `model.ode.SOLVERS`.
+    evaluations : int, optional
+        How many times the network is evaluated for a segment. Default: as the solver has it.
+
+    Raises
+    ------
+    MDGenError
+        If there is no such solver, or it cannot do with that many evaluations.
+    """
+    if name not in SOLVERS:
+        raise MDGenError(f"ode_solver {name!r} is not one of {', '.join(SOLVERS)}")
+    kind = SOLVERS[name]
+    if evaluations is None:
+        return kind()
+    if not issubclass(kind, (FixedStep, AdamsBashforth)):
+        raise MDGenError(f"ode_solver {name!r} chooses its own number of evaluations: leave evaluations out")
+    try:
+        return kind(evaluations)
+    except ValueError as error:
+        raise MDGenError(f"ode_solver {name!r}: {error}") from error
+
+
+def device_of(name: str) -> torch.device:
+    """A torch device by its name; ``"auto"`` is a GPU where there is one.
+
+    Raises
+    ------
+    CheckpointError
+        If the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise CheckpointError(f"device {name!r} cannot be used here ({error}); 'cpu' and 'auto' always can") from error
+    return torch.device(name)
