@@ -7,10 +7,10 @@ import numpy as np
 import openmm
 import pytest
 
-from openmm_mdgen.analysis.energies import potential_energies
 from openmm_mdgen.analysis.validity import CLASH, Geometry, GeometryCounter
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.systems import implicit_system
+from openmm_mdgen.report.energies import potential_energies
 from structures import ALL_RESIDUES, peptide
 
 
