@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.simulation.drop_in import MDGenSimulation
     from openmm_mdgen.simulation.gate import Gate
+    from openmm_mdgen.simulation.landing_settings import LandingSettings
     from openmm_mdgen.simulation.record import Summary
     from openmm_mdgen.simulation.reporters import MaskReporter, SegmentReporter
     from openmm_mdgen.simulation.schedule import Alternate, Generate, Integrate, WhileAccepted
@@ -23,6 +24,7 @@ __all__ = [
     "Gate",
     "Generate",
     "Integrate",
+    "LandingSettings",
     "MDGenSimulation",
     "MaskReporter",
     "SegmentReporter",
@@ -37,6 +39,7 @@ _HOMES = {
     "Gate": "simulation.gate",
     "Generate": "simulation.schedule",
     "Integrate": "simulation.schedule",
+    "LandingSettings": "simulation.landing_settings",
     "MDGenSimulation": "simulation.drop_in",
     "MaskReporter": "simulation.reporters",
     "SegmentReporter": "simulation.reporters",

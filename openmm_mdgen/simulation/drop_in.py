@@ -23,7 +23,8 @@ from openmm_mdgen.protocol import Generator
 from openmm_mdgen.seeds import valid_seed
 from openmm_mdgen.simulation import checks, restart
 from openmm_mdgen.simulation.gate import Judge
-from openmm_mdgen.simulation.landing import Lander, relaxed_copy
+from openmm_mdgen.simulation.landing import Lander
+from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.record import GENERATED, Record, Segment
 from openmm_mdgen.simulation.rollout import Rollout
 from openmm_mdgen.simulation.schedule import (
@@ -34,6 +35,7 @@ from openmm_mdgen.simulation.schedule import (
     require_report_on_frame,
     steps_per_frame,
 )
+from openmm_mdgen.simulation.side_systems import relaxed_copy
 from openmm_mdgen.simulation.trials import Hybrid
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ class MDGenSimulation(app.Simulation):
     gate : Judge, optional
         What judges each segment before any of its frames is handed out; where it rejects, real MD takes the segment's
         place. Default: `Gate()` in a hybrid run, none with `Generate()`, whose frames are handed out as they come.
+    landing : LandingSettings, optional
+        Durations, stiffnesses and tolerances with which a hybrid run lands generated frames; the defaults where left
+        out.
     upsampling : TrajectoryGenerator or str or Path, optional
         Weights that fill in the generator's frames: steps and reports may fall on any of their frames (0.1 ps with the
         bundled ones, `"upsampling_tetrapeptide"`). Each of those is then generated, which takes longer.
@@ -101,6 +106,7 @@ class MDGenSimulation(app.Simulation):
         generator: Generator | str | Path | None = None,
         schedule: Schedule | None = None,
         gate: Judge | None = None,
+        landing: LandingSettings | None = None,
         upsampling: TrajectoryGenerator | str | Path | None = None,
         seed: int | None = None,
     ) -> None:
@@ -113,7 +119,7 @@ class MDGenSimulation(app.Simulation):
             self._rollout = Rollout(model, topology, valid_seed(seed))
         self._record = Record()
         super().__init__(topology, system, integrator, platform, platformProperties)
-        self._hybrid = self._trials(gate)
+        self._hybrid = self._trials(gate, landing or LandingSettings())
         if self._rollout:
             checks.check_engine(self, self._rollout.generator)
             if self._hybrid:
@@ -342,7 +348,7 @@ class MDGenSimulation(app.Simulation):
                 raise StateError(f"the simulation has no positions: {remedy}") from error
             raise
 
-    def _trials(self, gate: Judge | None) -> Hybrid | None:
+    def _trials(self, gate: Judge | None, settings: LandingSettings) -> Hybrid | None:
         """None where frames are handed out as they come."""
         gate = checks.valid_gate(gate, self.schedule)
         if gate is None or self._rollout is None:
@@ -357,9 +363,10 @@ class MDGenSimulation(app.Simulation):
                 temperature=self._temperature(),
                 step_size=self._step_size(),
                 properties=self._platform_properties,
+                settings=settings,
             )
 
-        return Hybrid(gate, self._rollout, make_lander)
+        return Hybrid(gate, self._rollout, make_lander, energy_deviations=settings.energy_deviations)
 
     def _warn_of_atoms_left_behind(self, rollout: Rollout) -> None:
         n_left = self.topology.getNumAtoms() - len(rollout.propagator.atom_indices)

@@ -21,7 +21,6 @@ from openmm_mdgen.simulation.rollout import Rollout
 
 _LANDING, _COMPARISON = (0, 1), (0, 2)  # spawn keys of their seeds; velocities of frames have keys of one number
 _LONGEST_BOND = 0.5  # nm
-_LANDED_DEVIATIONS = 6.0  # of real MD's potential energies, by which a landed state's mean may lie above theirs
 
 
 class Hybrid:
@@ -33,14 +32,24 @@ class Hybrid:
     rollout : Rollout
     make_lander : callable
         Lander of these moved atoms, and those of them to be held.
+    energy_deviations : float
+        How many standard deviations of real MD's potential energies a landed state's mean may lie above theirs.
     """
 
     molecule: Molecule  # these three from `bind` on
     lander: Lander
     relaxed: np.ndarray  # (n_atoms, 3) nm
 
-    def __init__(self, gate: Judge, rollout: Rollout, make_lander: Callable[[np.ndarray, np.ndarray], Lander]) -> None:
+    def __init__(
+        self,
+        gate: Judge,
+        rollout: Rollout,
+        make_lander: Callable[[np.ndarray, np.ndarray], Lander],
+        *,
+        energy_deviations: float,
+    ) -> None:
         self.gate, self.rollout, self._make_lander = gate, rollout, make_lander
+        self._energy_deviations = energy_deviations
         self.is_bound = self.is_aloft = False
         self._real = np.zeros((2, 0))  # of real MD's frames: relaxed energy, potential energy
         self._usual_frames = 1  # of a segment: what is integrated where none came out at all
@@ -148,7 +157,7 @@ class Hybrid:
 
     def restored(self, rollout: Rollout, arrays: dict[str, np.ndarray]) -> Hybrid:
         """The trials that `arrays` came from, of a restored rollout; of a file without them, new ones."""
-        hybrid = Hybrid(self.gate, rollout, self._make_lander)
+        hybrid = Hybrid(self.gate, rollout, self._make_lander, energy_deviations=self._energy_deviations)
         if "hybrid.retreat" in arrays:
             hybrid._retreat = tuple(arrays["hybrid.retreat"].tolist())
             hybrid.is_aloft = bool(arrays["hybrid.aloft"])
@@ -202,7 +211,7 @@ class Hybrid:
             landed = self.lander.land(complete(frames[-1]), self._ground, self.rollout.seed_of(_LANDING))
         except LandingError as error:
             return Verdict(False, f"landing: {error}", numbers), None
-        limit = self._real[1].mean() + _LANDED_DEVIATIONS * self._real[1].std(ddof=1)
+        limit = self._real[1].mean() + self._energy_deviations * self._real[1].std(ddof=1)
         numbers |= {"landed_energy": landed.potential_energy, "landed_energy_limit": float(limit)}
         if landed.potential_energy > limit:
             reason = f"landing: {landed.potential_energy:.0f} kJ/mol, above the {limit:.0f} of real MD"

@@ -11,9 +11,9 @@ from openmm import app, unit
 from openmm_mdgen.errors import LandingError
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
-from openmm_mdgen.simulation import landing
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from openmm_mdgen.simulation.landing import Lander
+from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.schedule import Alternate
 from test_gate import about
 from test_trials import Says
@@ -52,14 +52,14 @@ def boxed():
     return modeller.topology, system, np.asarray(state.getPositions(asNumpy=True)._value), moved
 
 
-def lander_of(topology, system, positions, moved, *, step_size=0.004):
+def lander_of(topology, system, positions, moved, *, step_size=0.004, settings=None):
     integrator = langevin(step_size=step_size, seed=1)
     context = openmm.Context(system, integrator, CPU, {"Threads": "1"})
     context.setPositions(positions)
     atoms = list(topology.atoms())
     heavy = np.array([i for i in moved if atoms[i].element.symbol != "H"])
-    lander = Lander(context, system, moved, heavy, temperature=350.0, step_size=step_size, properties={"Threads": "1"})
-    return lander, context, heavy
+    options = {"temperature": 350.0, "step_size": step_size, "properties": {"Threads": "1"}}
+    return Lander(context, system, moved, heavy, settings=settings, **options), context, heavy
 
 
 def turned(topology, positions):
@@ -166,11 +166,10 @@ def test_the_solutes_energy_in_water_is_that_of_the_solute_alone():
     assert lander.relaxed(positions)[1] - lander.relaxed(strained)[1] != 0
 
 
-def test_in_water_the_solute_is_led_to_the_frame_and_the_water_stays_water(monkeypatch):
-    monkeypatch.setattr(landing, "_LED_TIME", 2.0)
-    monkeypatch.setattr(landing, "_FREE_TIME", 0.2)
+def test_in_water_the_solute_is_led_to_the_frame_and_the_water_stays_water():
     topology, system, positions, moved = boxed()
-    lander, context, heavy = lander_of(topology, system, positions, moved, step_size=0.002)
+    settings = LandingSettings(targeting_time=2.0, free_time=0.2)
+    lander, context, heavy = lander_of(topology, system, positions, moved, step_size=0.002, settings=settings)
     before = context.createCheckpoint()
     frame = turned(topology, positions)
     landed = lander.land(frame, positions, 3)
@@ -185,22 +184,17 @@ def test_in_water_the_solute_is_led_to_the_frame_and_the_water_stays_water(monke
     assert np.isfinite(landed.velocities).all()
 
 
-def test_a_frame_that_is_not_reached_is_told(monkeypatch):
-    monkeypatch.setattr(landing, "_LED_TIME", 0.2)
-    monkeypatch.setattr(landing, "_LEAD", 1e-3)
-    monkeypatch.setattr(landing, "_REACHED", 0.01)
+def test_a_frame_that_is_not_reached_is_told():
     topology, system, positions, moved = boxed()
-    lander, _, _ = lander_of(topology, system, positions, moved, step_size=0.002)
+    settings = LandingSettings(targeting_time=0.2, targeting_stiffness=1e-3, targeting_tolerance=0.01)
+    lander, _, _ = lander_of(topology, system, positions, moved, step_size=0.002, settings=settings)
     with pytest.raises(LandingError, match="not led to the frame"):
         lander.land(turned(topology, positions), positions, 3)
 
 
 @pytest.mark.filterwarnings("ignore:the generator does not move")
-def test_a_hybrid_run_in_a_box_of_water_at_constant_pressure(monkeypatch):
-    for name, value in {"_LED_TIME": 0.5, "_FREE_TIME": 0.1, "_SAMPLES": 3, "_SAMPLE_DELAY": 0.1}.items():
-        monkeypatch.setattr(landing, name, value)
-    monkeypatch.setattr(landing, "_SAMPLE_INTERVAL", 0.04)
-    monkeypatch.setattr("openmm_mdgen.simulation.trials._LANDED_DEVIATIONS", 1e6)
+def test_a_hybrid_run_in_a_box_of_water_at_constant_pressure():
+    quick = {"reference_frames": 3, "reference_delay": 0.1, "reference_interval": 0.04, "energy_deviations": 1e6}
     topology, system, positions, moved = boxed()
     simulation = MDGenSimulation(
         topology,
@@ -211,6 +205,7 @@ def test_a_hybrid_run_in_a_box_of_water_at_constant_pressure(monkeypatch):
         generator=TumblingGenerator(frame_interval=0.1, temperature=350.0, n_moved=len(moved)),
         schedule=Alternate(integrate=0.2, generate=0.8),
         gate=Says(True),
+        landing=LandingSettings(targeting_time=0.5, free_time=0.1, **quick),
         seed=2,
     )
     simulation.context.setPositions(positions)

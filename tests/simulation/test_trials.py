@@ -24,9 +24,9 @@ from dipeptide import (
 )
 from openmm_mdgen.errors import GenerationError, LandingError, MDGenError, ReportIntervalError, StateError
 from openmm_mdgen.simulation import landing
-from openmm_mdgen.simulation import trials as hybrid_module
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from openmm_mdgen.simulation.gate import Gate, Verdict
+from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.record import GENERATED, INTEGRATED, Summary, is_real
 from openmm_mdgen.simulation.schedule import Alternate, Generate, Integrate, WhileAccepted
 from tumbling import TumblingGenerator
@@ -48,20 +48,14 @@ class Says:
         return Verdict(accepted, "" if accepted else "told so", {"relaxed_energy": float(len(self.trials))})
 
 
-def quick(setattr=setattr):
-    """Short landings and comparisons: what they are worth is tested elsewhere."""
-    for name, value in {"_SAMPLES": 3, "_SAMPLE_INTERVAL": 0.02, "_SAMPLE_DELAY": 0.02, "_FREE_TIME": 0.1}.items():
-        setattr(landing, name, value)
-    setattr(hybrid_module, "_LANDED_DEVIATIONS", 1e6)  # three frames tell nothing of a spread
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    quick(monkeypatch.setattr)
+# Short landings and comparisons: what they are worth is tested elsewhere. Three frames tell nothing of a spread.
+QUICK = LandingSettings(
+    reference_frames=3, reference_interval=0.02, reference_delay=0.02, free_time=0.1, energy_deviations=1e6
+)
 
 
 def hybrid(gate=None, *, schedule=SCHEDULE, **options):
-    return simulation_of(schedule=schedule, gate=gate or Says(True), **options)
+    return simulation_of(schedule=schedule, gate=gate or Says(True), landing=QUICK, **options)
 
 
 def recorded(simulation, n_frames):
@@ -210,7 +204,6 @@ def test_a_run_killed_in_any_phase_continues_bit_for_bit(tmp_path, phase):
 
 
 def run_until_killed(phase):
-    quick()
     simulation = hybrid(Gate())
     simulation.reporters.append(app.CheckpointReporter("run.chk", 2 * FRAME))
 
