@@ -138,6 +138,8 @@ def frame_interval_of(source: Source, times: np.ndarray) -> float | NotDefined:
             return NotDefined(f"{suffix} files do not store times: give the frame interval")
     if len(times) < 2:
         return NotDefined("a single frame has no interval")
+    if not times.any():
+        return NotDefined("the frames are samples without times: they have no order, and so no kinetics")
     interval = even_interval(times)
     if interval is None:
         return NotDefined("the frames are not evenly spaced in time: give the frame interval")

@@ -1,4 +1,4 @@
-"""``openmm-mdgen simulate``: reference MD to train on and to compare with."""
+"""``openmm-mdgen simulate`` makes reference MD, to train on and to compare with."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ from openmm_mdgen.errors import MDGenError
 
 
 def simulate(
-    out: Annotated[Path, typer.Option(help="Folder; a run found there is taken up again.")],
-    time: Annotated[str, typer.Option(help="Physical time of each trajectory, such as 100ns.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results. A run found there goes on.")],
+    time: Annotated[str, typer.Option(help="Length of each trajectory, such as 100ns.")],
     sources: Annotated[list[str] | None, typer.Argument(help="Sequences of one-letter codes, or PDB files.")] = None,
     sequences: Annotated[
-        Path | None, typer.Option(help="CSV with columns name, seqres, or both: more sequences.")
+        Path | None, typer.Option(help="CSV file of more sequences, with the columns name, seqres, or both.")
     ] = None,
-    rows: Annotated[str | None, typer.Option(help="Rows of it, such as 0:32. [default: all]")] = None,
-    replicas: Annotated[int, typer.Option(min=1, help="Trajectories of each, from different starts.")] = 1,
-    frame_interval: Annotated[str, typer.Option(help="Time between frames; 100fs and up.")] = "1ps",
-    solvent: Annotated[str, typer.Option(help="implicit (GBn2) or explicit (TIP3P-FB).")] = "implicit",
-    step_size: Annotated[str, typer.Option(help="Of the integrator: 2fs, or 4fs with hydrogens of 3 Da.")] = "4fs",
-    temperature: Annotated[float, typer.Option(min=1.0, help="Kelvin.")] = 350.0,
-    equilibration: Annotated[str, typer.Option(help="Not kept.")] = "20ps",
-    packed: Annotated[int, typer.Option(min=1, help="Implicit-solvent peptides in one OpenMM System.")] = 16,
-    platform: Annotated[str | None, typer.Option(help="Of OpenMM. [default: the fastest]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU platform. [default: all cores]")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    rows: Annotated[str | None, typer.Option(help="Rows of the CSV file to take, such as 0:32. [default: all]")] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="Trajectories of each peptide, from different starts.")] = 1,
+    frame_interval: Annotated[str, typer.Option(help="Time between frames, such as 100fs or 10ps.")] = "1ps",
+    solvent: Annotated[str, typer.Option(help="Solvent model: implicit (GBn2) or explicit (TIP3P-FB).")] = "implicit",
+    step_size: Annotated[str, typer.Option(help="Step of the integrator; above 2fs, hydrogens weigh 3 Da.")] = "4fs",
+    temperature: Annotated[float, typer.Option(min=1.0, help="Temperature in kelvin.")] = 350.0,
+    equilibration: Annotated[str, typer.Option(help="Time simulated before the first frame that is kept.")] = "20ps",
+    packed: Annotated[
+        int, typer.Option(min=1, help="Number of implicit-solvent peptides packed into one OpenMM System.")
+    ] = 16,
+    platform: Annotated[str | None, typer.Option(help="Platform of OpenMM. [default: the fastest]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the CPU platform. [default: one for each core]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the starts and the random forces.")] = 0,
 ) -> None:
-    """Simulate peptides in OpenMM, one folder each: NAME/NAME.pdb, NAME/NAME.xtc and the protocol as JSON.
+    """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
-    Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14, bonds to hydrogen are
-    constrained. A run that was stopped goes on where it was: give the same command again.
+    Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14, and bonds to hydrogen
+    are constrained. To go on with a run that was stopped, give the same command again.
     """
     import torch
 
@@ -67,7 +71,7 @@ def simulate(
 
 
 def _listed(path: Path, rows: str | None) -> list[str]:
-    """Sequences in a CSV file, those of a slice such as ``0:32``."""
+    """Sequences of a CSV file, from the rows of a slice such as ``0:32``."""
     from openmm_mdgen.data import read_split
 
     sequences = list(read_split(path).values())

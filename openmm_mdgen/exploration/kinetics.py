@@ -1,11 +1,12 @@
 """Populations and timescales from many short pieces of real MD, by a Markov model of them.
 
-Pieces start where they were put, so their frames are not distributed as in equilibrium; a Markov model of how they
-move on from there is not biased by that. Each frame gets a weight, the stationary probability of its microstate
-shared among the frames in it, with which averages are those of equilibrium. Errors come from a bootstrap over pieces;
-of few dozen pieces its 95 % intervals hold the truth about nine times in ten.
+A *piece* is one short run. Pieces start where they were put, so their frames are not distributed as in equilibrium; a
+Markov model of how they move on from there is not biased by that. Each frame gets a weight, the stationary probability
+of its *microstate* (a cluster of frames) shared among the frames in it; averages with these weights are those of
+equilibrium. Errors come from a bootstrap over pieces: with a few dozen pieces, its 95 % intervals hold the truth about
+nine times in ten.
 
-Axes: ``P`` pieces, ``m`` microstates, ``B`` bootstrap samples. ps.
+Axes: ``P`` pieces, ``m`` microstates, ``B`` bootstrap samples. Times are in picosecond.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from openmm_mdgen.analysis import UndefinedError
 from openmm_mdgen.analysis.markov import estimate_markov_model
 from openmm_mdgen.analysis.torsions import TorsionSeries
 
-_KINETIC_VARIANCE = 0.95
-_TRIES = 5  # bootstrap samples drawn for each that is wanted
+_KINETIC_VARIANCE = 0.95  # share of it that the kept TICA components hold
+_TRIES = 5  # bootstrap samples that may be drawn for each that is wanted
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and the bounds that hold 95 % of its bootstrap samples."""
+    """A value, with the bounds between which 95 % of its bootstrap samples lie."""
 
     value: float
     low: float
@@ -37,7 +38,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Markov:
-    """One estimate."""
+    """One Markov model."""
 
     stationary: np.ndarray  # (m,), 0 outside of the largest set of microstates that reach each other
     timescales: np.ndarray  # ps, slowest first
@@ -45,7 +46,7 @@ class Markov:
 
 @dataclass(frozen=True, eq=False)
 class Kinetics:
-    """A Markov model of pieces and what its bootstrap samples say.
+    """A Markov model of pieces, with models of bootstrap samples of the pieces for its errors.
 
     Examples
     --------
@@ -70,20 +71,29 @@ class Kinetics:
         n_bootstrap: int = 100,
         seed: int = 0,
     ) -> Kinetics:
-        """TICA of the torsions, k-means, and a reversible Markov model (deeptime).
+        """Estimate a reversible Markov model of k-means clusters of the torsions' TICA components (deeptime).
 
         Parameters
         ----------
         pieces : sequence of TorsionSeries
-            Of one molecule and frame interval.
+            Pieces of one molecule with one frame interval.
         lagtime : float
-            ps, shorter than the pieces.
-        n_microstates, n_bootstrap, seed : int
+            Lag time in ps, shorter than the pieces.
+        n_microstates : int
+        n_bootstrap : int
+            Number of bootstrap samples.
+        seed : int
+            Seed of clusters and bootstrap samples.
+
+        Returns
+        -------
+        Kinetics
 
         Raises
         ------
         UndefinedError
-            If no piece is longer than the lag time, or too few microstates are left and entered again.
+            If no piece is longer than the lag time, too few microstates are left and entered again, or the pieces are
+            samples without an order in time.
         """
         lag = pieces[0].frames_in(lagtime)
         if max(piece.n_frames for piece in pieces) <= lag + 1:
@@ -100,31 +110,42 @@ class Kinetics:
             try:
                 samples.append(_estimate([labels[k] for k in chosen], lag, n, lagtime))
             except UndefinedError:
-                continue  # pieces that do not hang together say nothing
+                continue  # pieces of a sample may visit no microstate in common
             drawn.append(np.bincount(chosen, minlength=len(labels)))
             if len(samples) == n_bootstrap:
                 break
         else:
             raise UndefinedError(
-                f"{len(samples)} of {_TRIES * n_bootstrap} bootstrap samples of the pieces hang together: run more of "
-                "them, or longer ones"
+                f"{len(samples)} of {_TRIES * n_bootstrap} bootstrap samples of the pieces are connected by common "
+                "microstates: run more pieces, or longer ones"
             )
         return cls(pieces, lagtime, labels, model, samples, np.array(drawn))
 
     @property
     def timescales(self) -> list[Estimate]:
-        """ps, slowest first; those that most samples have."""
+        """Relaxation times in ps, slowest first: those that most bootstrap samples have, at most five."""
         n = min(int(np.median([len(s.timescales) for s in self.samples])), len(self.model.timescales), 5)
         rows = [[s.timescales[k] for s in self.samples if len(s.timescales) > k] for k in range(n)]
         return [_estimate_of(self.model.timescales[k], row) for k, row in enumerate(rows)]
 
     @property
     def weights(self) -> list[np.ndarray]:
-        """Of each frame, P of (n_frames,); they sum to 1."""
+        """Weights of the frames of each piece, P arrays of (n_frames,), which sum to 1."""
         return _frame_weights(self.labels, self.model.stationary, np.ones(len(self.labels)))
 
     def average(self, observable: Callable[[TorsionSeries], np.ndarray]) -> Estimate:
-        """The mean in equilibrium of a function of frames: pieces to (n_frames,) each."""
+        """The mean in equilibrium of a function of frames.
+
+        Parameters
+        ----------
+        observable : callable
+            Takes a piece, a `TorsionSeries`, and returns values (n_frames,). Where they are true or false, the mean is
+            a population.
+
+        Returns
+        -------
+        Estimate
+        """
         values = [np.asarray(observable(piece), dtype=float) for piece in self.pieces]
 
         def mean(model: Markov, drawn: np.ndarray) -> float:
@@ -138,20 +159,21 @@ class Kinetics:
     population = average
 
     def raw(self, observable: Callable[[TorsionSeries], np.ndarray]) -> float:
-        """The mean over frames as they are, without the Markov model: biased by where pieces were started."""
+        """The mean over the frames as they are, which is biased by where pieces were started."""
         return float(np.concatenate([np.asarray(observable(piece), dtype=float) for piece in self.pieces]).mean())
 
     @property
     def unconnected(self) -> float:
-        """Share of frames in microstates that the largest connected set does not hold."""
+        """Share of the frames that lie in microstates outside of the largest connected set."""
         labels = np.concatenate(self.labels)
         return float((self.model.stationary[labels] == 0).mean())
 
     @property
     def need(self) -> np.ndarray:
-        """(m,) how much each microstate adds to the errors: the deviation of its population among the samples.
+        """How much each microstate adds to the errors, (m,) summing to 1.
 
-        Microstates that are not connected need more than any other: nothing is known of their population.
+        It is the standard deviation of the microstate's population among the bootstrap samples. Microstates that are
+        not connected to the others need more than any other, since nothing is known of their population.
         """
         deviation = np.std([sample.stationary for sample in self.samples], axis=0)
         visited = np.bincount(np.concatenate(self.labels), minlength=len(deviation)) > 0
@@ -197,7 +219,7 @@ def _estimate(labels: list[np.ndarray], lag: int, n: int, lagtime: float) -> Mar
 
 
 def _frame_weights(labels: list[np.ndarray], stationary: np.ndarray, drawn: np.ndarray) -> list[np.ndarray]:
-    """Stationary probabilities shared among the frames of the pieces, each counted as often as it was drawn."""
+    """Share stationary probabilities among the frames of the pieces, each counted as often as it was drawn."""
     counts = sum(times * np.bincount(row, minlength=len(stationary)) for row, times in zip(labels, drawn, strict=True))
     share = np.divide(stationary, counts, out=np.zeros_like(stationary), where=counts > 0)
     return [times * share[row] for row, times in zip(labels, drawn, strict=True)]

@@ -1,9 +1,10 @@
-"""Explore, then decide: a generator shows where a molecule may go, many short real MD runs find out whether it does.
+"""Rounds of exploration: a generator shows where a molecule may go, and short runs of real MD show whether it does.
 
-A round starts real MD from chosen frames, adds the pieces to those there are, and estimates a Markov model of all.
-The first round starts from generated frames, spread over what was generated; later ones from real frames, where
-populations are least certain. Conclusions come from real MD alone. Each round is saved before the next begins, and a
-run of the same folder goes on after the last. Nanometre, ps, K.
+A *round* starts real MD from chosen frames, adds the trajectories, the *pieces*, to those of the rounds before, and
+estimates a Markov model of all. The first round starts from generated frames that are spread over all that was
+generated; later rounds start from real frames, where populations are least certain. Conclusions come from real MD
+alone. Each round is saved before the next begins, and an exploration in the same folder goes on after the last one.
+Lengths are in nanometre, times in picosecond.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from openmm_mdgen.seeds import segment_seed
 
 
 class Runs(Protocol):
-    """What runs real MD: `data.swarm.Swarm`, or one that shares runs out among workers."""
+    """What runs real MD: a `md.swarm.Swarm`, or `SharedRuns` among workers."""
 
     topology: app.Topology
 
     def relaxed(self, frames: np.ndarray) -> np.ndarray:
-        """(n, n_atoms, 3) nm, near by, for MD to start from."""
+        """Frames (n, n_atoms, 3) nm near the given ones, from which MD can start."""
+        ...
 
     def run(
         self,
@@ -45,28 +47,36 @@ class Runs(Protocol):
         seed: int = ...,
         progress: Callable[[int], None] = ...,
     ) -> list[np.ndarray]:
-        """A piece (n_frames, n_atoms, 3) from each start."""
+        """A trajectory (n_frames, n_atoms, 3) nm from each start."""
+        ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a round does.
+    """What each round of an exploration does.
 
     Parameters
     ----------
     runs : int
-        Pieces of a round.
+        Number of runs in a round.
     piece : float
-        ps kept of each.
+        Time in ps that is kept of each run.
     settling : float
-        ps before that, not kept: a generated start is cold.
+        Time in ps before that, which is not kept, since a generated start is cold.
     frame_interval : float
-        ps.
+        Time between frames in ps.
     lagtime : float
-        ps, of the Markov model. Pieces start where some state is rare, so one that is too short counts returns that
-        equilibrium would not have: populations have to be the same at twice the lag time.
+        Lag time of the Markov model in ps. Pieces start where some state is rare, so a lag time that is too short
+        counts returns that equilibrium would not have: populations have to be the same at twice the lag time.
     n_microstates : int
+        Microstates of the Markov model.
     seed : int
+        Source of all seeds.
+
+    Raises
+    ------
+    MDGenError
+        If a piece is shorter than two lag times, or a number is out of range.
     """
 
     runs: int = 16
@@ -80,7 +90,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not 0 < 2 * self.lagtime <= self.piece:
             raise MDGenError(
-                f"pieces of {self.piece:g} ps and a lag time of {self.lagtime:g} ps: at least two lag times"
+                f"pieces of {self.piece:g} ps and a lag time of {self.lagtime:g} ps: a piece has to last at least two "
+                "lag times"
             )
         if self.runs < 1 or self.settling < 0 or self.frame_interval <= 0:
             raise MDGenError("a round has at least one run, no negative settling, and frames some time apart")
@@ -88,19 +99,20 @@ class Plan:
 
 @dataclass(eq=False)
 class Exploration:
-    """Rounds of real MD of one molecule in a folder.
+    """Rounds of real MD of one molecule, kept in a folder.
 
     Parameters
     ----------
     runs : Runs
-    folder : path
-        Of the pieces, one XTC file each, the topology and the plan; a run found there goes on.
+        What runs MD, such as a `Swarm`.
+    folder : str or Path
+        Folder of the pieces (one XTC file each), the topology and the plan. An exploration found there goes on.
     plan : Plan
 
     Examples
     --------
     >>> exploration = Exploration(Swarm(topology, positions), "explored")
-    >>> generated = TrajectoryGenerator.load().rollout(topology, positions, 5000)
+    >>> generated = generated_frames(TrajectoryGenerator.load(), topology, positions, 5000)
     >>> for _ in range(3):
     ...     kinetics = exploration.round(generated)
     >>> print(kinetics.timescales[0])
@@ -131,30 +143,37 @@ class Exploration:
 
     @property
     def n_rounds(self) -> int:
-        """Done so far."""
+        """Rounds done so far."""
         return len(self.pieces) // self.plan.runs
 
     @property
     def nanoseconds(self) -> float:
-        """Of real MD, settling included."""
+        """Length of all real MD in ns, with settling."""
         return len(self.pieces) * (self.plan.piece + self.plan.settling) / 1000
 
-    def round(self, generated: mdtraj.Trajectory, *, progress: Callable[[int], None] = lambda runs: None) -> Kinetics:
-        """Start runs, save their pieces, and estimate from all there are.
+    def round(
+        self, generated: mdtraj.Trajectory | np.ndarray, *, progress: Callable[[int], None] = lambda runs: None
+    ) -> Kinetics:
+        """Start runs, save their pieces, and estimate a Markov model of all pieces.
 
         Parameters
         ----------
-        generated : mdtraj.Trajectory
-            What the first round's starts are drawn from; all atoms.
+        generated : mdtraj.Trajectory, or (n_frames, n_atoms, 3) array in nm
+            Frames of all atoms, from which the first round's starts are chosen. They need no times: independent samples
+            will do.
         progress : callable
-            Told how many runs have ended.
+            Called with the number of runs that have ended, whenever some have.
+
+        Returns
+        -------
+        Kinetics
 
         Raises
         ------
         MDGenError
-            If it is of another molecule, or has fewer frames than there are runs.
+            If the frames are of another molecule, or fewer than there are runs.
         UndefinedError
-            If the pieces do not hang together: run longer ones.
+            If pieces are not connected by common microstates: run longer ones.
         """
         plan = self.plan
         starts = self._from_generated(generated) if self.n_rounds == 0 else self._from_pieces()
@@ -171,14 +190,14 @@ class Exploration:
         return self.kinetics()
 
     def kinetics(self) -> Kinetics:
-        """From all pieces there are.
+        """The Markov model of all pieces so far.
 
         Raises
         ------
         MDGenError
-            If there is none.
+            If there is no piece.
         UndefinedError
-            If they do not hang together.
+            If pieces are not connected by common microstates.
         """
         if not self.pieces:
             raise MDGenError(f"{self.folder} has no pieces yet: run a round")
@@ -193,10 +212,17 @@ class Exploration:
         """Torsions of each piece."""
         return [measure(piece).torsions for piece in self.pieces]
 
-    def _from_generated(self, generated: mdtraj.Trajectory) -> np.ndarray:
-        """Frames in the middle of as many clusters as there are runs, relaxed."""
+    def _from_generated(self, generated: mdtraj.Trajectory | np.ndarray) -> np.ndarray:
+        """Choose the frames nearest to the centres of as many clusters as there are runs, and relax them."""
         from deeptime.clustering import KMeans
 
+        if isinstance(generated, np.ndarray):
+            if generated.ndim != 3 or generated.shape[1:] != (self._topology.n_atoms, 3):
+                raise MDGenError(
+                    f"generated frames have the shape {generated.shape}: give (frames, {self._topology.n_atoms} atoms, "
+                    "3), in nm"
+                )
+            generated = mdtraj.Trajectory(generated, self._topology, time=np.zeros(len(generated)))
         if generated.n_atoms != self._topology.n_atoms:
             raise MDGenError(
                 f"generated frames have {generated.n_atoms} atoms, the molecule {self._topology.n_atoms}: generate "
@@ -211,7 +237,7 @@ class Exploration:
         return self.runs.relaxed(generated.xyz[nearest])
 
     def _from_pieces(self) -> np.ndarray:
-        """Real frames of the microstates that add most to the errors."""
+        """Choose real frames from the microstates that add most to the errors."""
         kinetics = self.kinetics()
         labels = np.concatenate(kinetics.labels)
         frames = np.concatenate([piece.xyz for piece in self.pieces])
@@ -237,7 +263,7 @@ class Exploration:
         return mdtraj.load(str(self._piece_path(number)), top=self._topology)
 
     def _saved(self) -> list[mdtraj.Trajectory]:
-        """The pieces on disk; those of a round that was cut off are made again."""
+        """Read the pieces on disk but for those of a round that was cut off, which are made again."""
         n = 0
         while self._piece_path(n).exists():
             n += 1

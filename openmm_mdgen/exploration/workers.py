@@ -1,6 +1,6 @@
-"""Runs shared out among the workers of a dask cluster: many cores, GPUs or nodes.
+"""MD runs shared out among the workers of a dask cluster, which are many cores, GPUs or nodes.
 
-Each worker keeps one `Swarm` of the molecule. Runs are cut into as many parts as there are workers.
+Each worker keeps one `Swarm` of the molecule. The runs of a round are cut into as many parts as there are workers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from openmm_mdgen.seeds import segment_seed
 if TYPE_CHECKING:
     from distributed import Client
 
-_swarms: dict[str, Swarm] = {}  # of a worker's process: building one takes a minute
+_swarms: dict[str, Swarm] = {}  # kept by a worker's process, since building one takes a minute
 
 
 class SharedRuns:
@@ -29,11 +29,13 @@ class SharedRuns:
     Parameters
     ----------
     client : distributed.Client
-        Of a cluster, such as ``LocalCluster(n_workers=4, threads_per_worker=1)`` or one of dask-jobqueue.
+        Client of a cluster, such as ``LocalCluster(n_workers=4, threads_per_worker=1)`` or one of dask-jobqueue.
     topology : openmm.app.Topology
+        Complete, with hydrogens.
     positions : (n_atoms, 3) nm
+        Any structure of the peptide.
     **options
-        Of `Swarm`.
+        Options of each worker's `Swarm`.
 
     Examples
     --------
@@ -46,7 +48,7 @@ class SharedRuns:
         self._recipe = pickle.dumps((topology, np.asarray(positions), options))
 
     def relaxed(self, frames: np.ndarray) -> np.ndarray:
-        """As `Swarm.relaxed`."""
+        """Minimise frames as `Swarm.relaxed` does, on this machine."""
         return relaxed(self.topology, frames)
 
     def run(
@@ -58,12 +60,28 @@ class SharedRuns:
         seed: int = 0,
         progress: Callable[[int], None] = lambda runs: None,
     ) -> list[np.ndarray]:
-        """As `Swarm.run`; `progress` is told of whole parts.
+        """Run MD from each start as `Swarm.run` does, on the workers.
+
+        Parameters
+        ----------
+        starts : (n_runs, n_atoms, 3) nm
+        n_frames : int
+            Frames of each run, without its start.
+        frame_interval : float
+            Time between frames in ps.
+        seed : int
+            Source of the workers' seeds.
+        progress : callable
+            Called with the number of runs that have ended, whenever a worker has done its part.
+
+        Returns
+        -------
+        list of (n_frames, n_atoms, 3) float32, nm
 
         Raises
         ------
         MDGenError
-            If the cluster has no workers; and what `Swarm.run` raises.
+            If the cluster has no workers, or `Swarm.run` refuses the options.
         """
         from distributed import as_completed
 
@@ -84,7 +102,7 @@ class SharedRuns:
 
 
 def _run_part(recipe: bytes, starts: np.ndarray, seed: int, options: dict[str, Any]) -> list[np.ndarray]:
-    """On a worker."""
+    """Run a part of the starts on a worker."""
     key = hashlib.sha256(recipe).hexdigest()
     if key not in _swarms:
         topology, positions, swarm_options = pickle.loads(recipe)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.systems import FORCE_FIELDS
-from openmm_mdgen.times import whole_number
+from openmm_mdgen.times import nearest_multiples, whole_number
 
 _LONGEST_STEP = {1.008: 0.002, 3.0: 0.004}  # ps, by hydrogen mass: what constraints of bonds to hydrogen allow
 
@@ -63,8 +63,7 @@ class MDProtocol:
                 f"a frame interval of {self.frame_interval:g} ps is not a whole number of steps of "
                 f"{self.step_size * 1000:g} fs"
             )
-        if whole_number(self.duration, self.frame_interval) is None:
-            raise MDGenError(f"{self.duration:g} ps are not a whole number of frames of {self.frame_interval:g} ps")
+        whole_frames(self.duration, self.frame_interval)
 
     @property
     def force_field(self) -> tuple[str, ...]:
@@ -97,3 +96,25 @@ def whole_steps(time: float, step_size: float) -> int:
     if steps is None:
         raise MDGenError(f"{time:g} ps are not a whole number of steps of {step_size:g} ps")
     return steps
+
+
+def whole_frames(time: float, frame_interval: float) -> int:
+    """Count the frames in a time.
+
+    Parameters
+    ----------
+    time, frame_interval : float
+        In ps.
+
+    Raises
+    ------
+    MDGenError
+        If they are not a whole number.
+    """
+    if not (frame_interval > 0 and time > 0):
+        raise MDGenError(f"{time:g} ps with a frame each {frame_interval:g} ps: give times above 0 ps")
+    frames = whole_number(time, frame_interval)
+    if frames is None:
+        nearest = " or ".join(f"{multiple:g}" for multiple in nearest_multiples(time, frame_interval))
+        raise MDGenError(f"{time:g} ps are not a whole number of frames of {frame_interval:g} ps: take {nearest} ps")
+    return frames

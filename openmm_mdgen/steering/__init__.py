@@ -1,4 +1,4 @@
-"""Real MD led by a generated path: a force along it, pulls, free energies in windows, committors by shooting."""
+"""Real MD steered along a generated path: a force along it, pulls, free energies in windows, and committors."""
 
 from openmm_mdgen.steering.committor import Committor, shoot
 from openmm_mdgen.steering.force import path_force

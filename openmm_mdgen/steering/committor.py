@@ -1,4 +1,6 @@
-"""Committors by shooting: from a frame, the share of real MD runs that reach the end before the start.
+"""Committors by shooting: the share of real MD runs from a frame that reach the end state before the start state.
+
+A *shot* is one such run, with velocities of its own.
 
 Bolhuis, Chandler, Dellago, Geissler, Annu. Rev. Phys. Chem. 53, 291 (2002).
 """
@@ -12,6 +14,7 @@ import numpy as np
 from scipy.stats import beta
 
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.conditions import whole_frames
 from openmm_mdgen.md.swarm import Swarm
 
 _CONFIDENCE = 0.95
@@ -21,19 +24,19 @@ _CONFIDENCE = 0.95
 class Committor:
     """Outcome of the shots from each of n frames."""
 
-    n_end: np.ndarray  # (n,) shots that reached the end first
-    n_start: np.ndarray  # (n,) that reached the start first
-    n_undecided: np.ndarray  # (n,) that reached neither in time
+    n_end: np.ndarray  # (n,) shots that reached the end state first
+    n_start: np.ndarray  # (n,) shots that reached the start state first
+    n_undecided: np.ndarray  # (n,) shots that reached neither in time
 
     @property
     def probability(self) -> np.ndarray:
-        """(n,) of the end, among those that decided; NaN where none did."""
+        """Share of the shots that reached the end state first, (n,), among those that reached a state; else NaN."""
         decided = self.n_end + self.n_start
         return np.divide(self.n_end, decided, out=np.full(len(decided), np.nan), where=decided > 0)
 
     @property
     def interval(self) -> np.ndarray:
-        """(2, n) bounds that hold the probability with 95 % (Jeffreys)."""
+        """Bounds (2, n) of Jeffreys' interval that holds the probability with 95 %."""
         a, b = self.n_end + 0.5, self.n_start + 0.5
         low, high = beta.ppf((1 - _CONFIDENCE) / 2, a, b), beta.ppf((1 + _CONFIDENCE) / 2, a, b)
         return np.stack([np.where(self.n_end == 0, 0, low), np.where(self.n_start == 0, 1, high)])
@@ -51,31 +54,35 @@ def shoot(
     seed: int = 0,
     progress: Callable[[int], None] = lambda shots: None,
 ) -> Committor:
-    """Shoot from each frame.
+    """Shoot from each frame and count where the shots arrive.
 
     Parameters
     ----------
     swarm : Swarm
-        Of the molecule.
+        Runs MD of the molecule.
     frames : (n, n_atoms, 3) nm
-        Of real MD, such as umbrella windows or a pull.
+        Frames of real MD, such as those of umbrella windows or a pull.
     is_start, is_end : callable
-        Whether a frame (n_atoms, 3) is in that state.
+        Takes a frame (n_atoms, 3) in nm and returns whether it is in that state.
     n_shots : int
-        From each frame.
+        Shots from each frame.
     longest : float
-        ps, after which a shot is undecided.
+        Time in ps after which a shot ends undecided.
     interval : float
-        ps between looks.
+        Time in ps after which a shot's state is looked at again.
     seed : int
-        Of the shots' velocities.
+        Seed of the shots' velocities.
     progress : callable
-        Told how many shots have ended.
+        Called with the number of shots that have ended, whenever some have.
+
+    Returns
+    -------
+    Committor
 
     Raises
     ------
     MDGenError
-        If a frame is in both states.
+        If a frame is in both states, or `longest` is not a whole number of intervals.
     """
     frames = np.asarray(frames, dtype=np.float64)
     outcome = np.zeros((len(frames), n_shots), dtype=int)  # 1 end, -1 start
@@ -87,10 +94,9 @@ def shoot(
         outcome.flat[run] = int(end) - int(start)
         return start or end
 
-    n_frames = max(1, round(longest / interval))
     swarm.run(
         np.repeat(frames, n_shots, axis=0),
-        n_frames=n_frames,
+        n_frames=whole_frames(longest, interval),
         frame_interval=interval,
         seed=seed,
         is_over=is_over,

@@ -2,8 +2,8 @@
 
     energy = spring / 2 (progress - centre)^2 + wall / 2 max(0, distance - width)^2
 
-`centre` and `spring` are global parameters of the Context. Energies in kJ/mol; progress has no unit, distance that of
-the path's space, so `spring` is in kJ/mol and `wall` in kJ/mol per distance squared.
+`centre` and `spring` are global parameters of the Context. Energies are in kJ/mol. Progress has no unit and distance
+has that of the path's space, so `spring` is in kJ/mol and `wall` in kJ/mol per distance squared.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.steering.path import TransitionPath
 
 CENTRE, SPRING = "openmm_mdgen_path_centre", "openmm_mdgen_path_spring"
-_GROUP = 31  # of the force: its energy can be asked for alone
-SPRING_CONSTANT = 2000.0  # kJ/mol: thermal motion of 0.04 in progress
+_GROUP = 31  # the force's group, so that its energy can be asked for alone
+SPRING_CONSTANT = 2000.0  # kJ/mol, which allows thermal motion of 0.04 in progress
 
 
 class PathEnergy(nn.Module):
@@ -35,8 +35,9 @@ class PathEnergy(nn.Module):
     ----------
     path : TransitionPath
     wall : float
+        Force constant of the wall.
     width : float
-        Distance from which on the wall pushes back.
+        Distance from the path at which the wall begins.
     """
 
     def __init__(self, path: TransitionPath, *, wall: float, width: float) -> None:
@@ -44,20 +45,21 @@ class PathEnergy(nn.Module):
         self.path, self.wall, self.width = path, wall, width
 
     def forward(self, positions: Tensor, centre: float | Tensor, spring: float | Tensor) -> Tensor:
-        """kJ/mol, of the positions (n, 3) nm of the path's atoms."""
+        """Energy in kJ/mol at positions (n, 3) in nm of the path's atoms."""
         progress, distance = self.path(positions)
         outside = (distance - self.width).clamp_min(0)
         return 0.5 * spring * (progress - centre) ** 2 + 0.5 * self.wall * outside**2
 
 
 class PathComputation:
-    """`PathEnergy` as `openmm.PythonForce` calls it: energy and forces of a State. Can be pickled."""
+    """`PathEnergy` as `openmm.PythonForce` calls it, with the energy and the forces of a State; it can be pickled."""
 
     def __init__(self, energy: PathEnergy) -> None:
         self.energy = energy
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
-        positions = torch.from_numpy(state.getPositions(asNumpy=True)._value.copy()).requires_grad_()
+        positions = torch.from_numpy(np.array(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)))
+        positions.requires_grad_()
         parameters = state.getParameters()
         with torch.enable_grad():
             energy = self.energy(positions, parameters[CENTRE], parameters[SPRING])
@@ -74,18 +76,22 @@ def path_force(
     width: float | None = None,
     engine: Literal["auto", "openmm", "openmm-torch"] = "auto",
 ) -> openmm.Force:
-    """The force, to be added to a System.
+    """Make the force, which then has to be added to a System.
 
     Parameters
     ----------
     path : TransitionPath
-    centre, spring : float
-        Where new Contexts hold the molecule, and how firmly, kJ/mol.
-    wall, width : float, optional
-        Default: three times the squared spacing of the path's space, and a wall that costs 10 kJ/mol at twice that.
+    centre : float
+        Progress at which new Contexts hold the molecule.
+    spring : float
+        Force constant along the path in kJ/mol.
+    wall : float, optional
+        Force constant of the wall; by default it costs 10 kJ/mol at twice the width.
+    width : float, optional
+        Distance from the path at which the wall begins; by default three times the squared spacing of the path's space.
     engine : {"auto", "openmm", "openmm-torch"}
-        ``openmm.PythonForce``, or openmm-torch's force, which runs where the Context runs. Default: openmm-torch where
-        it is installed.
+        ``openmm.PythonForce``, or openmm-torch's force, which runs where the Context runs. By default openmm-torch is
+        taken where it is installed.
 
     Returns
     -------
@@ -114,12 +120,12 @@ def path_force(
 
 
 def bias_energy(context: openmm.Context) -> float:
-    """kJ/mol of the path force alone."""
+    """Energy of the path force alone, in kJ/mol."""
     return context.getState(energy=True, groups={_GROUP}).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
 
 
 class _OfAllAtoms(nn.Module):
-    """What openmm-torch calls: positions of all atoms, then the parameters in the order in which they were added."""
+    """The energy as openmm-torch calls it: of all atoms' positions and the parameters in the order of their adding."""
 
     def __init__(self, energy: PathEnergy) -> None:
         super().__init__()
@@ -131,7 +137,7 @@ class _OfAllAtoms(nn.Module):
 
 @cache
 def _load_torch_plugins() -> None:
-    """Load what failed when OpenMM was imported before torch, whose libraries it needs."""
+    """Load the plugins that failed when OpenMM was imported before torch, whose libraries they need."""
     if not any("OpenMMTorch" in failure for failure in openmm.Platform.getPluginLoadFailures()):
         return
     for folder in {Path(name).parent for name in openmm.pluginLoadedLibNames}:

@@ -6,7 +6,8 @@ squared distances ``d_k`` to the K nodes and a sharpness ``lambda``,
     progress = sum_k k exp(-lambda d_k) / sum_k exp(-lambda d_k) / (K - 1)
     distance = -log(sum_k exp(-lambda d_k)) / lambda
 
-Axes: ``N`` atoms, ``K`` nodes, ``*F`` feature axes. Positions in nm. All is torch: gradients come from it.
+Axes: ``N`` atoms, ``K`` nodes, ``*F`` feature axes. Positions are in nanometre. All is computed by torch, which gives
+the gradients.
 """
 
 from __future__ import annotations
@@ -25,26 +26,29 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.geometry.rigid import superposition
 
 _FEWEST_NODES = 5
-_MOST_FRAMES = 2000  # between all of which distances are measured
+_MOST_FRAMES = 2000  # since distances are measured between all of them
 _BACKBONE = (mdtraj.compute_phi, mdtraj.compute_psi)
 _SIDECHAIN = (mdtraj.compute_chi1, mdtraj.compute_chi2, mdtraj.compute_chi3, mdtraj.compute_chi4)
-_LEAST = 1e-6  # squared distance of two conformations
+_LEAST = 1e-6  # squared distance above which two conformations differ
 
 
 class Space(Protocol):
-    """Features of a molecule, and how far two of them are apart."""
+    """Features of a molecule, and their distances."""
 
-    atoms: Tensor  # (n,) int: those that features depend on
-    spacing: float  # of nodes: about the thermal motion within a state
+    atoms: Tensor  # (n,) int: atoms on which features depend
+    spacing: float  # distance between nodes, about that of thermal motion within a state
 
     def features(self, positions: Tensor) -> Tensor:
-        """(..., n, 3) positions of `atoms` to (..., *F)."""
+        """Features (..., *F) of positions (..., n, 3) of `atoms`."""
+        ...
 
     def squared_distances(self, features: Tensor, others: Tensor) -> Tensor:
-        """(*F) and (K, *F) to (K,)."""
+        """Squared distances (K,) between features (*F) and others (K, *F)."""
+        ...
 
     def mended(self, features: Tensor) -> Tensor:
-        """Means of features, (..., *F), moved to where features can lie."""
+        """Means of features, (..., *F), moved to where features can lie, such as back onto circles."""
+        ...
 
 
 class TorsionSpace(nn.Module):
@@ -53,7 +57,7 @@ class TorsionSpace(nn.Module):
     Parameters
     ----------
     quadruples : (n_torsions, 4) int
-        Atoms of each torsion.
+        Numbers of the atoms of each torsion.
     """
 
     spacing = 0.17  # 10 degrees
@@ -68,12 +72,12 @@ class TorsionSpace(nn.Module):
 
     @staticmethod
     def backbone(topology: mdtraj.Topology) -> TorsionSpace:
-        """Of every phi and psi.
+        """The space of every phi and psi.
 
         Raises
         ------
         MDGenError
-            If there is none.
+            If the molecule has neither.
         """
         quadruples = _quadruples(topology, _BACKBONE)
         if len(quadruples) == 0:
@@ -82,9 +86,10 @@ class TorsionSpace(nn.Module):
 
     @staticmethod
     def between(start: mdtraj.Trajectory, end: mdtraj.Trajectory) -> TorsionSpace:
-        """Of the torsions that tell two states apart: phi, psi or chi whose mean points on the circle lie 1 apart.
+        """The space of the torsions that tell two states apart.
 
-        Those that turn alike in both would hide the transition among their own motion.
+        Taken are phi, psi and chi whose mean points on the unit circle lie more than 1 apart. Torsions that turn alike
+        in both states would hide the transition behind their own motion.
 
         Parameters
         ----------
@@ -94,7 +99,7 @@ class TorsionSpace(nn.Module):
         Raises
         ------
         MDGenError
-            If no torsion does, or molecules differ.
+            If no torsion tells them apart, or molecules differ.
         """
         if start.topology != end.topology:
             raise MDGenError("the two states have to be of one molecule")
@@ -106,7 +111,7 @@ class TorsionSpace(nn.Module):
         return TorsionSpace(every.atoms[every.quadruples[apart]].numpy())
 
     def typical(self, state: mdtraj.Trajectory) -> mdtraj.Trajectory:
-        """Its frame that is nearest to the mean of its features."""
+        """The frame of a state that is nearest to the mean of the state's features."""
         features = self.features(torch.as_tensor(state.xyz[:, self.atoms.numpy()]))
         return state[int(self.squared_distances(features, features.mean(0)).argmin())]
 
@@ -127,13 +132,14 @@ class TorsionSpace(nn.Module):
 
 
 class CoordinateSpace(nn.Module):
-    """Positions of some atoms; the squared distance is the mean squared deviation after superposition, nm^2.
+    """Positions of some atoms; the squared distance is the mean squared deviation after superposition, in nm^2.
 
     Parameters
     ----------
     atoms : (n,) int
+        Numbers of the atoms.
     reference : (n, 3) nm
-        What paths are superposed on before they are averaged.
+        Positions on which paths are superposed before they are averaged.
     """
 
     spacing = 0.03  # nm
@@ -168,7 +174,7 @@ class TransitionPath(nn.Module):
     ----------
     space : Space
     nodes : (K, *F) Tensor
-        About equally far apart.
+        Features at places about equally far apart.
 
     Examples
     --------
@@ -193,10 +199,10 @@ class TransitionPath(nn.Module):
     def through(
         space: Space, trajectories: Sequence[mdtraj.Trajectory], *, n_nodes: int | None = None
     ) -> TransitionPath:
-        """From generated transition paths, one or many between the same ends, to one path without detours.
+        """Make one path without detours from generated transition paths between the same ends.
 
-        Of all frames those are kept that lie on the way from the first to the last in the smallest hops: the sum of
-        their squares is least. They are smoothed, and nodes put at equal distances along them.
+        Of all frames those are kept that lead from the first to the last with the least sum of squared hops. They are
+        smoothed, and nodes are put at equal distances along them.
 
         Parameters
         ----------
@@ -204,7 +210,11 @@ class TransitionPath(nn.Module):
         trajectories : sequence of mdtraj.Trajectory
             All atoms. The first one's first and last frames are the ends of the path.
         n_nodes : int, optional
-            Default: as many as stand the space's `spacing` apart.
+            Number of nodes; by default neighbours are the space's `spacing` apart.
+
+        Returns
+        -------
+        TransitionPath
 
         Raises
         ------
@@ -225,18 +235,18 @@ class TransitionPath(nn.Module):
 
     @property
     def atoms(self) -> np.ndarray:
-        """(n,) int: those whose positions it takes."""
+        """Numbers (n,) of the atoms whose positions it takes."""
         return self.space.atoms.numpy()
 
     def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Progress in [0, 1] and distance (units of the space) of the positions (n, 3) of `atoms`."""
+        """Progress in [0, 1] and distance, in units of the space, of positions (n, 3) of `atoms`."""
         exponents = -self.sharpness * self.space.squared_distances(self.space.features(positions), self.nodes)
         weights = exponents.softmax(-1)
         places = torch.linspace(0, 1, self.nodes.shape[0], dtype=weights.dtype, device=weights.device)
         return (weights * places).sum(-1), -exponents.logsumexp(-1) / self.sharpness
 
     def along(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Progress and distance, (n_frames,) each, of frames of the whole molecule (n_frames, N, 3), nm."""
+        """Progress and distance, (n_frames,) each, of frames (n_frames, N, 3) in nm of the whole molecule."""
         with torch.no_grad():
             frames = torch.as_tensor(np.asarray(positions, dtype=np.float64)[:, self.atoms])
             found = [self(frame) for frame in frames]
@@ -244,7 +254,7 @@ class TransitionPath(nn.Module):
 
 
 def _quadruples(topology: mdtraj.Topology, kinds: Sequence[Callable[..., tuple[np.ndarray, np.ndarray]]]) -> np.ndarray:
-    """(n_torsions, 4) int."""
+    """Numbers (n_torsions, 4) of the atoms of the torsions of some kinds."""
     one = mdtraj.Trajectory(np.zeros((1, topology.n_atoms, 3)), topology)
     return np.concatenate([compute(one, periodic=False)[0] for compute in kinds])
 
@@ -269,7 +279,7 @@ def _positions(space: Space, trajectories: Sequence[mdtraj.Trajectory]) -> Tenso
 
 
 def _smoothed(space: Space, features: Tensor) -> Tensor:
-    """Means over three neighbours; the ends stay."""
+    """Features averaged over three neighbours; the ends stay."""
     if len(features) < 3:
         return features
     inner = (features[:-2] + features[1:-1] + features[2:]) / 3
@@ -277,7 +287,7 @@ def _smoothed(space: Space, features: Tensor) -> Tensor:
 
 
 def _equidistant(space: Space, features: Tensor, n: int | None) -> Tensor:
-    """(n, *F) nodes on the polygon through the features."""
+    """Nodes (n, *F) at equal distances on the polygon through the features."""
     for _ in range(3):  # mending moves nodes a little: measure again
         pairs = zip(features[:-1], features[1:], strict=True)
         gaps = torch.stack([space.squared_distances(a, b[None])[0] for a, b in pairs]).sqrt().numpy()

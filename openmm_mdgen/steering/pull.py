@@ -1,4 +1,4 @@
-"""Real MD led along a path: the centre of its force is moved from one end to the other."""
+"""Real MD pulled along a path: the centre of the path's force is moved from one end to the other."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md.conditions import whole_steps
+from openmm_mdgen.md.conditions import whole_frames, whole_steps
 from openmm_mdgen.md.systems import positions_of
 from openmm_mdgen.steering.force import CENTRE, SPRING
 from openmm_mdgen.steering.path import TransitionPath
 
-_STEPS_PER_MOVE = 10  # of the centre
+_STEPS_PER_MOVE = 10  # integrator steps between moves of the centre
 
 
 @dataclass(frozen=True, eq=False)
 class Pull:
-    """What a molecule did while it was led; each (n_frames,) but the trajectory."""
+    """Frames of a pull, with (n_frames,) values for each."""
 
     trajectory: mdtraj.Trajectory
-    centre: np.ndarray  # where it was to be
-    progress: np.ndarray  # where it was
-    distance: np.ndarray  # from the path
-    work: np.ndarray  # kJ/mol done on it so far
+    centre: np.ndarray  # progress at which the force held the molecule
+    progress: np.ndarray  # progress that the molecule had made
+    distance: np.ndarray  # distance from the path
+    work: np.ndarray  # kJ/mol done on the molecule so far
 
 
 def require_path_force(simulation: app.Simulation) -> None:
@@ -46,19 +46,20 @@ def pull(
     end: float = 1.0,
     frame_interval: float = 1.0,
 ) -> Pull:
-    """Lead the molecule from one progress to another, at even speed.
+    """Pull the molecule from one progress to another at even speed.
 
     Parameters
     ----------
     simulation : openmm.app.Simulation
-        With positions, and a System that has the path's `path_force`. It steps on; its reporters see it.
+        A simulation with positions, whose System has the path's `path_force`. It is stepped, and its reporters are
+        called.
     path : TransitionPath
     time : float
-        ps that it takes.
+        Length of the pull in ps, a whole number of frames.
     start, end : float
-        Progress.
+        Progress at which the force holds the molecule at first and at last.
     frame_interval : float
-        ps between frames of the result.
+        Time between frames of the result in ps.
 
     Returns
     -------
@@ -67,13 +68,12 @@ def pull(
     Raises
     ------
     MDGenError
-        If there is no path force, or times are no whole numbers of steps.
+        If there is no path force, the frame interval is not a whole number of steps, or the time not
+        one of frames.
     """
     require_path_force(simulation)
     step_size = simulation.integrator.getStepSize().value_in_unit(unit.picosecond)
-    frame_steps, n_frames = whole_steps(frame_interval, step_size), round(time / frame_interval)
-    if n_frames < 1:
-        raise MDGenError(f"{time:g} ps with a frame each {frame_interval:g} ps: give time for at least one frame")
+    frame_steps, n_frames = whole_steps(frame_interval, step_size), whole_frames(time, frame_interval)
     context, total, done, work = simulation.context, n_frames * frame_steps, 0, 0.0
     spring = context.getParameter(SPRING)
     context.setParameter(CENTRE, start)

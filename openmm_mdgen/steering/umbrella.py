@@ -1,4 +1,4 @@
-"""The free energy along a path, from real MD held in a row of windows."""
+"""The free energy along a path by umbrella sampling: real MD is held in a row of windows."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md.conditions import whole_steps
+from openmm_mdgen.md.conditions import whole_frames, whole_steps
 from openmm_mdgen.md.systems import positions_of, thermal_energy
 from openmm_mdgen.steering.force import CENTRE
 from openmm_mdgen.steering.path import TransitionPath
 from openmm_mdgen.steering.pull import require_path_force
 
-_SAMPLES_PER_BIN = 10  # below, a bin's free energy is not given
+_SAMPLES_PER_BIN = 10  # with fewer, a bin's free energy is not given
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Real MD held at one place."""
+    """Real MD held at one progress."""
 
     centre: float
     progress: np.ndarray  # (n_samples,)
@@ -29,7 +29,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """Free energy along a path, within the force's tube around it."""
+    """Free energy along a path, within the tube around it that the force's wall leaves."""
 
     progress: np.ndarray  # (n_bins,) centres of bins
     energy: np.ndarray  # (n_bins,) kJ/mol above the lowest; NaN where nothing was sampled
@@ -49,32 +49,42 @@ def sample_windows(
     seed: int = 0,
     progress: Callable[[int], None] = lambda windows: None,
 ) -> list[Window]:
-    """Hold the molecule at each centre, from the frame that is nearest.
+    """Hold the molecule at each centre, starting from the frame that is nearest to it.
 
     Parameters
     ----------
     simulation : openmm.app.Simulation
-        With the path's `path_force` in its System; it is left in the last window.
+        A simulation whose System has the path's `path_force`. It is left in the last window.
     path : TransitionPath
     frames : (n_frames, n_atoms, 3) nm
-        Along the path, such as those of a `pull`.
+        Frames along the path, such as those of a `pull`.
     centres : sequence of float
-    time, equilibration, interval : float
-        ps sampled in each window, before that, and between samples.
+        Progress at which each window holds the molecule.
+    time : float
+        Time in ps that is sampled in each window, a whole number of intervals.
+    equilibration : float
+        Time in ps before that.
+    interval : float
+        Time between samples in ps.
     seed : int
-        Of the velocities.
+        Seed of the velocities.
     progress : callable
-        Told how many windows are done.
+        Called with the number of windows that have been done since the last call.
+
+    Returns
+    -------
+    list of Window
 
     Raises
     ------
     MDGenError
-        If there is no path force, or the interval is no whole number of steps.
+        If there is no path force, the interval is not a whole number of steps, or the time not one of
+        intervals.
     """
     require_path_force(simulation)
     integrator, context = simulation.integrator, simulation.context
     step_size = integrator.getStepSize().value_in_unit(unit.picosecond)
-    steps = whole_steps(interval, step_size)
+    steps, n_samples = whole_steps(interval, step_size), whole_frames(time, interval)
     places, _ = path.along(frames)
     windows = []
     for k, centre in enumerate(centres):
@@ -83,7 +93,7 @@ def sample_windows(
         context.setVelocitiesToTemperature(integrator.getTemperature(), seed + k)
         simulation.step(max(1, round(equilibration / step_size)))
         samples = []
-        for _ in range(round(time / interval)):
+        for _ in range(n_samples):
             simulation.step(steps)
             samples.append(positions_of(context).astype(np.float32))
         windows.append(Window(float(centre), path.along(np.array(samples))[0], np.array(samples)))
@@ -92,16 +102,21 @@ def sample_windows(
 
 
 def free_energy(windows: Sequence[Window], *, spring: float, temperature: float, n_bins: int = 25) -> Profile:
-    """Unbiased profile by MBAR (Shirts, Chodera 2008), with pymbar.
+    """Remove the bias of the windows by MBAR (Shirts, Chodera, J. Chem. Phys. 129, 124105 (2008)), with pymbar.
 
     Parameters
     ----------
     windows : sequence of Window
     spring : float
-        kJ/mol, of the force that held them.
-    temperature : float, K
+        Force constant in kJ/mol of the force that held them.
+    temperature : float
+        In K.
     n_bins : int
-        Over the sampled range.
+        Number of bins over the sampled range.
+
+    Returns
+    -------
+    Profile
 
     Raises
     ------

@@ -8,9 +8,12 @@ import pytest
 from distributed import Client, LocalCluster
 
 from openmm_mdgen.analysis import TorsionSeries, UndefinedError
-from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.exploration import Exploration, Kinetics, Plan, SharedRuns
+from openmm_mdgen.analysis.sources import measure
+from openmm_mdgen.errors import GenerationError, MDGenError
+from openmm_mdgen.exploration import Exploration, Kinetics, Plan, SharedRuns, generated_frames
 from openmm_mdgen.md.swarm import Swarm
+from openmm_mdgen.protocol import GeneratedSegment
+from openmm_mdgen.seeds import segment_seed
 from structures import peptide
 
 WELLS = np.array([-1.2, 1.6])
@@ -136,6 +139,73 @@ def test_what_does_not_fit_the_folder_or_the_molecule_is_refused(swarm, generate
         Exploration(
             swarm, tmp_path, Plan(runs=3, piece=0.4, frame_interval=0.04, settling=0.04, lagtime=0.08, n_microstates=4)
         )
+
+
+class Samples:
+    """A generator of independent samples: frames scattered about a structure, every third of them not valid."""
+
+    frame_interval, temperature = None, 350.0
+
+    def check(self, topology):
+        pass
+
+    def propagator(self, topology, positions):
+        self.atom_indices, self.mean = np.arange(topology.getNumAtoms()), positions
+        return self
+
+    def segment(self, positions, seed):
+        noise = np.random.default_rng(seed).normal(0, 0.01, (6, *self.mean.shape))
+        return GeneratedSegment(self.mean + noise, np.arange(6) % 3 != 1, "every third sample is broken")
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+
+class Steps(Samples):
+    """The same as a walk, of which what follows a frame that is not valid cannot be used."""
+
+    frame_interval = 2.0
+
+    def segment(self, positions, seed):
+        noise = np.random.default_rng(seed).normal(0, 0.01, (6, *self.mean.shape))
+        return GeneratedSegment(positions + noise.cumsum(axis=0), np.arange(6) < 4, "the walk ends")
+
+
+class Broken(Samples):
+    def segment(self, positions, seed):
+        return GeneratedSegment(np.zeros((3, *self.mean.shape)), np.zeros(3, dtype=bool), "all atoms lie at one place")
+
+
+def test_samples_without_times_start_an_exploration_and_have_no_kinetics(swarm, tmp_path):
+    topology, positions = peptide("AG")
+    samples = generated_frames(Samples(), topology, positions, 10, seed=3)
+    assert samples.n_frames == 10 and not samples.time.any()
+    for k, index in enumerate((0, 2, 3, 5)):
+        expected = Samples().propagator(topology, positions).segment(None, segment_seed(3, 0)).frames[index]
+        np.testing.assert_allclose(samples.xyz[k], expected, atol=1e-6)
+    with pytest.raises(UndefinedError, match="samples without times"):
+        Kinetics.of([measure(samples).torsions], lagtime=1.0)
+    for folder, frames in ((tmp_path / "trajectory", samples), (tmp_path / "array", samples.xyz)):
+        exploration = Exploration(swarm, folder, TINY)
+        exploration.round(frames)
+        assert exploration.n_rounds == 1
+    with pytest.raises(MDGenError, match=r"shape \(10, 3\)"):
+        Exploration(swarm, tmp_path / "none", TINY).round(samples.xyz[:, 0])
+
+
+def test_frames_in_order_continue_the_last_that_is_valid():
+    topology, positions = peptide("AG")
+    walk = generated_frames(Steps(), topology, positions, 7, seed=1)
+    np.testing.assert_allclose(walk.time, 2.0 * np.arange(1, 8))
+    again = Steps().propagator(topology, positions)
+    first = again.segment(positions, segment_seed(1, 0)).frames[:4]
+    second = again.segment(first[-1], segment_seed(1, 1)).frames[:3]
+    np.testing.assert_allclose(walk.xyz, np.concatenate([first, second]), atol=1e-6)
+    with pytest.raises(GenerationError, match="10 segments in a row.*all atoms lie at one place"):
+        generated_frames(Broken(), topology, positions, 1)
 
 
 @pytest.mark.slow

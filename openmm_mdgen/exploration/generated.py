@@ -1,0 +1,69 @@
+"""Generated frames to start an exploration from, drawn from any generator.
+
+Lengths are in nanometre, times in picosecond.
+"""
+
+from __future__ import annotations
+
+import mdtraj
+import numpy as np
+from openmm import app
+
+from openmm_mdgen.errors import GenerationError
+from openmm_mdgen.protocol import Generator, draw
+from openmm_mdgen.seeds import segment_seed
+
+_TRIES = 10  # segments in a row without a frame that is valid
+
+
+def generated_frames(
+    generator: Generator, topology: app.Topology, positions: np.ndarray, n_frames: int, *, seed: int = 0
+) -> mdtraj.Trajectory:
+    """Draw frames from a generator, with or without a time axis.
+
+    Each segment continues the last valid frame before it. Frames that the generator says are not valid are left out.
+
+    Parameters
+    ----------
+    generator : Generator
+    topology : openmm.app.Topology
+    positions : (n_atoms, 3) nm
+        A relaxed structure.
+    n_frames : int
+    seed : int
+        The same seed gives the same frames.
+
+    Returns
+    -------
+    mdtraj.Trajectory
+        All atoms. The times of independent samples, which have no order, are all zero: what is measured of their
+        kinetics is refused.
+
+    Raises
+    ------
+    UnsupportedTopologyError
+        If the generator cannot take the molecule.
+    GenerationError
+        If ten segments in a row have no valid frame.
+    """
+    propagator = generator.propagator(topology, positions)
+    current = np.array(positions, dtype=np.float64)
+    found: list[np.ndarray] = []
+    failed = index = 0
+    while len(found) < n_frames:
+        segment = draw(propagator, current[None], [segment_seed(seed, index)])[0]
+        index += 1
+        # What follows a frame that is not valid continues it, and is left out too where frames have an order.
+        valid = segment.is_valid if propagator.frame_interval is None else np.logical_and.accumulate(segment.is_valid)
+        failed = 0 if valid.any() else failed + 1
+        if failed == _TRIES:
+            fault = segment.fault or "the generator gives no reason"
+            raise GenerationError(f"{_TRIES} segments in a row have no valid frame: {fault}")
+        for moved in segment.frames[valid]:
+            current = current.copy()
+            current[propagator.atom_indices] = moved
+            found.append(current)
+    frames = np.array(found[:n_frames], dtype=np.float32)
+    interval = propagator.frame_interval
+    times = np.zeros(n_frames) if interval is None else interval * np.arange(1, n_frames + 1)
+    return mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(topology), time=times)
