@@ -112,7 +112,7 @@ def test_weights_go_to_disk_and_generate(time_mixer, tmp_path):
 @pytest.mark.slow
 def test_seconds_and_memory_grow_with_the_number_of_frames_and_no_faster():
     """Of one sample, each size in a process of its own: four times the frames take at most five times as much."""
-    script = Path(__file__).parent.parent.parent / "examples" / "long_sample.py"
+    script = Path(__file__).parent.parent.parent / "benchmarks" / "long_sample.py"
     costs = []
     for n_frames in (10_000, 40_000):
         command = [sys.executable, str(script), "--frames", str(n_frames), "--width", "32", "--evaluations", "9"]

@@ -1,6 +1,6 @@
 """How many frames of real MD the gate rejects, each judged alone: with the default thresholds it should be none.
 
-    python examples/gate_on_real_md.py FRAMES MD.pdb MD.xtc [MD.pdb MD.xtc ...]
+    python benchmarks/gate_on_real_md.py FRAMES MD.pdb MD.xtc [MD.pdb MD.xtc ...]
 
 FRAMES of each trajectory are judged, evenly spread, each against the relaxed energies of 20 others. Give one run each:
 in joined ones equal hydrogens may bear each other's names, which the gate would see.

@@ -1,6 +1,6 @@
 """How torsions forget within picoseconds: real, upsampled, and interpolated along straight lines.
 
-python examples/upsampling_table.py FOLDER [WEIGHTS] [FIGURE.png]
+python benchmarks/upsampling_table.py FOLDER [WEIGHTS] [FIGURE.png]
 
 FOLDER holds NAME.pdb and NAME.xtc of fine MD, frames as close as the weights' (0.1 ps). Every so many frames of it are
 kept, as the weights want them, and the rest filled in. Prints for each kind of torsion how far autocorrelations are

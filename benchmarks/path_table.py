@@ -1,6 +1,6 @@
 """Generated transition paths beside those of Markov models of shorter MD, scored by long MD (the paper's figure 3).
 
-python examples/path_table.py LONG SHORT [WEIGHTS] [N_PATHS]
+python benchmarks/path_table.py LONG SHORT [WEIGHTS] [N_PATHS]
 
 LONG and SHORT are folders with NAME.pdb and NAME.xtc of the same peptides, two independent runs of each, a frame a
 picosecond. States are found in LONG; paths go between the two states with the least flux that is not zero, from and to

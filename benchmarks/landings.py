@@ -1,6 +1,6 @@
 """What real MD is like after a landing: temperature and energy in the 20 ps that follow, beside plain MD.
 
-    python examples/landings.py [--water] [--landings N] SEQUENCE [SEQUENCE ...]
+    python benchmarks/landings.py [--water] [--landings N] SEQUENCE [SEQUENCE ...]
 
 Each run is a hybrid: 20 ps of real MD, a generated segment that the gate accepted, a landing, and again. A landing
 counts as stable if nothing fails and its mean energy over the last 10 ps lies where single frames of plain MD lie (the

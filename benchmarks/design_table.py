@@ -1,6 +1,6 @@
 """How often a designed residue is the true one, beside a baseline that sees the two ends alone, and chance.
 
-python examples/design_table.py FOLDER WEIGHTS [MORE_WEIGHTS ...]
+python benchmarks/design_table.py FOLDER WEIGHTS [MORE_WEIGHTS ...]
 
 FOLDER holds NAME.pdb and NAME.xtc of peptides that no weights were trained on, a frame a picosecond. Windows are drawn
 at random, and where the busiest transition between two metastable states happens (the paper's high-flux windows).

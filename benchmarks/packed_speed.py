@@ -1,6 +1,6 @@
 """What packing small peptides into one System gains: the same 16, one at a time and all at once, on all cores.
 
-python examples/packed_speed.py [PLATFORM]
+python benchmarks/packed_speed.py [PLATFORM]
 
 Both are timed in turns, after their kernels were compiled, so that what else the machine does meets both alike.
 """

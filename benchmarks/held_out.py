@@ -1,6 +1,6 @@
 """What weights of any task generate for real MD that they have not seen, beside what other real MD would give.
 
-python examples/held_out.py FOLDER WEIGHTS
+python benchmarks/held_out.py FOLDER WEIGHTS
 
 FOLDER holds NAME.pdb and NAME.xtc of one peptide each, or a folder of that name with both. Prints a figure for each, by
 the task: torsion distances of what is generated (0 equal, 0.83 disjoint), or the share of wrong residue types. *Real*

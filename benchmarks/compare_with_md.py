@@ -1,6 +1,6 @@
 """How near generated trajectories come to real MD that the weights have not seen, beside shorter stretches of that MD.
 
-python examples/compare_with_md.py FOLDER [WEIGHTS] [NANOSECONDS] [DEVICE]
+python benchmarks/compare_with_md.py FOLDER [WEIGHTS] [NANOSECONDS] [DEVICE]
 
 FOLDER holds NAME.pdb and NAME.xtc of one peptide each. The first nanosecond of each is what 100 ps and 1 ns of MD are
 taken from; the rest is the reference. Prints a table of mean torsion distances (0 equal, 0.83 disjoint).

@@ -1,6 +1,6 @@
 """CPU seconds and memory of one long sample: a pentapeptide, one pass of a network with a long convolution over frames.
 
-    python examples/long_sample.py --frames 100000
+    python benchmarks/long_sample.py --frames 100000
 
 The weights are random: this measures what a sample costs, not how good it is. Memory is the most that the process held
 above what it held before sampling.

@@ -1,6 +1,6 @@
 """What each departure from the published model brings: two small networks a row, equal in all but that one choice.
 
-python examples/before_after.py OUT TRAIN FINE HELD_OUT HELD_OUT_FINE [STEPS]
+python benchmarks/before_after.py OUT TRAIN FINE HELD_OUT HELD_OUT_FINE [STEPS]
 
 TRAIN and HELD_OUT are folders of MD with a frame a picosecond, FINE and HELD_OUT_FINE with ten. Networks are trained in
 OUT for STEPS steps from the same seed, and measured on the held-out peptides: torsion distances to real MD of frames
