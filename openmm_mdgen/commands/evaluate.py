@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import openmm_mdgen
+from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
 from openmm_mdgen.commands.options import Force
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
@@ -19,33 +20,44 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    generated: Annotated[Path, typer.Argument(help="Trajectory, in any format that mdtraj reads.")],
-    top: Annotated[Path, typer.Option(help="Its topology, such as a PDB file.")],
+    generated: Annotated[Path, typer.Argument(help="Trajectory to compare, in any format that mdtraj reads.")],
+    top: Annotated[Path, typer.Option(help="Topology of GENERATED, such as a PDB file.")],
     reference: Annotated[Path, typer.Option(help="Trajectory of real MD of the same molecule.")],
-    reference_top: Annotated[Path | None, typer.Option(help="The reference's topology. [default: --top]")] = None,
+    reference_top: Annotated[
+        Path | None, typer.Option(help="Topology of the reference, such as a PDB file. [default: --top]")
+    ] = None,
     replicate: Annotated[
-        Path | None, typer.Option(help="A second MD run, with the reference's topology: the floor.")
+        Path | None,
+        typer.Option(
+            help="Trajectory of a second MD run, with the reference's topology: its distances show how near to the "
+            "reference real MD itself comes."
+        ),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
-    report: Annotated[Path | None, typer.Option(help="File for the report, .html.")] = None,
-    definitions: Annotated[
-        str, typer.Option(help="published, for numbers comparable with the paper's; or sound.")
-    ] = "published",
-    lagtime: Annotated[str, typer.Option(help="Of TICA and the Markov models.")] = "100ps",
-    clusters: Annotated[int, typer.Option(help="Of k-means.")] = 100,
-    states: Annotated[int, typer.Option(help="Metastable ones.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of k-means and the bootstrap.")] = 137,
-    frame_interval: Annotated[str | None, typer.Option(help="Of GENERATED. [default: as in the file]")] = None,
+    json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
+    report: Annotated[Path | None, typer.Option(help="File to write a report with figures to, .html.")] = None,
+    definitions: DefinitionsName = "published",
+    lagtime: Lagtime = "100ps",
+    clusters: Clusters = 100,
+    states: States = 10,
+    seed: Annotated[int, typer.Option(help="Seed of k-means and of the bootstrap.")] = 137,
+    frame_interval: Annotated[
+        str | None,
+        typer.Option(help="Time between the frames of GENERATED, such as 10ps. [default: as in the file]"),
+    ] = None,
     reference_interval: Annotated[
-        str | None, typer.Option(help="Of reference and replicate. [default: as in the files]")
+        str | None,
+        typer.Option(help="Time between the frames of reference and replicate. [default: as in the files]"),
     ] = None,
-    generated_seconds: Annotated[float | None, typer.Option(help="Wall time that GENERATED took.")] = None,
-    reference_seconds: Annotated[float | None, typer.Option(help="Wall time that the reference took.")] = None,
+    generated_seconds: Annotated[float | None, typer.Option(help="Wall time in seconds that GENERATED took.")] = None,
+    reference_seconds: Annotated[
+        float | None, typer.Option(help="Wall time in seconds that the reference took.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Compare a trajectory with real MD of the same molecule.
 
-    What cannot be computed says so, and why. The distances are square roots of Jensen-Shannon divergences.
+    The distances are square roots of Jensen-Shannon divergences: 0 for equal distributions, 0.83 for disjoint ones. For
+    a number that cannot be computed, the reason is given.
     """
     inputs = [path for path in (generated, top, reference, reference_top, replicate) if path is not None]
     for path in inputs:

@@ -1,6 +1,6 @@
 """The report: an evaluation as one HTML file that refers to nothing outside of itself.
 
-The folder `templates` holds the page's text and layout; figures come from `figures` and rows of tables from `tables`.
+The folder `templates` holds the page's text and layout; figures come from `figures` and cells of tables from `cells`.
 Text that comes from the user's files is escaped by the templates.
 """
 
@@ -16,7 +16,7 @@ from openmm_mdgen.analysis.sources import Source
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import ANGLE_EDGES, BOND_EDGES
 from openmm_mdgen.files import replacing
-from openmm_mdgen.report import figures, tables
+from openmm_mdgen.report import cells, figures
 from openmm_mdgen.report.energies import Energies, energies
 from openmm_mdgen.report.survey import Survey, overlay, survey
 
@@ -58,7 +58,7 @@ def write_report(
     )
     text = _environment().get_template("page.html").render(
         title=title,
-        settings_rows=tables.settings_rows(evaluation, inputs or {}),
+        settings_rows=cells.settings_rows(evaluation, inputs or {}),
         overlay=overlay(ours, theirs),
         **_sections(evaluation, ours, theirs),
     )  # fmt: skip
@@ -78,10 +78,10 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("openmm_mdgen.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(number=tables.number, time=tables.time, residue=tables.residue)
+    environment.filters.update(number=cells.number, time=cells.time, residue=cells.residue)
     environment.tests["has_value"] = lambda value: not isinstance(value, NotDefined)
     rows = ("distance_rows", "torsion_rows", "flux_rows", "share_rows", "validity_rows", "geometry_rows", "energy_rows")
-    environment.globals.update({name: getattr(tables, name) for name in rows})
+    environment.globals.update({name: getattr(cells, name) for name in rows})
     return environment
 
 
@@ -102,7 +102,7 @@ def _sections(evaluation: Evaluation, ours: Survey, theirs: Survey) -> dict[str,
         "no_map": NotDefined("no residue has both φ and ψ"),
         "torsions": torsions,
         "dynamics": dynamics,
-        "relaxation": tables.relaxation_table(relaxations),
+        "relaxation": cells.relaxation_table(relaxations),
         "drawn": {
             "maps": {name: figures.surface_pair(evaluation.surfaces[name], angles=True) for name in maps.names},
             "torsions": figures.torsion_histograms(ours.histograms, theirs.histograms, torsions.names),

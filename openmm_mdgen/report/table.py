@@ -1,16 +1,23 @@
-"""Table 2 of Jing et al. 2024: a row a method, a column a distance, means over peptides."""
+"""Table 2 of Jing et al. 2024: a row a method, a column a distance, means over peptides. Times in picosecond."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import mdtraj
 import numpy as np
 
+from openmm_mdgen.analysis.evaluation import evaluate
 from openmm_mdgen.analysis.metrics import columns
 from openmm_mdgen.analysis.results import Evaluation
+from openmm_mdgen.analysis.sources import Source
 from openmm_mdgen.analysis.undefined import NotDefined
+from openmm_mdgen.errors import MDGenError
 
 DISTANCES = columns()  # columns of the table, and the evaluation's names of them
+LENGTHS = {"MD, 100 ps": 100.0, "MD, 1 ns": 1000.0, "MD, 10 ns": 10_000.0}  # ps, of the rows of shorter MD
+GENERATED, REPLICATE = "generated", "MD, replicate"
 
 
 @dataclass
@@ -28,6 +35,53 @@ class Row:
         if not numbers:
             return str(cells[0])
         return f"{np.mean(numbers):.3f}" + ("" if len(numbers) == len(cells) else f" ({len(numbers)} of {len(cells)})")
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Real MD of one peptide, cut in two."""
+
+    reference: mdtraj.Trajectory
+    replicate: mdtraj.Trajectory
+
+    @classmethod
+    def of(cls, md: mdtraj.Trajectory, path: Path) -> Halves:
+        """Cut it; `MDGenError` names the file if it is too short."""
+        half = md.n_frames // 2
+        if half < 2:
+            raise MDGenError(f"{path} has {md.n_frames} frames: too few to be cut into halves")
+        return cls(md[:half], md[half:])
+
+    @property
+    def nanoseconds(self) -> float:
+        """Length of the reference."""
+        return self.reference.n_frames * self.reference.timestep / 1000
+
+
+def empty_rows() -> dict[str, Row]:
+    """The table's rows by name, without values."""
+    return {name: Row(name) for name in (GENERATED, *LENGTHS, REPLICATE)}
+
+
+def fill(rows: dict[str, Row], name: str, generated: Source, halves: Halves, options: dict) -> None:
+    """Compute one peptide's values of all rows.
+
+    Parameters
+    ----------
+    rows : dict of str to Row
+        Those of `empty_rows`; they are filled in.
+    name : str
+        The peptide's.
+    generated : TrajectoryFile or mdtraj.Trajectory
+    halves : Halves
+    options : dict
+        Keywords of `evaluate`.
+    """
+    reference, replicate = halves.reference, halves.replicate
+    rows[GENERATED].values[name] = distances(evaluate(generated, reference, **options))
+    for label, duration in LENGTHS.items():
+        rows[label].values[name] = _beginning(replicate, duration, reference, options)
+    rows[REPLICATE].values[name] = distances(evaluate(replicate, reference, **options))
 
 
 def distances(evaluation: Evaluation) -> dict[str, float | str]:
@@ -50,3 +104,17 @@ def markdown(rows: list[Row]) -> list[str]:
         seconds = f"{np.mean(list(row.seconds.values())):.3g}" if row.seconds else ""
         lines.append(f"| {' | '.join([row.name, *cells, seconds])} |")
     return lines + [f"[{k}] {reason.removeprefix('not defined: ')}" for k, reason in enumerate(reasons, start=1)]
+
+
+def _beginning(
+    md: mdtraj.Trajectory, duration: float, reference: mdtraj.Trajectory, options: dict
+) -> dict[str, float | str]:
+    """The distances of the first `duration` ps of MD."""
+    n_frames = round(duration / md.timestep)
+    if n_frames > md.n_frames:
+        longest = f"{md.n_frames * md.timestep / 1000:.3g} ns"
+        why = f"the second half of real MD is {longest}, not {duration / 1000:g} ns"
+        return dict.fromkeys(DISTANCES, f"not defined: {why}")
+    if n_frames < 2:
+        return dict.fromkeys(DISTANCES, f"not defined: {duration:g} ps hold fewer than 2 frames of the real MD")
+    return distances(evaluate(md[:n_frames], reference, **options))
