@@ -1,32 +1,23 @@
 """The command ``openmm-mdgen``."""
 
+import pkgutil
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 import openmm_mdgen
-from openmm_mdgen.commands.benchmark import benchmark
-from openmm_mdgen.commands.design import design
-from openmm_mdgen.commands.evaluate import evaluate
-from openmm_mdgen.commands.interpolate import interpolate
-from openmm_mdgen.commands.run import run
-from openmm_mdgen.commands.simulate import simulate
-from openmm_mdgen.commands.table import table
-from openmm_mdgen.commands.train import train
-from openmm_mdgen.commands.upsample import upsample
+from openmm_mdgen import commands
+from openmm_mdgen.commands.from_settings import GroupedCommand
 from openmm_mdgen.errors import MDGenError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.command()(run)
-app.command()(interpolate)
-app.command()(upsample)
-app.command()(design)
-app.command()(simulate)
-app.command()(train)
-app.command()(evaluate)
-app.command()(benchmark)
-app.command()(table)
+# A module of this folder that has a function of its own name is a command; this one is what they are started by.
+for _name in sorted(module.name for module in pkgutil.iter_modules(commands.__path__) if module.name != "main"):
+    _command = getattr(import_module(f"{commands.__name__}.{_name}"), _name, None)
+    if _command is not None:
+        app.command(cls=GroupedCommand)(_command)
 
 
 def _print_version(wanted: bool) -> None:

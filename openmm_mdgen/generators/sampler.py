@@ -30,12 +30,7 @@ if TYPE_CHECKING:
 AnyTask = TypeVar("AnyTask", bound=Task)
 
 # By task. Where a task's weights do not come with the package, loading them by default is refused with that reason.
-DEFAULT_WEIGHTS = {
-    "forward_simulation": "forward_tetrapeptide",
-    "interpolation": "interpolation_tetrapeptide",
-    "upsampling": "upsampling_tetrapeptide",
-    "inpainting": "inpainting_tetrapeptide",
-}
+DEFAULT_WEIGHTS = {name: kind.default_weights for name, kind in TASKS.items() if kind.default_weights is not None}
 
 
 class Sampler:

@@ -115,8 +115,7 @@ def _in_order(data: bytes) -> bytes:
 def config_values(config: FlowConfig) -> dict[str, Any]:
     """A configuration as plain values, for JSON."""
     values = asdict(config)
-    name = next(k for k, v in TASKS.items() if v is type(config.task))
-    return {**values, "task": {"name": name, **values["task"]}}
+    return {**values, "task": {"name": config.task.name, **values["task"]}}
 
 
 def config_from_values(values: dict[str, Any]) -> FlowConfig:

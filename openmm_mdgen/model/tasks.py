@@ -35,11 +35,30 @@ class Condition:
     start_from_end: Float[Tensor, "B L 7"]  # end^-1 @ start
 
 
+@dataclass(frozen=True)
 class Task(ABC):
-    """Base of the tasks; a task is a small frozen object."""
+    """Base of the tasks; a task is a small frozen object.
 
+    Class attributes
+    ----------------
+    name : str
+        What options and files call the task.
+    figure : str
+        Name, in `training.validation.FIGURES`, of the figure by which weights of the task are validated.
+    default_weights : str, optional
+        Name of the weights that are loaded when none are named.
+    n_key_frames : int
+        1 if offsets are measured from the first frame, 2 if from the last frame too.
+    generates_motion, generates_types : bool
+        Whether the network generates the tokens of frames, and the types of residues.
+    """
+
+    name: ClassVar[str]
+    figure: ClassVar[str]
+    default_weights: ClassVar[str | None] = None
     n_key_frames: ClassVar[int] = 1
     generates_motion: ClassVar[bool] = True
+    generates_types: ClassVar[bool] = False
 
     @abstractmethod
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
@@ -74,6 +93,10 @@ class Task(ABC):
 class ForwardSimulation(Task):
     """The first frame is known."""
 
+    name: ClassVar[str] = "forward_simulation"
+    figure: ClassVar[str] = "rollout_torsions"
+    default_weights: ClassVar[str | None] = "forward_tetrapeptide"
+
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         return (torch.arange(n_frames) == 0)[:, None].expand(n_frames, n_residues)
 
@@ -82,6 +105,9 @@ class ForwardSimulation(Task):
 class Interpolation(Task):
     """The first and the last frame are known."""
 
+    name: ClassVar[str] = "interpolation"
+    figure: ClassVar[str] = "inner_torsions"
+    default_weights: ClassVar[str | None] = "interpolation_tetrapeptide"
     n_key_frames: ClassVar[int] = 2
 
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
@@ -95,6 +121,10 @@ class Upsampling(Task):
 
     In windows of a whole number of intervals and one frame more, the last frame is known as well.
     """
+
+    name: ClassVar[str] = "upsampling"
+    figure: ClassVar[str] = "torsion_steps"
+    default_weights: ClassVar[str | None] = "upsampling_tetrapeptide"
 
     factor: int = 100
 
@@ -116,9 +146,14 @@ class Inpainting(Task):
         published checkpoints, shows the rigids of designed residues in both key frames.
     """
 
+    name: ClassVar[str] = "inpainting"
+    figure: ClassVar[str] = "design_errors"
+    default_weights: ClassVar[str | None] = "inpainting_tetrapeptide"
+    generates_types: ClassVar[bool] = True
+    n_key_frames: ClassVar[int] = 2
+
     designed: tuple[int, ...] = (1, 2)
     hides_designed: bool = True
-    n_key_frames: ClassVar[int] = 2
 
     def is_designed(self, n_residues: int) -> Bool[Tensor, " {n_residues}"]:
         return torch.isin(torch.arange(n_residues), torch.tensor(self.designed))
@@ -151,13 +186,11 @@ class EndpointDesign(Inpainting):
     Windows have two frames, as far apart as those of the inpainting model's ends.
     """
 
+    name: ClassVar[str] = "endpoint_design"
+    default_weights: ClassVar[str | None] = None
     generates_motion: ClassVar[bool] = False
 
 
 TASKS: dict[str, type[Task]] = {
-    "forward_simulation": ForwardSimulation,
-    "interpolation": Interpolation,
-    "upsampling": Upsampling,
-    "inpainting": Inpainting,
-    "endpoint_design": EndpointDesign,
+    kind.name: kind for kind in (ForwardSimulation, Interpolation, Upsampling, Inpainting, EndpointDesign)
 }

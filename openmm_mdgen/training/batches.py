@@ -1,11 +1,11 @@
-"""The batch of a step: a function of the seed and the step alone, in equal parts for any number of processes.
+"""The batch of a step, which depends on the seed and the step alone, in equal parts for any number of processes.
 
 Axes as in `tokens`; ``B`` is one process's part of the global batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from openmm_mdgen.model.tokens import Frames
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows and everything drawn at random for their loss."""
+    """Windows, and all that is drawn at random for their loss."""
 
     frames: Frames
     noise: Float[Tensor, "B T L D"]
@@ -34,17 +34,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches by number of step.
+    """The batches of a run by the number of the step, from 0.
 
     Parameters
     ----------
     windows : Windows
     flow : FlowConfig
     size : int
-        Of the global batch.
+        Number of windows in a batch, over all processes.
     seed : int
     rank, n_ranks : int
-        Which part is ours, of how many; they divide `size`.
+        Number of this process, from 0, and of all processes, which divides `size`: `rank` takes its part of a batch.
     """
 
     windows: Windows
@@ -66,15 +66,4 @@ class Batches:
         if self.n_ranks == 1:
             return Batch(frames, noise, t, types)
         part = slice(self.rank * self.size // self.n_ranks, (self.rank + 1) * self.size // self.n_ranks)
-        return Batch(_part(frames, part), noise[part], t[part], None if types is None else types[part])
-
-
-def _part(frames: Frames, part: slice) -> Frames:
-    return replace(
-        frames,
-        aatype=frames.aatype[part],
-        rigids=frames.rigids[part],
-        torsions=frames.torsions[part],
-        torsion_mask=frames.torsion_mask[part],
-        residue_mask=frames.residue_mask[part],
-    )
+        return Batch(frames[part], noise[part], t[part], None if types is None else types[part])

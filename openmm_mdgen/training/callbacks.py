@@ -1,4 +1,4 @@
-"""What a run leaves behind while it goes on: the loss curve, validation, and the checkpoint it is taken up from.
+"""Callbacks of a training run: validation, the file of the loss curve, and checkpoints.
 
 The callbacks act in the order validation, curve, checkpoint, so that a checkpoint holds all that belongs to its step.
 """
@@ -23,15 +23,15 @@ _COLUMNS = ("step", "loss", "validation")
 
 
 class Validation(lightning.Callback):
-    """Generates with the mean weights every so many steps, keeps the best ones, and stops a run that no longer gains.
+    """Validates the averaged weights every so many steps, keeps the best ones, and stops a run that no longer gains.
 
     Parameters
     ----------
     held_out : HeldOut
     every : int
-        Steps.
+        Number of steps between two validations.
     patience : int
-        Validations without gain before the run stops; 0 never stops.
+        Number of validations in a row without gain after which the run stops; with 0 it never does.
     """
 
     def __init__(self, held_out: HeldOut, every: int, patience: int) -> None:
@@ -71,13 +71,13 @@ class Validation(lightning.Callback):
 
 
 class Curve(lightning.Callback):
-    """``curve.csv``: each step once, with its loss and, where there was one, its validation.
+    """Writes ``curve.csv``: one row a step, with its loss and, where there was one, the figure of its validation.
 
     Parameters
     ----------
     path : Path
     taken : int
-        Steps behind the checkpoint that the run is taken up from: later rows of an earlier attempt are dropped.
+        Number of steps in the checkpoint from which the run goes on: later rows of an earlier attempt are dropped.
     validation : Validation, optional
     """
 
@@ -106,7 +106,7 @@ class Curve(lightning.Callback):
             module.log("loss", loss, prog_bar=True, logger=False)
 
     def flush(self) -> None:
-        """Write the steps since the last time."""
+        """Write the rows of the steps since the last time."""
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             for step, loss, figure in self._rows:
                 csv.writer(file).writerow([step, repr(float(loss)), "" if figure is None else repr(figure)])
@@ -114,15 +114,15 @@ class Curve(lightning.Callback):
 
 
 class Checkpoints(lightning.Callback):
-    """``last.ckpt``, whole at any moment.
+    """Writes ``last.ckpt``, from which a stopped run goes on; the file is complete at any moment.
 
     Parameters
     ----------
     path : Path
     every : int
-        Steps.
+        Number of steps between two checkpoints.
     curve : Curve
-        Written up to the step of the checkpoint first.
+        Its rows up to the step of the checkpoint are written first.
     """
 
     def __init__(self, path: Path, every: int, curve: Curve) -> None:

@@ -1,10 +1,10 @@
-"""Weights fitted further to one's own trajectories, judged on the part of them that was kept back."""
+"""Fine-tuning: weights are trained further on one's own trajectories, and judged on the last part of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +13,46 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import TrajectoryFlow
-from openmm_mdgen.model.tasks import TASKS
-from openmm_mdgen.training.config import TrainingConfig
-from openmm_mdgen.training.run import Devices, require_writable, train
+from openmm_mdgen.times import RECORDED, whole_number
+from openmm_mdgen.training.config import FineTuningConfig, TrainingConfig
+from openmm_mdgen.training.devices import Devices
+from openmm_mdgen.training.run import require_writable, train
 from openmm_mdgen.training.validation import HeldOut, figure_for
 
-STEPS, BATCH_SIZE, LEARNING_RATE = 300, 16, 1e-4
 _EMA_DECAY = 0.98  # a mean over the last 50 steps: a short run has no more to spare
 
 
 @dataclass(frozen=True)
 class FineTuned:
-    """The weights, and the figure (see `validation`) of what they generate, means over the recordings' last parts."""
+    """Fine-tuned weights, and how they do on the part of the trajectories that was held out.
+
+    Parameters
+    ----------
+    weights : Path
+    figure : str
+        Name of the figure (see `validation`), whose values are means over the held-out parts; lower is better.
+    before, after : float
+        Its value for the weights that were given, and for the new ones.
+    floor : float, optional
+        Its value for real MD: between the two halves of the held-out part, or between two draws of windows from it.
+    """
 
     weights: Path
-    figure: str  # its name
+    figure: str
     before: float
     after: float
-    floor: float | None  # of real MD: two halves of the kept part, or two draws from it
+    floor: float | None
 
 
 def fine_tune(
     recordings: Sequence[Recording],
     folder: str | Path,
     weights: str | Path,
+    config: FineTuningConfig | None = None,
     *,
-    steps: int = STEPS,
-    batch_size: int = BATCH_SIZE,
-    learning_rate: float = LEARNING_RATE,
-    held_out: float = 0.3,
     name: str | None = None,
     temperature: float | None = None,
     force_field: str | None = None,
-    seed: int = 0,
     accelerator: str = "auto",
     **run_options: Any,
 ) -> FineTuned:
@@ -55,19 +62,17 @@ def fine_tune(
     ----------
     recordings : sequence of Recording
     folder : path
-        As `train`, for a run that can be taken up again.
+        Folder of the run, as in `train`; a run that is found there goes on.
     weights : str or path
-        Bundled ones by name, or a file of this package or of the published model.
-    steps, batch_size, learning_rate
-        As `TrainingConfig`.
-    held_out : float
-        Share of each recording, its end, that is not trained on.
+        Name of bundled weights, or a file of this package or of the published model.
+    config : FineTuningConfig, optional
     name, temperature, force_field : optional
-        Of the new weights; by default those of the given ones.
-    seed : int
+        Name of the new weights, and temperature in kelvin and force field of the trajectories; by default those of
+        the given weights, and their name with "fine-tuned" after it.
     accelerator : str
+        As in `Devices`.
     **run_options
-        ``hours``, ``save_every`` and ``progress`` of `train`.
+        ``hours``, ``save_every`` and ``progress`` of `RunOptions`.
 
     Raises
     ------
@@ -76,44 +81,48 @@ def fine_tune(
     MDGenError
         If a chain has another length than the weights take, frames do not fit their interval, or a part is too short.
     """
-    folder = Path(folder)
+    folder, config = Path(folder), config or FineTuningConfig()
     require_writable(folder)
     flow, info = checkpoints.load(weights)
-    config = _settings(
-        flow, info, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed, warmup_steps=steps // 10
-    )
-    if not 0 < held_out < 1:
-        raise MDGenError(f"a held-out share of {held_out:g}: give one between 0 and 1")
+    settings = _settings(flow, info, config)
+    if not 0 < config.hold_out < 1:
+        raise MDGenError(f"a held-out share of {config.hold_out:g}: give one between 0 and 1")
     for recording in recordings:
-        _require_fit(recording, flow, info, held_out)
-    parts = [_parted(recording, held_out) for recording in recordings]
-    kept = HeldOut([last for _, last in parts], info.n_frames, info.frame_interval, seed)
+        _require_fit(recording, flow, info, config.hold_out)
+    parts = [_parted(recording, config.hold_out) for recording in recordings]
+    kept = HeldOut([last for _, last in parts], info.n_frames, info.frame_interval, config.seed)
     before = _mean(kept.figures(flow))
     begun = replace(
         info,
         name=name or f"{info.name} fine-tuned",
         temperature=info.temperature if temperature is None else temperature,
         force_field=force_field or info.force_field,
-        about={"fine_tuned_from": {"name": info.name, **info.about}, "held_out_share": held_out, "before": before},
+        about={
+            "fine_tuned_from": {"name": info.name, **info.about},
+            "held_out_share": config.hold_out,
+            "before": before,
+        },
     )
     target = train(
         [first for first, _ in parts],
         folder,
-        config,
+        settings,
         begun,
         flow=flow,
         devices=Devices(accelerator),
         **run_options,
     )
     tuned, _ = checkpoints.load(target)
-    return FineTuned(target, figure_for(tuned).name, before, _mean(kept.figures(tuned)), kept.floor(tuned))
+    figure = figure_for(tuned.config.task).name
+    return FineTuned(target, figure, before, _mean(kept.figures(tuned)), kept.floor(tuned))
 
 
-def _settings(flow: TrajectoryFlow, info: ModelInfo, **given: Any) -> TrainingConfig:
+def _settings(flow: TrajectoryFlow, info: ModelInfo, config: FineTuningConfig) -> TrainingConfig:
+    """The settings of a run that keeps the architecture of the weights."""
     network, task = flow.config.network, flow.config.task
-    own = {f: getattr(task, f) for f in ("factor", "designed") if hasattr(task, f)}
+    known = {f.name for f in fields(TrainingConfig)}
     return TrainingConfig(
-        task=next(name for name, kind in TASKS.items() if kind is type(task)),
+        task=task.name,
         n_frames=info.n_frames,
         frame_interval=info.frame_interval,
         width=network.width,
@@ -121,8 +130,12 @@ def _settings(flow: TrajectoryFlow, info: ModelInfo, **given: Any) -> TrainingCo
         n_heads=network.n_heads,
         time_mixer=network.time_mixer,
         ema_decay=_EMA_DECAY,
-        **own,
-        **given,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.steps // 10,
+        seed=config.seed,
+        **{f.name: getattr(task, f.name) for f in fields(task) if f.name in known},
     )
 
 
@@ -131,8 +144,8 @@ def _require_fit(recording: Recording, flow: TrajectoryFlow, info: ModelInfo, he
     if not network.takes(n):
         allowed = network.chain_lengths
         raise MDGenError(f"{recording.name} has {n} residues, and weights {info.name!r} take {allowed}: use others")
-    stride = round(info.frame_interval / recording.interval)
-    if stride < 1 or abs(stride * recording.interval - info.frame_interval) > 1e-3 * info.frame_interval:
+    stride = whole_number(info.frame_interval, recording.interval, tolerance=RECORDED)
+    if stride is None:
         raise MDGenError(
             f"{recording.name} has a frame each {recording.interval:g} ps, and weights {info.name!r} take frames "
             f"{info.frame_interval:g} ps apart: record at that interval, or at a whole fraction of it"
@@ -148,7 +161,7 @@ def _require_fit(recording: Recording, flow: TrajectoryFlow, info: ModelInfo, he
 
 
 def _parted(recording: Recording, held_out: float) -> tuple[Recording, Recording]:
-    """The first part, to train on, and the last."""
+    """The first part of a recording, to train on, and the last, to judge by."""
     cut = recording.n_frames - math.ceil(held_out * recording.n_frames)
     first, last = recording.positions[:cut], recording.positions[cut:]
     return replace(recording, positions=first), replace(recording, positions=last)

@@ -1,4 +1,4 @@
-"""The flow that a run trains: new, begun from other weights, or in their architecture.
+"""The flow that a run trains: a new one, or one that begins with other weights.
 
 Axes as in `tokens`.
 """
@@ -17,7 +17,6 @@ from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.network import NetworkConfig
-from openmm_mdgen.model.tasks import Inpainting
 from openmm_mdgen.model.tokens import N_TORSION_CHANNELS, Tokenizer
 from openmm_mdgen.training.config import TrainingConfig
 
@@ -29,7 +28,21 @@ def token_scales(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Shift and scale that give each kind of token channel unit variance over the tokens that are not known.
 
-    Kinds are w, (x, y, z) and translation of each key frame's offset, and torsions. `flow` has none yet.
+    The kinds are w, (x, y, z) and the translation of the offset from each key frame, and torsions.
+
+    Parameters
+    ----------
+    flow : TrajectoryFlow
+        A flow whose tokenizer neither shifts nor scales.
+    windows : Windows
+    batches : int
+        Number of batches of 32 windows to measure on.
+    seed : int
+
+    Returns
+    -------
+    shift, scale : tuple of float
+        One number for each of the D channels of a token.
     """
     rng = np.random.default_rng(seed)
     parts = []
@@ -49,7 +62,7 @@ def token_scales(
 
 
 def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
-    """Fresh weights, with token scales measured on the windows."""
+    """A flow with random weights, and with token scales that are measured on the windows."""
     task = config.make_task()
     tokenizer = Tokenizer(n_key_frames=task.n_key_frames)
     network = NetworkConfig(
@@ -65,7 +78,7 @@ def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
         n_frames=config.n_frames,
         time_mixer=config.time_mixer,
         position_embedding={len(r.sequence) for r in windows.recordings} == {windows.n_residues},
-        designs=isinstance(task, Inpainting),
+        designs=task.generates_types,
     )
     flow = TrajectoryFlow(FlowConfig(network, tokenizer, task))
     shift, scale = token_scales(flow, windows, batches=32, seed=config.seed)
@@ -80,14 +93,27 @@ def rescaled(flow: TrajectoryFlow, tokenizer: Tokenizer) -> TrajectoryFlow:
 
 
 def warm_started(flow: TrajectoryFlow, weights: str | Path) -> tuple[TrajectoryFlow, list[str]]:
-    """The flow with every tensor of the weights that has its name and shape, and the names of those it lacks.
+    """A flow that begins with other weights, as far as their tensors fit by name and shape.
 
     From weights of the same task the token scales are taken too, as the tensors were made for them.
+
+    Parameters
+    ----------
+    flow : TrajectoryFlow
+        A new flow; its tensors stay where the weights have none of that name and shape.
+    weights : str or path
+        Name of bundled weights, or a file.
+
+    Returns
+    -------
+    flow : TrajectoryFlow
+    missing : list of str
+        Names of the tensors that the weights lack.
 
     Raises
     ------
     CheckpointError
-        If less than half of the parameters fit: the weights are of another size.
+        If there are no such weights, or less than half of the parameters fit: the weights are of another size.
     """
     source, info = checkpoints.load(weights)
     if source.config.task == flow.config.task and source.config.tokenizer.width == flow.config.tokenizer.width:

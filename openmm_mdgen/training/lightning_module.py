@@ -1,4 +1,4 @@
-"""One step of flow matching, as Lightning runs it."""
+"""One step of flow matching in the form that Lightning runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from openmm_mdgen.training.batches import Batches
 from openmm_mdgen.training.config import TrainingConfig
 
 _EMA_WARMUP = 10  # steps
-SETTINGS = "openmm_mdgen"  # of a checkpoint: the run's configuration and the flow's, as JSON
+SETTINGS = "openmm_mdgen"  # key in a checkpoint of the configurations of the run and of the flow, as JSON
 
 
 class FlowTraining(lightning.LightningModule):
-    """The flow that is trained, and the running mean of its weights, which is what is used.
+    """The flow that is trained, and the exponential moving average of its weights, which is what is saved and used.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ class FlowTraining(lightning.LightningModule):
         return self.flow.loss(batch.frames, batch.noise, batch.t, batch.type_noise, channel_weights=weights).mean()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """The mean moves with the weights, so that callbacks after the step find both of that step."""
+        """Update the weights and then their mean, so that callbacks after the step find both of that step."""
         super().optimizer_step(*args, **kwargs)
         with torch.no_grad():
             mean: list[Tensor] = list(self.mean.parameters())
             now: list[Tensor] = list(self.flow.parameters())
-            # At first over the steps there were: the weights that a run began with are not to be in its mean.
+            # In the first steps a mean over all of them, so that the weights that a run began with do not stay in it.
             decay = min(self.config.ema_decay, self.global_step / (self.global_step + _EMA_WARMUP))
             torch._foreach_lerp_(mean, now, 1 - decay)
 

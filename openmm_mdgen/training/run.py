@@ -1,11 +1,11 @@
-"""A training run in a folder: begun, or taken up where it was left."""
+"""A training run in a folder: a new one, or one that goes on from its last checkpoint."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,42 +21,11 @@ from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.training.callbacks import Checkpoints, Curve, Validation
-from openmm_mdgen.training.config import TrainingConfig
+from openmm_mdgen.training.config import RunOptions, TrainingConfig
+from openmm_mdgen.training.devices import Devices
 from openmm_mdgen.training.initial_flow import new_flow, warm_started
 from openmm_mdgen.training.lightning_module import SETTINGS, FlowTraining
 from openmm_mdgen.training.validation import HeldOut
-
-
-@dataclass(frozen=True)
-class Devices:
-    """Where a run is computed; with several processes, each takes an equal part of every batch.
-
-    Parameters
-    ----------
-    accelerator : str
-        ``"auto"``, ``"cpu"`` or ``"gpu"``.
-    devices : int
-        On each node.
-    nodes : int
-    """
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-
-    def trainer_options(self) -> dict[str, Any]:
-        several = self.devices * self.nodes > 1
-        return {
-            "accelerator": self.accelerator,
-            "devices": self.devices,
-            "num_nodes": self.nodes,
-            "strategy": "ddp" if several else "auto",
-            "precision": self._precision(),
-        }
-
-    def _precision(self) -> str:
-        on_gpu = self.accelerator != "cpu" and torch.cuda.is_available()
-        return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
 
 
 def train(
@@ -73,29 +42,31 @@ def train(
     save_every: int = 100,
     progress: bool = True,
 ) -> Path:
-    """Train, or take up an unfinished run of the same folder, and write ``weights.safetensors`` there.
+    """Train a flow and write its weights; a run that is found in the folder goes on from its last checkpoint.
 
     Parameters
     ----------
     recordings : sequence of Recording
+        MD to train on.
     folder : path
-        For the checkpoint (``last.ckpt``), the curve (``curve.csv``) and the weights.
+        Folder for ``weights.safetensors``, ``curve.csv`` and ``last.ckpt``; it is made if there is none.
     config : TrainingConfig
     info : ModelInfo
         Name, temperature and force field of the weights.
     validation : sequence of Recording
-        Of other sequences: the weights that do best on them are written, else the last ones.
+        MD of other sequences: the weights that do best on them are written, and without any the last ones.
     init : str or path, optional
-        Weights to begin from, as far as they fit.
+        Weights to begin with, as far as they fit the architecture.
     flow : TrajectoryFlow, optional
-        Begin from this one instead of building one from `config`.
+        A flow to begin with, in place of one that is built from `config`.
     devices : Devices, optional
-    hours : float, optional
-        Stop after this wall time; the weights are written as they are, and the run can be taken up again.
-    save_every : int
-        Steps between checkpoints.
-    progress : bool
-        Show a progress bar.
+    hours, save_every, progress
+        As in `RunOptions`.
+
+    Returns
+    -------
+    Path
+        ``weights.safetensors``.
 
     Raises
     ------
@@ -105,64 +76,23 @@ def train(
     """
     folder, devices = Path(folder), devices or Devices()
     require_writable(folder)
-    processes = devices.devices * devices.nodes
-    if config.batch_size % processes:
-        raise MDGenError(f"a batch of {config.batch_size} windows cannot be shared by {processes} processes equally")
-    windows = Windows(
-        recordings,
-        n_frames=config.n_frames,
-        frame_interval=config.frame_interval,
-        time_reversal=config.time_reversal,
-        max_residues=config.max_residues,
-    )
-    held_out = HeldOut(validation, config.n_frames, config.frame_interval) if validation else None
-    if held_out is not None:
-        held_out.require_apart_from(recordings)
+    _require_equal_parts(config, devices)
+    windows = _windows(recordings, config)
+    held_out = _held_out(validation, config, recordings)
     lightning.seed_everything(config.seed, verbose=False)
     last = folder / "last.ckpt"
-    taken = 0
-    if last.exists():
-        flow, taken = _left_off(last, config)
-    elif flow is None:
-        flow = new_flow(config, windows)
-        if init is not None:
-            flow, missing = warm_started(flow, init)
-            if missing:
-                rank_zero_info(f"not in {init}, so begun anew: {', '.join(missing)}")
-    callbacks: list[lightning.Callback] = []
+    begun, taken = _begun(last, config, windows, init, flow)
     watching = None if held_out is None else Validation(held_out, config.validate_every, config.patience)
-    if watching is not None:
-        callbacks.append(watching)
     curve = Curve(folder / "curve.csv", taken, watching)
-    trainer = lightning.Trainer(
-        max_steps=config.steps,
-        max_time=None if hours is None else timedelta(hours=hours),
-        gradient_clip_val=config.gradient_clip,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,  # the batch of a step knows which part of it is whose
-        callbacks=[*callbacks, curve, Checkpoints(last, save_every, curve)],
-        **devices.trainer_options(),
-    )
-    module = FlowTraining(config, windows, flow)
+    callbacks = [*([] if watching is None else [watching]), curve, Checkpoints(last, save_every, curve)]
+    trainer = _trainer(config, devices, RunOptions(hours, save_every, progress), callbacks)
+    module = FlowTraining(config, windows, begun)
     steps: DataLoader[int] = DataLoader(_Steps(config.steps), batch_size=None)
     trainer.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=False)
-    about = {
-        **info.about,
-        "training": {**asdict(config), **info.about.get("training", {})},
-        "steps_taken": trainer.global_step,
-        "sequences": sorted(r.sequence for r in recordings),
-        "nanoseconds": round(sum(r.duration for r in recordings) / 1000, 3),
-    }
+    about = _about(config, info, recordings, trainer.global_step)
     if watching is not None:
         module.mean.load_state_dict(watching.best_weights or module.mean.state_dict())
-        about["validation"] = {
-            "sequences": sorted(r.sequence for r in validation),
-            "best": watching.best,
-            "at_step": watching.best_step,
-        }
+        about["validation"] = _about_validation(watching, validation)
     complete = replace(info, n_frames=config.n_frames, frame_interval=config.frame_interval, about=about)
     target = folder / "weights.safetensors"
     if trainer.is_global_zero:
@@ -172,7 +102,7 @@ def train(
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder; `MDGenError` if nothing can be written there."""
+    """Make the folder; raise `MDGenError` if nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -194,8 +124,53 @@ class _Steps(Dataset[int]):
         return index
 
 
+def _require_equal_parts(config: TrainingConfig, devices: Devices) -> None:
+    processes = devices.devices * devices.nodes
+    if config.batch_size % processes:
+        raise MDGenError(f"a batch of {config.batch_size} windows cannot be shared by {processes} processes equally")
+
+
+def _windows(recordings: Sequence[Recording], config: TrainingConfig) -> Windows:
+    return Windows(
+        recordings,
+        n_frames=config.n_frames,
+        frame_interval=config.frame_interval,
+        time_reversal=config.time_reversal,
+        max_residues=config.max_residues,
+    )
+
+
+def _held_out(
+    validation: Sequence[Recording], config: TrainingConfig, trained_on: Sequence[Recording]
+) -> HeldOut | None:
+    if not validation:
+        return None
+    held_out = HeldOut(validation, config.n_frames, config.frame_interval)
+    held_out.require_apart_from(trained_on)
+    return held_out
+
+
+def _begun(
+    last: Path, config: TrainingConfig, windows: Windows, init: str | Path | None, flow: TrajectoryFlow | None
+) -> tuple[TrajectoryFlow, int]:
+    """The flow to train, and the number of steps that the run has behind it."""
+    if last.exists():
+        return _left_off(last, config)
+    if flow is not None:
+        return flow, 0
+    flow = new_flow(config, windows)
+    if init is not None:
+        flow, missing = warm_started(flow, init)
+        if missing:
+            rank_zero_info(f"not in {init}, so begun anew: {', '.join(missing)}")
+    return flow, 0
+
+
 def _left_off(last: Path, config: TrainingConfig) -> tuple[TrajectoryFlow, int]:
-    """The flow, token scales included, and the number of steps of the run to take up."""
+    """The flow of the run to take up, with its token scales, and the number of steps behind it.
+
+    The weights themselves are loaded by Lightning, together with the state of the optimiser.
+    """
     try:
         saved = torch.load(last, map_location="cpu", weights_only=True)
         settings = json.loads(saved[SETTINGS])
@@ -206,3 +181,39 @@ def _left_off(last: Path, config: TrainingConfig) -> tuple[TrajectoryFlow, int]:
         listed = "; ".join(f"{name} {before} there, {now} here" for name, (before, now) in differing.items())
         raise CheckpointError(f"{last} is of a run with other settings ({listed}): give these, or another --out")
     return TrajectoryFlow(checkpoints.config_from_values(settings["flow"])), saved["global_step"]
+
+
+def _trainer(
+    config: TrainingConfig, devices: Devices, options: RunOptions, callbacks: list[lightning.Callback]
+) -> lightning.Trainer:
+    return lightning.Trainer(
+        max_steps=config.steps,
+        max_time=None if options.hours is None else timedelta(hours=options.hours),
+        gradient_clip_val=config.gradient_clip,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=options.progress,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the batch of a step knows which part of it is whose
+        callbacks=callbacks,
+        **devices.trainer_options(),
+    )
+
+
+def _about(config: TrainingConfig, info: ModelInfo, recordings: Sequence[Recording], steps: int) -> dict[str, Any]:
+    """What the weights tell of their training."""
+    return {
+        **info.about,
+        "training": {**asdict(config), **info.about.get("training", {})},
+        "steps_taken": steps,
+        "sequences": sorted(r.sequence for r in recordings),
+        "nanoseconds": round(sum(r.duration for r in recordings) / 1000, 3),
+    }
+
+
+def _about_validation(watching: Validation, validation: Sequence[Recording]) -> dict[str, Any]:
+    return {
+        "sequences": sorted(r.sequence for r in validation),
+        "best": watching.best,
+        "at_step": watching.best_step,
+    }

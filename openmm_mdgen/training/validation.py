@@ -1,7 +1,7 @@
-"""Validation by what the weights generate for sequences that they are not trained on, each task by its own figure.
+"""Validation by what the weights generate for sequences that they are not trained on.
 
-Lower is better in all of them. Torsions are compared as tokens carry them: those of `atom14` but pre-omega, where they
-exist. Axes as in `tokens`.
+A *figure* is one number for that, the lower the better; a task names its own (`Task.figure`), and `FIGURES` holds them
+by these names. Torsions are those of `atom14` that exist, pre-omega left out. Axes as in `tokens`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from torch import Tensor
 from openmm_mdgen.analysis.distances import angle_histogram, js_distance
 from openmm_mdgen.data import Recording, Windows
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.geometry.residues import UNKNOWN
 from openmm_mdgen.model.dirichlet import N_TYPES
 from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.model.ode import AdamsBashforth, Euler, OdeSolver
-from openmm_mdgen.model.tasks import ForwardSimulation, Inpainting, Upsampling
+from openmm_mdgen.model.tasks import Task
 from openmm_mdgen.model.tokens import Frames
 
-_N_WINDOWS = 16  # generated at once for a sequence
-_N_REPLICAS, _N_SEGMENTS = 8, 5  # of a forward model's trajectories
+_N_WINDOWS = 16  # that are generated at once for a sequence
+_N_REPLICAS, _N_SEGMENTS = 8, 5  # trajectories of a forward model, and segments in each
 
 
 def torsion_distance(
     ours: Float[Tensor, "n L 7 2"], theirs: Float[Tensor, "m L 7 2"], mask: Float[Tensor, "L 7"]
 ) -> float:
-    """Mean over the torsions that exist of the distance (see `analysis.distances`) between two samples of them."""
+    """Distance between two samples of conformations: the mean over the torsions that exist of `js_distance`."""
     first, second = (torch.atan2(x[..., 0], x[..., 1]).double().cpu().numpy() for x in (ours, theirs))
     pairs = [(residue, torsion) for residue, torsion in mask.nonzero().tolist() if torsion > 0]
     return float(
@@ -40,17 +41,17 @@ def torsion_distance(
 
 
 class Figure(ABC):
-    """One number for what a flow generates for one recorded molecule."""
+    """One number for what a flow generates for one recorded molecule; the lower, the better."""
 
-    name: str
+    name: str  # as users are told it
 
     @abstractmethod
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
-        """`windows` of one recording."""
+        """The figure of a flow; `windows` are those of one recording."""
 
     @abstractmethod
     def floor(self, windows: Windows, seed: int) -> float | None:
-        """The same between real MD and real MD; None where that means nothing."""
+        """The figure of real MD compared with real MD; None where that means nothing."""
 
 
 class RolloutTorsions(Figure):
@@ -61,7 +62,7 @@ class RolloutTorsions(Figure):
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         start = windows.batch(1, np.random.default_rng(seed))
         generator = torch.Generator().manual_seed(seed)
-        frames = _repeated(start, _N_REPLICAS)
+        frames = Frames.cat([start] * _N_REPLICAS)
         pieces = []
         for _ in range(_N_SEGMENTS):
             frames = generate(flow, frames.repeat_first(windows.n_frames), generator)
@@ -71,21 +72,21 @@ class RolloutTorsions(Figure):
         return torsion_distance(torch.cat(pieces), recorded, start.torsion_mask[0])
 
     def floor(self, windows: Windows, seed: int) -> float:
-        """First half against second half."""
+        """The distance between the first and the second half of the recording."""
         recorded = windows.recordings[0].frames
         half = recorded.n_frames // 2
         return torsion_distance(recorded.torsions[0, :half], recorded.torsions[0, half:], recorded.torsion_mask[0])
 
 
 class WindowTorsions(Figure):
-    """Distance of windows whose known parts are real ones to those windows."""
+    """Distance between real windows and windows that are generated from the known parts of those."""
 
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
         real = windows.batch(_N_WINDOWS, np.random.default_rng(seed))
         return self._distance(generate(flow, real, torch.Generator().manual_seed(seed)), real)
 
     def floor(self, windows: Windows, seed: int) -> float:
-        """Two draws of windows."""
+        """The distance between two draws of real windows."""
         first, second = (windows.batch(_N_WINDOWS, np.random.default_rng(s)) for s in (seed, seed + 1))
         return self._distance(first, second)
 
@@ -95,11 +96,11 @@ class WindowTorsions(Figure):
 
     @abstractmethod
     def _compared(self, torsions: Float[Tensor, "B T L 7 2"]) -> Float[Tensor, "n L 7 2"]:
-        """What of a window the figure is about."""
+        """The torsions, or their changes, that the figure compares."""
 
 
 class InnerTorsions(WindowTorsions):
-    """Torsions of the frames between those that are known."""
+    """Distance of the torsions in the frames between the first and the last."""
 
     name = "torsion distance of the frames between"
 
@@ -108,7 +109,7 @@ class InnerTorsions(WindowTorsions):
 
 
 class TorsionSteps(WindowTorsions):
-    """The turns from frame to frame: the fast motion, which known frames do not give away."""
+    """Distance of the changes of torsions from frame to frame: the fast motion, which known frames do not tell."""
 
     name = "distance of torsion steps"
 
@@ -119,7 +120,7 @@ class TorsionSteps(WindowTorsions):
 
 
 class DesignErrors(Figure):
-    """Share of designed residues whose type is not the true one."""
+    """Share of the hidden residue types that are not generated right."""
 
     name = "wrong residue types"
 
@@ -130,23 +131,36 @@ class DesignErrors(Figure):
             types = _sample(flow, real, generator, Euler(20))[..., -N_TYPES:].mean(1).argmax(-1)
         else:
             types = flow.type_logits(real.to(_device(flow))).argmax(-1)
-        task = flow.config.task
-        assert isinstance(task, Inpainting)
-        designed = list(task.designed)
-        return float((types[:, designed].cpu() != real.aatype[:, designed]).double().mean())
+        hidden = flow.config.task.visible(real).aatype == UNKNOWN
+        return float((types.cpu() != real.aatype)[hidden].double().mean())
 
     def floor(self, windows: Windows, seed: int) -> None:
         return None
 
 
-def figure_for(flow: TrajectoryFlow) -> Figure:
-    """The figure of the flow's task."""
-    task = flow.config.task
-    if isinstance(task, ForwardSimulation):
-        return RolloutTorsions()
-    if isinstance(task, Inpainting):
-        return DesignErrors()
-    return TorsionSteps() if isinstance(task, Upsampling) else InnerTorsions()
+FIGURES: dict[str, Figure] = {
+    "rollout_torsions": RolloutTorsions(),
+    "inner_torsions": InnerTorsions(),
+    "torsion_steps": TorsionSteps(),
+    "design_errors": DesignErrors(),
+}
+
+
+def figure_for(task: Task) -> Figure:
+    """The figure by which weights of a task are validated.
+
+    Raises
+    ------
+    MDGenError
+        If the task names none, or one that there is not.
+    """
+    named = getattr(task, "figure", None)
+    if named not in FIGURES:
+        raise MDGenError(
+            f"task {task.name!r} is validated by {named!r}, which is none of {', '.join(FIGURES)}: let its class name "
+            "one of these as its figure, or add one to training.validation.FIGURES"
+        )
+    return FIGURES[named]
 
 
 @dataclass(frozen=True)
@@ -156,9 +170,12 @@ class HeldOut:
     Parameters
     ----------
     recordings : sequence of Recording
-    n_frames, frame_interval : int, float
-        Of the windows; picoseconds.
+    n_frames : int
+        Number of frames in a window.
+    frame_interval : float
+        Picoseconds between its frames.
     seed : int
+        Seed of the windows that are drawn and of the noise.
     """
 
     recordings: Sequence[Recording]
@@ -175,14 +192,15 @@ class HeldOut:
         object.__setattr__(self, "windows", windows)
 
     def figures(self, flow: TrajectoryFlow, *, rank: int = 0, n_ranks: int = 1) -> list[float]:
-        """One for each recording of this part of them."""
-        figure = figure_for(flow)
+        """Figures of those recordings that process `rank` of `n_ranks` takes, one for each."""
+        figure = figure_for(flow.config.task)
         with torch.no_grad():
             return [figure(flow, windows, self.seed) for windows in self.windows[rank::n_ranks]]
 
     def floor(self, flow: TrajectoryFlow) -> float | None:
-        """Mean of the figure between real MD and real MD."""
-        found = [figure_for(flow).floor(windows, self.seed) for windows in self.windows]
+        """Mean over the recordings of the figure of real MD compared with real MD; None where that means nothing."""
+        figure = figure_for(flow.config.task)
+        found = [figure.floor(windows, self.seed) for windows in self.windows]
         known = [value for value in found if value is not None]
         return sum(known) / len(known) if known else None
 
@@ -197,7 +215,7 @@ class HeldOut:
 
 
 def generate(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator) -> Frames:
-    """The frames with what is not known of them generated; on the CPU."""
+    """Frames whose known parts are those given, and whose other parts are generated; on the CPU."""
     tokens = _sample(flow, frames, generator, AdamsBashforth(12)).cpu()
     rigids, torsions = flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
     return replace(frames, rigids=rigids, torsions=torsions)
@@ -215,15 +233,3 @@ def _sample(flow: TrajectoryFlow, frames: Frames, generator: torch.Generator, so
 
 def _device(flow: TrajectoryFlow) -> torch.device:
     return next(flow.parameters()).device
-
-
-def _repeated(frames: Frames, n: int) -> Frames:
-    """A batch of one, `n` times."""
-    rows = torch.zeros(n, dtype=torch.long)
-    return Frames(
-        frames.aatype[rows],
-        frames.rigids[rows],
-        frames.torsions[rows],
-        frames.torsion_mask[rows],
-        frames.residue_mask[rows],
-    )

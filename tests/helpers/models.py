@@ -5,7 +5,7 @@ import torch
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.network import NetworkConfig
-from openmm_mdgen.model.tasks import ForwardSimulation, Inpainting, Task
+from openmm_mdgen.model.tasks import ForwardSimulation, Task
 from openmm_mdgen.model.tokens import Tokenizer
 
 SMALL = {
@@ -53,6 +53,6 @@ def small_flow(task: Task, seed: int = 0) -> TrajectoryFlow:
         **SMALL,
         token_width=tokenizer.width,
         n_key_frames=task.n_key_frames,
-        designs=isinstance(task, Inpainting),
+        designs=task.generates_types,
     )
     return random_flow(FlowConfig(network, tokenizer, task), scale=0.05, seed=seed)

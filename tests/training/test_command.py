@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from openmm_mdgen.data import read_folders
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.tasks import TASKS
+from openmm_mdgen.settings import settings_of
+from openmm_mdgen.training import TrainingConfig
 from tripeptides import INTERVAL, write_tripeptides
 
 SMALL = "--batch-size 4 --frames 5 --frame-interval 0.08 --width 16 --layers 1 --heads 2 --no-progress".split()
@@ -25,11 +29,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def train(monkeypatch, capsys):
-    """Run the command; its exit code and all it printed."""
+def command(monkeypatch, capsys):
+    """Run a subcommand; its exit code and all it printed."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", "train", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, arguments)])
         with pytest.raises(SystemExit) as leaving:
             main()
         printed = capsys.readouterr()
@@ -38,8 +42,13 @@ def train(monkeypatch, capsys):
     return call
 
 
+@pytest.fixture
+def train(command):
+    return partial(command, "train")
+
+
 @pytest.mark.slow
-def test_weights_of_the_command_generate_and_can_be_fine_tuned(folder, tmp_path, train):
+def test_weights_of_the_command_generate_and_can_be_fine_tuned(folder, tmp_path, train, command):
     code, printed = train(folder, "--out", tmp_path / "run", "--steps", 2, "--name", "mine", *SMALL)
     assert code == 0 and "2 trajectories" in printed
     weights = tmp_path / "run" / "weights.safetensors"
@@ -48,18 +57,18 @@ def test_weights_of_the_command_generate_and_can_be_fine_tuned(folder, tmp_path,
     topology, positions = build_peptide("GAS")
     assert generator.rollout(topology, positions.value_in_unit(unit.nanometer), 6).n_frames == 6
 
-    options = ("--fine-tune", weights, "--steps", 3, "--no-progress")
-    code, printed = train(folder, "--out", tmp_path / "tuned", *options)
+    options = ("--steps", 3, "--no-progress")
+    code, printed = command("fine-tune", weights, folder, "--out", tmp_path / "tuned", *options)
     assert code == 0 and "before" in printed and "after" in printed and "real MD against itself" in printed
     flow, info = checkpoints.load(tmp_path / "tuned" / "weights.safetensors")
     assert flow.config == generator.flow.config and info.name == "mine fine-tuned"
     assert info.about["fine_tuned_from"]["name"] == "mine" and info.about["nanoseconds"] == 0.003
 
-    code, printed = train(folder, "--out", tmp_path / "no", *options, "--width", 32)
+    code, printed = command("fine-tune", weights, folder, "--out", tmp_path / "no", *options, "--width", 32)
     assert code == 2 and "--width" in printed
-    code, printed = train(folder, "--out", tmp_path / "no", *options, "--hold-out", 0.05)
+    code, printed = command("fine-tune", weights, folder, "--out", tmp_path / "no", *options, "--hold-out", 0.05)
     assert code == 2 and "too short" in printed
-    code, printed = train(folder, "--out", tmp_path / "no", "--fine-tune", "forward_tetrapeptide")
+    code, printed = command("fine-tune", "forward_tetrapeptide", folder, "--out", tmp_path / "no")
     assert code == 2 and "3 residues" in printed and "exactly 4" in printed
 
 
@@ -73,6 +82,20 @@ def test_settings_come_from_the_file_and_the_command_line_counts_more(folder, tm
     training = checkpoints.load(tmp_path / "run" / "weights.safetensors")[1].about["training"]
     assert (training["task"], training["steps"], training["width"]) == ("interpolation", 2, 16)
     assert training["config"] == text
+
+
+def test_train_names_the_command_that_fine_tunes(folder, tmp_path, train):
+    code, printed = train(folder, "--out", tmp_path / "run", "--fine-tune", "mine.safetensors")
+    assert code == 2 and "openmm-mdgen fine-tune mine.safetensors" in printed
+
+
+def test_the_help_tells_every_task_and_every_setting(train):
+    code, printed = train("--help")
+    assert code == 0
+    options = {about.option or name for name, about in settings_of(TrainingConfig).items()}
+    for text in (*TASKS, *("--" + option.replace("_", "-") for option in options)):
+        assert text in printed
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_unknown_settings_are_named_with_the_nearest_known_one(tmp_path, train):

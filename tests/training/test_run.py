@@ -20,7 +20,7 @@ from openmm_mdgen.data import Windows, read_folders
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.geometry.residues import UNKNOWN
 from openmm_mdgen.geometry.rigid import Rigid
-from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model import checkpoints, tasks
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.network import NetworkConfig
@@ -29,7 +29,7 @@ from openmm_mdgen.model.tokens import N_TORSION_CHANNELS, Frames, Tokenizer
 from openmm_mdgen.training import TrainingConfig, token_scales, train
 from openmm_mdgen.training.batches import Batches
 from openmm_mdgen.training.initial_flow import new_flow, warm_started
-from openmm_mdgen.training.validation import HeldOut, torsion_distance
+from openmm_mdgen.training.validation import FIGURES, HeldOut, figure_for, torsion_distance
 from tripeptides import INTERVAL, write_tripeptides
 
 TINY = TrainingConfig(
@@ -186,6 +186,17 @@ def test_figures_are_finite_and_the_same_again(recordings, task):
     assert figures == held_out.figures(flow) and len(figures) == 2
     assert all(0 < figure <= 1 for figure in figures)
     assert held_out.figures(flow, rank=1, n_ranks=2) == figures[1:]
+
+
+def test_a_task_names_the_figure_that_validates_it():
+    assert {kind.figure for kind in tasks.TASKS.values()} == set(FIGURES)
+
+    class Unjudged(ForwardSimulation):
+        name = "unjudged"
+        figure = "beauty"
+
+    with pytest.raises(MDGenError, match="'unjudged' is validated by 'beauty'"):
+        figure_for(Unjudged())
 
 
 @pytest.mark.slow
