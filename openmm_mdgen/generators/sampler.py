@@ -20,7 +20,7 @@ from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.dirichlet import N_TYPES, uniform_states
 from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.model.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
-from openmm_mdgen.model.tasks import TASKS, Task
+from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Task
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from openmm.app import Topology
 
 AnyTask = TypeVar("AnyTask", bound=Task)
-
-# By task. Where a task's weights do not come with the package, loading them by default is refused with that reason.
-DEFAULT_WEIGHTS = {name: kind.default_weights for name, kind in TASKS.items() if kind.default_weights is not None}
 
 
 class Sampler:
@@ -68,14 +65,9 @@ class Sampler:
         evaluations: int | None = None,
     ) -> Sampler:
         """Load weights; parameters and errors as in `TrajectoryGenerator.load`."""
-        if task is not None and task not in DEFAULT_WEIGHTS:
-            raise MDGenError(f"task {task!r} is not one of {', '.join(DEFAULT_WEIGHTS)}")
-        name = DEFAULT_WEIGHTS[task or "forward_simulation"] if name_or_path is None else name_or_path
-        if name_or_path is None and name not in checkpoints.bundled():
-            raise CheckpointError(
-                f"no weights {name!r} come with this version: name a file of your own, which openmm-mdgen train makes"
-            )
-        flow, info = checkpoints.load(name)
+        if task is not None and task not in TASKS:
+            raise MDGenError(f"task {task!r} is not one of {', '.join(TASKS)}")
+        flow, info = checkpoints.load(_default_weights(task) if name_or_path is None else name_or_path)
         sampler = cls(flow, info, solver_of(ode_solver or info.ode_solver, evaluations), device_of(device))
         if task is not None:
             sampler.require(TASKS[task])
@@ -155,6 +147,17 @@ class Sampler:
                 f"{self.info.name!r} take {network.chain_lengths}. Use other weights, or train some for this length."
             )
         return chain
+
+
+def _default_weights(task: str | None) -> str:
+    """Name of the bundled weights of a task, or of forward simulation."""
+    kind = ForwardSimulation if task is None else TASKS[task]
+    if kind.default_weights not in checkpoints.bundled():
+        missing = f"for {kind.name}" if kind.default_weights is None else repr(kind.default_weights)
+        raise CheckpointError(
+            f"no weights {missing} come with this version: name a file of your own, which openmm-mdgen train makes"
+        )
+    return str(kind.default_weights)
 
 
 def solver_of(name: str, evaluations: int | None) -> OdeSolver:
