@@ -57,7 +57,23 @@ class SlowMotion:
         seed: int,
         definitions: Definitions,
     ) -> SlowMotion:
-        """Find them; options as those of `evaluate`. What cannot be found is not defined."""
+        """Find them; what cannot be found is not defined.
+
+        Parameters
+        ----------
+        reference : TorsionSeries
+        lagtime : float
+            Lag time of TICA and of the Markov models, ps.
+        n_clusters, n_states : int
+            Numbers of clusters of k-means and of metastable states.
+        seed : int
+            Seed of k-means.
+        definitions : Definitions
+
+        Returns
+        -------
+        SlowMotion
+        """
         tica = attempt(lambda: fit_tica(reference, lagtime=lagtime, definitions=definitions))
 
         def states(projection: np.ndarray) -> StateModel:

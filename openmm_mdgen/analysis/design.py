@@ -1,4 +1,4 @@
-"""Sequences that a model designs, against the true one."""
+"""Recovery of the true sequence by sequences that a model designs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DesignRecovery:
 def design_recovery(
     samples: Sequence[str], sequence: str, *, designed: Sequence[int] = (1, 2), definitions: Definitions
 ) -> DesignRecovery:
-    """Recovery of one peptide's true sequence; averages over peptides are the reader's.
+    """Compute the recovery of one peptide's true sequence; averages over peptides are left to the caller.
 
     Parameters
     ----------
@@ -66,5 +66,5 @@ def design_recovery(
 
 
 def _most_common(values: Sequence[T]) -> T:
-    """The first met of the most frequent."""
+    """The most frequent value; of several, the one that comes first."""
     return Counter(values).most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""How far two distributions lie apart.
+"""Distances of two distributions.
 
 The distance is the square root of the Jensen-Shannon divergence (natural logarithm) of two histograms: 0 for equal
 distributions, ``sqrt(log 2) = 0.8326`` for disjoint ones. Published tables call it JSD.
@@ -18,7 +18,7 @@ FULL_TURN = (-np.pi, np.pi)
 
 
 def js_distance(first: ArrayLike, second: ArrayLike) -> np.ndarray:
-    """Distances of histograms along the last axis, ``(..., n_bins)`` counts or weights of any sum to ``(...,)``.
+    """The distances of histograms along the last axis, ``(..., n_bins)`` counts or weights of any sum to ``(...,)``.
 
     Raises
     ------
@@ -46,17 +46,17 @@ def joint_angle_histogram(first: ArrayLike, second: ArrayLike) -> np.ndarray:
 
 
 def angle_distance(first: ArrayLike, second: ArrayLike) -> float:
-    """Of two samples of one angle, radian, in 100 bins."""
+    """The distance of two samples of one angle, radian, in 100 bins."""
     return float(js_distance(angle_histogram(first), angle_histogram(second)))
 
 
 def joint_angle_distance(first: tuple[ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike]) -> float:
-    """Of two samples of a pair of angles, radian, in 50 x 50 bins."""
+    """The distance of two samples of a pair of angles, radian, in 50 x 50 bins."""
     return float(js_distance(joint_angle_histogram(*first).ravel(), joint_angle_histogram(*second).ravel()))
 
 
 def sample_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Of two samples ``(n, d)`` over the range that both span: 100 bins for ``d = 1``, 50 x 50 for ``d = 2``."""
+    """The distance of two samples ``(n, d)`` over the range that both span, in 100 bins or, for ``d = 2``, 50 x 50."""
     edges = [
         np.histogram_bin_edges(np.concatenate([a, b]).astype(float), bins=N_BINS if first.shape[1] == 1 else N_BINS_2D)
         for a, b in zip(first.T, second.T, strict=True)

@@ -49,10 +49,16 @@ def equivalent_md_time(
 
     Parameters
     ----------
+    generated, reference : TorsionSeries
     replicate : TorsionSeries, optional
-        A second MD run of the same molecule, for the pieces.
+        A second MD run of the same molecule, from which pieces are taken. Default: pieces of the reference.
     n_bootstrap : int
-        Resamplings of the reference's blocks and of the pieces.
+        Number of resamplings of the reference's blocks and of the pieces.
+    seed : int
+
+    Returns
+    -------
+    EquivalentTime
 
     Raises
     ------
@@ -67,43 +73,78 @@ def equivalent_md_time(
     if min(reference.n_frames, md.n_frames) < N_BLOCKS * _SHORTEST:
         raise UndefinedError(f"MD of fewer than {N_BLOCKS * _SHORTEST} frames is too short to be cut into pieces")
     rng = np.random.default_rng(seed)
-    edges = np.linspace(0, reference.n_frames, N_BLOCKS + 1).astype(int)
-    binned = _binned(reference)
-    blocks = np.stack([_counts(binned[a:b]) for a, b in pairwise(edges)])  # (n_blocks, n_torsions, 100)
-    ours = _counts(_binned(generated))
+    counted = _Counted.of(generated, reference, replicate=None if replicate is None else md, rng=rng)
 
-    longest = md.n_frames // 2 if replicate is None else md.n_frames
-    lengths = np.unique(np.geomspace(_SHORTEST, longest, N_LENGTHS).astype(int))
-    source = binned if replicate is None else _binned(md)
-    pieces, apart = [], []  # (n_lengths, n_pieces, n_torsions, 100) and (n_lengths, n_pieces, n_blocks) bool
-    for length in lengths:
-        starts = rng.integers(0, md.n_frames - length + 1, size=N_PIECES)
-        pieces.append(np.stack([_counts(source[s : s + length]) for s in starts]))
-        overlaps = (starts[:, None] < edges[None, 1:]) & (starts[:, None] + length > edges[None, :-1])
-        apart.append(~overlaps if replicate is None else np.ones_like(overlaps))
-
-    def crossing(weights: np.ndarray, chosen: np.ndarray) -> tuple[float, float, np.ndarray]:
-        """Frames of MD, distance of `generated` and of each length; blocks weighted, pieces chosen."""
-        distance = float(js_distance(ours, np.tensordot(weights, blocks, 1)).mean())
-        curve = np.array(
-            [
-                js_distance(piece[c], np.tensordot(free[c] * weights, blocks, 1)).mean()
-                for piece, free, c in zip(pieces, apart, chosen, strict=True)
-            ]
-        )
-        return _length_at(distance, lengths, curve), distance, curve
-
-    everything = np.tile(np.arange(N_PIECES), (len(lengths), 1))
-    frames, distance, curve = crossing(np.ones(N_BLOCKS), everything)
+    everything = np.tile(np.arange(N_PIECES), (len(counted.lengths), 1))
+    frames, distance, curve = counted.crossing(np.ones(N_BLOCKS), everything)
     resampled = []
     for _ in range(n_bootstrap):
-        weights = _resampled_blocks(rng, apart)
+        weights = _resampled_blocks(rng, counted.apart)
         chosen = rng.integers(0, N_PIECES, size=everything.shape)
-        resampled.append(crossing(weights, chosen)[0])
+        resampled.append(counted.crossing(weights, chosen)[0])
     low, high = _interval(frames, np.array(resampled))
-    bounds = lengths[0] * interval, lengths[-1] * interval
-    time, low_time, high_time = (_in_time(value, interval, bounds) for value in (frames, low, high))
-    return EquivalentTime(time, low_time, high_time, distance, lengths * interval, curve)
+    times = counted.lengths * interval
+    time, low_time, high_time = (_in_time(value, interval, (times[0], times[-1])) for value in (frames, low, high))
+    return EquivalentTime(time, low_time, high_time, distance, times, curve)
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """Histograms of all that is compared. Axes: ``n_blocks`` of the reference, ``n_lengths`` of MD, ``n_pieces``."""
+
+    generated: np.ndarray  # (n_torsions, 100)
+    blocks: np.ndarray  # (n_blocks, n_torsions, 100)
+    lengths: np.ndarray  # (n_lengths,) frames
+    pieces: list[np.ndarray]  # for each length, (n_pieces, n_torsions, 100)
+    apart: list[np.ndarray]  # for each length, (n_pieces, n_blocks) bool: whether they share no frame
+
+    @classmethod
+    def of(
+        cls,
+        generated: TorsionSeries,
+        reference: TorsionSeries,
+        *,
+        replicate: TorsionSeries | None,
+        rng: np.random.Generator,
+    ) -> _Counted:
+        """Cut the reference into blocks; draw pieces from the replicate, or from the reference if there is none."""
+        edges = np.linspace(0, reference.n_frames, N_BLOCKS + 1).astype(int)
+        binned = _binned(reference)
+        blocks = np.stack([_counts(binned[a:b]) for a, b in pairwise(edges)])
+        md, source = (reference, binned) if replicate is None else (replicate, _binned(replicate))
+        longest = md.n_frames // 2 if replicate is None else md.n_frames
+        lengths = np.unique(np.geomspace(_SHORTEST, longest, N_LENGTHS).astype(int))
+        pieces, apart = [], []
+        for length in lengths:
+            starts = rng.integers(0, md.n_frames - length + 1, size=N_PIECES)
+            pieces.append(np.stack([_counts(source[s : s + length]) for s in starts]))
+            overlaps = (starts[:, None] < edges[None, 1:]) & (starts[:, None] + length > edges[None, :-1])
+            apart.append(~overlaps if replicate is None else np.ones_like(overlaps))
+        return cls(_counts(_binned(generated)), blocks, lengths, pieces, apart)
+
+    def crossing(self, weights: np.ndarray, chosen: np.ndarray) -> tuple[float, float, np.ndarray]:
+        """Find the length of MD at the distance of the generated trajectory.
+
+        Parameters
+        ----------
+        weights : (n_blocks,)
+            How often each block of the reference counts.
+        chosen : (n_lengths, n_pieces) int
+            The pieces of MD that count.
+
+        Returns
+        -------
+        (float, float, (n_lengths,))
+            That length in frames, the distance, and the distances of all lengths.
+        """
+        distance = float(js_distance(self.generated, np.tensordot(weights, self.blocks, 1)).mean())
+        curve = np.array(
+            [
+                js_distance(piece[c], np.tensordot(free[c] * weights, self.blocks, 1)).mean()
+                for piece, free, c in zip(self.pieces, self.apart, chosen, strict=True)
+            ]
+        )
+        return _length_at(distance, self.lengths, curve), distance, curve
 
 
 def _binned(series: TorsionSeries) -> np.ndarray:
@@ -140,7 +181,7 @@ def _length_at(distance: float, lengths: np.ndarray, curve: np.ndarray) -> float
 
 
 def _interval(frames: float, resampled: np.ndarray) -> tuple[float, float]:
-    """Of the bootstrap, its median laid on the estimate: a resampled reference is farther from everything."""
+    """The interval of the bootstrap, scaled to the estimate: a resampled reference is farther from everything."""
     tail = (1 - CONFIDENCE) / 2
     low, middle, high = np.quantile(resampled, [tail, 0.5, 1 - tail], method="nearest")
     known = 0 < frames < np.inf and 0 < middle < np.inf

@@ -57,7 +57,18 @@ class PathReference:
         n_states: int = N_STATES,
         seed: int = SEED,
     ) -> PathReference:
-        """Find the states; `lagtime` in ps, other options as `evaluate`.
+        """Find the states of real MD, and their rarest transition.
+
+        Parameters
+        ----------
+        reference : TrajectoryFile or mdtraj.Trajectory
+        definitions : Definitions
+        lagtime : float
+            Lag time of TICA and of the Markov models, ps.
+        n_clusters, n_states : int
+            Numbers of clusters of k-means and of metastable states.
+        seed : int
+            Seed of k-means and of the reference's paths.
 
         Raises
         ------
@@ -82,7 +93,7 @@ class PathReference:
         return cls(tica, states, names, endpoints, definitions, seed)
 
     def end_frames(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the reference's frames in the start state and in the end state."""
+        """The indices of the reference's frames in the start state, and of those in the end state."""
         start, end = (np.flatnonzero(self.states.labels == state) for state in self.endpoints)
         return start, end
 
@@ -107,12 +118,15 @@ class PathReference:
         )
 
     def score_md(self, replicate: Source, *, time: float | None = None, length: int = 11) -> PathScores:
-        """Score a second MD run by the paths that its own Markov model gives, `length` states each.
+        """Score a second MD run by the paths that its own Markov model gives.
 
         Parameters
         ----------
+        replicate : TrajectoryFile or mdtraj.Trajectory
         time : float, optional
-            ps, of its beginning; default all of it.
+            Use only this much of its beginning, ps. Default: all of it.
+        length : int
+            Number of states in a path, a lag time apart.
         """
         series = measure(replicate).torsions
         if time is not None:
@@ -128,7 +142,7 @@ class PathReference:
         )
 
     def label(self, series: TorsionSeries) -> np.ndarray:
-        """State of each frame, (n_frames,)."""
+        """The state of each frame, (n_frames,) int."""
         return self.states.label(self.tica.project(_as_defined(series.ordered(self.names), self.definitions)))
 
 

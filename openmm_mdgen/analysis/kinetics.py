@@ -1,6 +1,6 @@
-"""How fast torsions and slow coordinates forget: autocorrelations and relaxation times.
+"""Autocorrelation functions and relaxation times of torsions and slow coordinates.
 
-Times in picosecond; lags in frames; a curve starts at lag 0 unless said otherwise.
+Times in picosecond; lags in frames; a curve starts at lag 0 unless said otherwise. Axes: ``n`` frames, ``n_lags``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ UPSAMPLING_LONGEST = 100.0  # ps, likewise for upsampled trajectories
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """An autocorrelation against time."""
+    """An autocorrelation function against time."""
 
     times: np.ndarray  # (n_lags,) ps
     values: np.ndarray  # (n_lags,)
 
     def thinned(self, n: int = 120) -> Curve:
-        """At most `n` lags, closer together where they are short."""
+        """The same curve at no more than `n` lags, which lie closer together where they are short."""
         last = len(self.times) - 1
         kept = np.unique(np.r_[0, np.geomspace(1, max(last, 1), n - 1).round().astype(int)])
         kept = kept[kept <= last]
@@ -32,21 +32,23 @@ class Curve:
 
 
 def autocovariance(series: np.ndarray, n_lags: int) -> np.ndarray:
-    """``sum_t x_t x_(t+k) / (n - k)`` for ``k`` from 0 to ``n_lags - 1``: not mean-free. (n,) to (n_lags,)."""
+    """``sum_t x_t x_(t+k) / (n - k)`` for ``k`` from 0 to ``n_lags - 1``, (n,) to (n_lags,); no mean is subtracted."""
     n = len(series)
-    size = 1 << (n + n_lags - 1).bit_length()  # long enough that the ends do not meet
+    size = 1 << (n + n_lags - 1).bit_length()  # long enough that the two ends of the series do not overlap
     transform = np.fft.rfft(series.astype(float), size)
     return np.fft.irfft(np.abs(transform) ** 2, size)[:n_lags] / (n - np.arange(n_lags))
 
 
 def circular_autocorrelation(angles: np.ndarray, n_lags: int) -> np.ndarray:
-    """Mean cosine of the angle turned in ``k`` frames: 1 at lag 0. (n,) radian to (n_lags,)."""
+    """The mean cosine of the angle turned in ``k`` frames, (n,) radian to (n_lags,); it is 1 at lag 0."""
     angles = angles.astype(float)
     return autocovariance(np.sin(angles), n_lags) + autocovariance(np.cos(angles), n_lags)
 
 
 def torsion_decorrelation(angles: np.ndarray, n_lags: int) -> np.ndarray:
-    """From 1 to about 0: the circular autocorrelation less its value for a torsion that has forgotten all.
+    """The circular autocorrelation, rescaled so that it falls from 1 to about 0, (n,) radian to (n_lags,).
+
+    Its baseline, which uncorrelated angles of the same distribution would have, is subtracted.
 
     Raises
     ------
@@ -61,7 +63,19 @@ def torsion_decorrelation(angles: np.ndarray, n_lags: int) -> np.ndarray:
 
 
 def decorrelation_curve(series: TorsionSeries, name: str, *, longest: float = LONGEST) -> Curve:
-    """Decorrelation of one torsion, to lags of `longest` ps or half of the trajectory.
+    """The rescaled autocorrelation function of one torsion.
+
+    Parameters
+    ----------
+    series : TorsionSeries
+    name : str
+        The torsion's.
+    longest : float
+        Longest lag, ps; it is never longer than half of the trajectory.
+
+    Returns
+    -------
+    Curve
 
     Raises
     ------
@@ -75,12 +89,21 @@ def decorrelation_curve(series: TorsionSeries, name: str, *, longest: float = LO
 def coordinate_decorrelation(
     values: np.ndarray, frame_interval: float | NotDefined, *, mean_free: bool, longest: float = LONGEST
 ) -> Curve:
-    """Autocovariance of a coordinate such as TICA-0, ``(n,)``, divided by its value at lag 0.
+    """The autocovariance of a coordinate such as TICA-0, divided by its value at lag 0.
 
     Parameters
     ----------
+    values : (n,)
+    frame_interval : float or NotDefined
+        In ps.
     mean_free : bool
-        Whether about the trajectory's own mean, or about zero as published.
+        Whether the trajectory's own mean is subtracted; in published results it is not.
+    longest : float
+        Longest lag, ps; it is never longer than half of the trajectory.
+
+    Returns
+    -------
+    Curve
 
     Raises
     ------
@@ -97,7 +120,7 @@ def coordinate_decorrelation(
 
 
 def relaxation_time(curve: Curve) -> float:
-    """When the curve first falls below 1/e, ps, between frames by a straight line.
+    """The time in ps at which the curve first falls below 1/e, interpolated linearly between frames.
 
     Raises
     ------
@@ -113,7 +136,21 @@ def relaxation_time(curve: Curve) -> float:
 
 
 def upsampling_curve(series: TorsionSeries, name: str, *, longest: float = UPSAMPLING_LONGEST) -> Curve:
-    """Circular autocorrelation of one torsion from lag 1, as published for upsampled trajectories: no baseline.
+    """The circular autocorrelation of one torsion from lag 1, as published for upsampled trajectories.
+
+    No baseline is subtracted.
+
+    Parameters
+    ----------
+    series : TorsionSeries
+    name : str
+        The torsion's.
+    longest : float
+        Longest lag, ps; it is never longer than half of the trajectory.
+
+    Returns
+    -------
+    Curve
 
     Raises
     ------
@@ -126,7 +163,7 @@ def upsampling_curve(series: TorsionSeries, name: str, *, longest: float = UPSAM
 
 
 def curve_difference(first: Curve, second: Curve) -> float:
-    """Mean absolute difference over the times of `second` that both cover, `first` read between its points.
+    """The mean absolute difference over those times of `second` that both curves cover; `first` is interpolated.
 
     Raises
     ------

@@ -19,7 +19,7 @@ _LEAST_FLUX = 1e-7  # below, two states count as not connected
 
 @dataclass(frozen=True, eq=False)
 class MarkovModel:
-    """Maximum likelihood under detailed balance."""
+    """A Markov model, estimated by maximum likelihood under detailed balance."""
 
     n_states: int
     active: np.ndarray  # (n_active,) int, labels in rising order
@@ -27,20 +27,31 @@ class MarkovModel:
     stationary: np.ndarray  # (n_active,), sums to 1
 
     def full_transition(self) -> np.ndarray:
-        """(n_states, n_states): the identity outside of the active set."""
+        """The transition matrix of all states, (n_states, n_states): the identity outside of the active set."""
         full = np.eye(self.n_states)
         full[np.ix_(self.active, self.active)] = self.transition
         return full
 
     def full_stationary(self) -> np.ndarray:
-        """(n_states,): zero outside of the active set."""
+        """The stationary distribution over all states, (n_states,): zero outside of the active set."""
         full = np.zeros(self.n_states)
         full[self.active] = self.stationary
         return full
 
 
 def estimate_markov_model(labels: np.ndarray | Sequence[np.ndarray], lag_frames: int, n_states: int) -> MarkovModel:
-    """From trajectories of labels, ``(n_frames,)`` int below `n_states`, or one; transitions counted at every frame.
+    """Estimate a Markov model; transitions are counted at every frame.
+
+    Parameters
+    ----------
+    labels : (n_frames,) int, or a sequence of such arrays
+        The state of each frame, below `n_states`; one array a trajectory.
+    lag_frames : int
+    n_states : int
+
+    Returns
+    -------
+    MarkovModel
 
     Raises
     ------
@@ -74,14 +85,26 @@ def estimate_markov_model(labels: np.ndarray | Sequence[np.ndarray], lag_frames:
 
 
 def flux_matrix(transition: np.ndarray, stationary: np.ndarray, *, definitions: Definitions) -> np.ndarray:
-    """Flux from row to column, ``(n, n)``; as published each entry is weighted by the population arrived at."""
+    """The flux from row to column.
+
+    Parameters
+    ----------
+    transition : (n, n)
+    stationary : (n,)
+    definitions : Definitions
+        As published, each entry is weighted by the population arrived at; else, by the population left.
+
+    Returns
+    -------
+    (n, n) float
+    """
     if definitions is Definitions.PUBLISHED:
         return transition * stationary[None, :]
     return transition * stationary[:, None]
 
 
 def rarest_transition(flux: np.ndarray) -> tuple[int, int]:
-    """(start, end) of the smallest flux that is not zero: the published ends of a transition path.
+    """The start and end of the smallest flux that is not zero: the published ends of a transition path.
 
     Raises
     ------
@@ -95,7 +118,7 @@ def rarest_transition(flux: np.ndarray) -> tuple[int, int]:
 
 
 def busiest_transition(flux: np.ndarray) -> tuple[int, int]:
-    """(start, end) of the largest flux between two states: the published ends of a designed transition."""
+    """The start and end of the largest flux between two states: the published ends of a designed transition."""
     between = flux - np.diag(np.diag(flux))
     if not (between > 0).any():
         raise UndefinedError("no two states are connected")
@@ -104,14 +127,14 @@ def busiest_transition(flux: np.ndarray) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class FluxCorrelation:
-    """Over all ordered pairs of different states."""
+    """Correlations of two sets of fluxes over all ordered pairs of different states."""
 
     spearman: float
     pearson: float
 
 
 def flux_correlation(generated: MarkovModel, reference: MarkovModel) -> FluxCorrelation:
-    """How alike the fluxes ``pi_i P_ij`` are; zero where a trajectory has no such transition.
+    """The correlation of the fluxes ``pi_i P_ij``, which are zero where a trajectory has no such transition.
 
     Raises
     ------
@@ -132,7 +155,7 @@ def flux_correlation(generated: MarkovModel, reference: MarkovModel) -> FluxCorr
 
 
 def state_frequencies(labels: np.ndarray, n_states: int) -> np.ndarray:
-    """Share of each state, labels of any shape to (n_states,)."""
+    """The share of each state, labels of any shape to (n_states,)."""
     return np.bincount(np.ravel(labels), minlength=n_states) / np.size(labels)
 
 

@@ -21,7 +21,7 @@ N_REFERENCE = 1000  # paths that stand for the reference
 
 @dataclass(frozen=True)
 class PathScores:
-    """How well an ensemble of paths does."""
+    """How well an ensemble of paths agrees with the reference."""
 
     jsd: float | NotDefined  # of the states visited, against the reference's paths
     valid_rate: float  # share of paths that are possible
@@ -30,7 +30,21 @@ class PathScores:
 
 
 def bridge_transitions(transition: np.ndarray, end: int, n_steps: int) -> np.ndarray:
-    """Law of each step, (n_steps, n, n): rows sum to 1, or are 0 where `end` can no longer be reached."""
+    """The probabilities of each step of a path that ends in `end`.
+
+    Parameters
+    ----------
+    transition : (n, n)
+        Transition matrix of the Markov chain.
+    end : int
+        State after the last step.
+    n_steps : int
+
+    Returns
+    -------
+    (n_steps, n, n) float
+        Rows sum to 1, or are 0 where `end` can no longer be reached.
+    """
     reach = [np.eye(len(transition))[:, end]]  # of getting to the end in 0, 1, ... steps
     for _ in range(n_steps):
         reach.append(transition @ reach[-1])
@@ -43,13 +57,37 @@ def bridge_transitions(transition: np.ndarray, end: int, n_steps: int) -> np.nda
 
 
 def step_probabilities(paths: np.ndarray, transition: np.ndarray, end: int) -> np.ndarray:
-    """(n_paths, length) to (n_paths, length - 1)."""
+    """The probability of each step of given paths.
+
+    Parameters
+    ----------
+    paths : (n_paths, length) int
+    transition : (n, n)
+    end : int
+        State in which paths are known to end.
+
+    Returns
+    -------
+    (n_paths, length - 1) float
+    """
     bridge = bridge_transitions(transition, end, paths.shape[1] - 1)
     return bridge[np.arange(paths.shape[1] - 1), paths[:, :-1], paths[:, 1:]]
 
 
 def bridge_marginals(transition: np.ndarray, start: int, end: int, length: int) -> np.ndarray:
-    """Law of the state at each position of a path, (length, n)."""
+    """The distribution of the state at each position of a path from `start` to `end`.
+
+    Parameters
+    ----------
+    transition : (n, n)
+    start, end : int
+    length : int
+        Number of states in a path.
+
+    Returns
+    -------
+    (length, n) float
+    """
     rows = [np.eye(len(transition))[start]]
     for step in bridge_transitions(transition, end, length - 1):
         rows.append(rows[-1] @ step)
@@ -59,7 +97,20 @@ def bridge_marginals(transition: np.ndarray, start: int, end: int, length: int) 
 def sample_bridges(
     transition: np.ndarray, start: int, end: int, *, length: int, n_paths: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Paths from `start` to `end`, (n_paths, length).
+    """Draw paths from `start` to `end`.
+
+    Parameters
+    ----------
+    transition : (n, n)
+    start, end : int
+    length : int
+        Number of states in a path.
+    n_paths : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (n_paths, length) int
 
     Raises
     ------
@@ -78,7 +129,7 @@ def sample_bridges(
 
 
 def coarse_paths(labels: np.ndarray, stride: int) -> np.ndarray:
-    """Every `stride`-th frame and the last one, (n_paths, n_frames) to (n_paths, length)."""
+    """Take every `stride`-th frame and the last one, (n_paths, n_frames) to (n_paths, length)."""
     kept = np.arange(0, labels.shape[1], stride)
     if kept[-1] != labels.shape[1] - 1:
         kept = np.r_[kept, labels.shape[1] - 1]
@@ -101,11 +152,11 @@ def score_paths(
     paths : (n_paths, length) int
         Labels of states, a lag time of `coarse` apart.
     coarse : MarkovModel
-        Of the reference.
+        That of the reference.
     endpoints : (start, end)
         As published, indices of active states; else labels.
     rng : numpy.random.Generator
-        For the reference's paths, `n_reference` of them.
+        It draws the reference's paths, `n_reference` of them.
 
     Raises
     ------
@@ -148,8 +199,24 @@ def score_replicate(
     rng: np.random.Generator,
     definitions: Definitions,
 ) -> PathScores:
-    """The same for real MD: a Markov model of `labels` (n_frames,), paths drawn from it, scored like generated ones.
+    """Score real MD: paths are drawn from a Markov model of its labels, and scored like generated ones.
 
+    Parameters
+    ----------
+    labels : (n_frames,) int
+        State of each frame.
+    lag_frames : int
+    coarse : MarkovModel
+        That of the reference.
+    endpoints : (start, end)
+        As in `score_paths`.
+    length : int
+        Number of states in a path.
+    rng : numpy.random.Generator
+    definitions : Definitions
+
+    Notes
+    -----
     MD that has not seen both ends has no path. As published it scores 0, 0 and a distance of 1 (above the largest that
     exists, 0.83); by the sound definitions its distance is not defined.
     """

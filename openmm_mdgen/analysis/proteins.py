@@ -26,7 +26,7 @@ PROBE, EXPOSED = 0.28, 0.02  # nm and nm², of side chains' solvent-accessible s
 
 @dataclass(frozen=True, eq=False)
 class EnsembleComparison:
-    """Of one protein; lengths in nm."""
+    """The comparison of one protein's ensembles; lengths in nm."""
 
     n_residues: int
     pairwise_rmsd: tuple[float, float]  # C-alpha, mean over pairs of frames: generated, reference
@@ -46,7 +46,7 @@ class EnsembleComparison:
 
 @dataclass(frozen=True)
 class EnsembleTable:
-    """Of many proteins; medians unless said otherwise."""
+    """The comparison of many proteins' ensembles; medians unless said otherwise."""
 
     pairwise_rmsd_correlation: float | NotDefined  # Pearson, over the proteins
     global_rmsf_correlation: float | NotDefined  # Pearson, over all residues of all proteins
@@ -68,7 +68,19 @@ def compare_ensembles(
     *,
     n_frames: int = N_FRAMES,
 ) -> EnsembleComparison:
-    """One protein's generated ensemble against its MD.
+    """Compare one protein's generated ensemble with its MD.
+
+    Parameters
+    ----------
+    generated, reference : mdtraj.Trajectory
+    structure : mdtraj.Trajectory
+        The experimental or starting structure: its first frame.
+    n_frames : int
+        Frames used of each ensemble, evenly spaced.
+
+    Returns
+    -------
+    EnsembleComparison
 
     Raises
     ------
@@ -111,7 +123,7 @@ def compare_ensembles(
 
 
 def tabulate(comparisons: Sequence[EnsembleComparison]) -> EnsembleTable:
-    """One row for many proteins. A protein for which a quantity is not defined is left out of its median."""
+    """Make one row for many proteins. A protein for which a quantity is not defined is left out of its median."""
     if not comparisons:
         raise MDGenError("a table needs at least one protein")
 
@@ -138,13 +150,13 @@ def tabulate(comparisons: Sequence[EnsembleComparison]) -> EnsembleTable:
 
 
 def wasserstein(first: np.ndarray, second: np.ndarray) -> float:
-    """2-Wasserstein distance of two clouds of equally many points, (n, d) each."""
+    """The 2-Wasserstein distance of two clouds of equally many points, (n, d) each."""
     cost = ((first[:, None] - second[None]) ** 2).sum(-1)
     return float(np.sqrt(cost[linear_sum_assignment(cost)].mean()))
 
 
 def mutual_information(states: np.ndarray) -> np.ndarray:
-    """Of pairs of columns of (n_frames, n) bool, in nat; (n_pairs,) above the diagonal."""
+    """The mutual information of pairs of columns, (n_frames, n) bool to (n_pairs,) in nat, above the diagonal."""
     columns = states.astype(float)
     n = len(columns)
     information = np.zeros((columns.shape[1],) * 2)

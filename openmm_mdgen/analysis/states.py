@@ -40,7 +40,7 @@ class TicaModel:
         return self.model.output_dimension
 
     def project(self, series: TorsionSeries) -> np.ndarray:
-        """(n_frames, n_tica) float32, kinetic map, slowest first."""
+        """The slow coordinates of each frame as a kinetic map, slowest first, (n_frames, n_tica) float32."""
         features = series.features()
         blocks = range(0, len(features), _BLOCK)
         parts = [self.model.transform(features[k : k + _BLOCK].astype(float)).astype(np.float32) for k in blocks]
@@ -48,7 +48,18 @@ class TicaModel:
 
 
 def fit_tica(reference: TorsionSeries, *, lagtime: float, definitions: Definitions) -> TicaModel:
-    """TICA of the torsions' cosines and sines; `lagtime` in ps.
+    """Fit TICA to the cosines and sines of the torsions.
+
+    Parameters
+    ----------
+    reference : TorsionSeries
+    lagtime : float
+        In ps.
+    definitions : Definitions
+
+    Returns
+    -------
+    TicaModel
 
     Raises
     ------
@@ -90,7 +101,7 @@ class StateModel:
         return self.coarse.n_states
 
     def label(self, projection: np.ndarray) -> np.ndarray:
-        """State of each frame, (n_frames, n_tica) to (n_frames,) int."""
+        """The state of each frame, (n_frames, n_tica) to (n_frames,) int."""
         return self.state_of_cluster[self.clusters.transform(projection)]
 
 
@@ -103,7 +114,22 @@ def fit_states(
     seed: int = SEED,
     definitions: Definitions,
 ) -> StateModel:
-    """From the reference's TICA projection, (n_frames, n_tica).
+    """Find the metastable states of a reference.
+
+    Parameters
+    ----------
+    projection : (n_frames, n_tica)
+        The reference on its slow coordinates.
+    lag_frames : int
+        Lag time of the Markov models.
+    n_clusters, n_states : int
+    seed : int
+        Seed of k-means.
+    definitions : Definitions
+
+    Returns
+    -------
+    StateModel
 
     Raises
     ------

@@ -11,7 +11,7 @@ from openmm_mdgen.analysis.distances import FULL_TURN, N_BINS_2D, joint_angle_hi
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """On one grid for both trajectories; ``inf`` where one never goes, 0 at the bottom of each."""
+    """Free energies of both trajectories on one grid: 0 in the fullest bin of each, ``inf`` where one has no frame."""
 
     names: tuple[str, str]
     x_edges: np.ndarray  # (n_x + 1,)
@@ -25,14 +25,35 @@ def torsion_surface(
     generated: tuple[np.ndarray, np.ndarray],
     reference: tuple[np.ndarray, np.ndarray],
 ) -> Surface:
-    """Of two torsions (n_frames,) each, radian, over the full circle."""
+    """The surface of two torsions over the full circle.
+
+    Parameters
+    ----------
+    names : (str, str)
+    generated, reference : pair of (n_frames,)
+        The two angles, radian.
+
+    Returns
+    -------
+    Surface
+    """
     edges = np.linspace(*FULL_TURN, N_BINS_2D + 1)
     counts = [joint_angle_histogram(*angles) for angles in (generated, reference)]
     return Surface(names, edges, edges, *(free_energy(c) for c in counts))
 
 
 def coordinate_surface(names: tuple[str, str], generated: np.ndarray, reference: np.ndarray) -> Surface:
-    """Of two coordinates (n_frames, 2), over the range that both span."""
+    """The surface of two coordinates over the range that both trajectories span.
+
+    Parameters
+    ----------
+    names : (str, str)
+    generated, reference : (n_frames, 2)
+
+    Returns
+    -------
+    Surface
+    """
     both = np.concatenate([generated, reference]).astype(float)
     edges = [np.histogram_bin_edges(column, bins=N_BINS_2D) for column in both.T]
     counts = [np.histogramdd(sample.astype(float), bins=edges)[0] for sample in (generated, reference)]
@@ -40,6 +61,6 @@ def coordinate_surface(names: tuple[str, str], generated: np.ndarray, reference:
 
 
 def free_energy(counts: np.ndarray) -> np.ndarray:
-    """kT above the fullest bin, of the same shape; ``inf`` in empty bins."""
+    """Free energies above that of the fullest bin in kT, of the same shape; ``inf`` in empty bins."""
     with np.errstate(divide="ignore"):
         return np.log(counts.max()) - np.log(counts)

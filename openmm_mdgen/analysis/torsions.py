@@ -71,12 +71,12 @@ class TorsionSeries:
         return replace(self, names=tuple(names), angles=self.angles[:, [self.names.index(name) for name in names]])
 
     def every(self, stride: int) -> TorsionSeries:
-        """Each `stride`-th frame from the first."""
+        """Every `stride`-th frame, from the first."""
         interval = attempt(lambda between: between * stride, self.frame_interval)
         return replace(self, angles=self.angles[::stride], frame_interval=interval)
 
     def sound(self) -> TorsionSeries:
-        """Without CHI5, and with symmetric ends folded: their angles doubled, so that a half turn fills the circle."""
+        """Leave CHI5 out and fold symmetric ends: their angles are doubled, so that a half turn fills the circle."""
         kept = [k for k, name in enumerate(self.names) if not name.startswith("CHI5")]
         angles = self.angles[:, kept]
         names = tuple(self.names[k] for k in kept)
@@ -92,7 +92,7 @@ class TorsionSeries:
         return known(self.frame_interval)
 
     def frames_in(self, time: float) -> int:
-        """How many frames make up `time` ps.
+        """The number of frames that make up `time` ps.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class TorsionSeries:
 
 
 def torsions(trajectory: mdtraj.Trajectory) -> dict[str, np.ndarray]:
-    """Every phi, psi and chi1-chi5 by name, each ``(n_frames,)`` radian in [-pi, pi].
+    """Compute every phi, psi and chi1 to chi5 by name, each ``(n_frames,)`` radian in [-pi, pi].
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _named(trajectory: mdtraj.Trajectory, kind: str, compute, owner: int) -> lis
 
 
 def torsion_histograms(trajectory: mdtraj.Trajectory | Iterable[mdtraj.Trajectory]) -> dict[str, np.ndarray]:
-    """Counts of each torsion in 100 bins over (-pi, pi), ``(100,)`` int.
+    """Count each torsion in 100 bins over (-pi, pi), ``(100,)`` int.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def torsion_distances(
     generated: mdtraj.Trajectory | Iterable[mdtraj.Trajectory],
     reference: mdtraj.Trajectory | Iterable[mdtraj.Trajectory],
 ) -> dict[str, float]:
-    """The torsion distance (see `distances`) by name, between two trajectories of the same molecule.
+    """Compute the distance of each torsion (see `distances`) between two trajectories of the same molecule.
 
     Parameters
     ----------

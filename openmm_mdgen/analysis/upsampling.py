@@ -1,4 +1,4 @@
-"""Upsampled trajectories against fine real MD: whether the fast motion put in is the real one."""
+"""Upsampled trajectories against real MD of the same frame interval: whether the fast motion is the real one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openmm_mdgen.analysis.undefined import NotDefined, attempt
 
 @dataclass(frozen=True, eq=False)
 class Upsampling:
-    """Of one torsion: circular autocorrelations from lag 1 to 100 ps, without baseline."""
+    """Circular autocorrelations of one torsion from lag 1 to 100 ps; no baseline is subtracted."""
 
     generated: Curve | NotDefined
     reference: Curve | NotDefined
@@ -20,7 +20,17 @@ class Upsampling:
 
 
 def compare_upsampling(generated: Source, reference: Source, *, stride: int = 100) -> dict[str, Upsampling]:
-    """By torsion, for a generated trajectory and real MD of the same molecule, both fine.
+    """Compare a generated trajectory with real MD of the same molecule and frame interval, torsion by torsion.
+
+    Parameters
+    ----------
+    generated, reference : TrajectoryFile or mdtraj.Trajectory
+    stride : int
+        How many frames of the reference lie between those that the generator was given.
+
+    Returns
+    -------
+    dict of str to Upsampling
 
     Raises
     ------

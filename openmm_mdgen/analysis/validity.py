@@ -24,7 +24,7 @@ _SIDE_CHAIN = {"ILE": ("CB", "CA", "CG1", "CG2"), "THR": ("CB", "CA", "OG1", "CG
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Of all bonds, or all angles, between the same elements."""
+    """The distribution of all bonds, or of all angles, between the same elements."""
 
     counts: np.ndarray  # (120,) int
     mean: float
@@ -33,7 +33,7 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Shares are of all frames."""
+    """What a pass over a trajectory's frames has found; shares are of all frames."""
 
     n_frames: int
     valid: float  # neither clash nor break nor wrong chirality

@@ -37,7 +37,7 @@ _FLOOR = 0.6  # of the smallest share seen, where a state without frames is draw
 
 
 def surface_pair(surface: Surface, *, angles: bool) -> str:
-    """Reference and generated free energies side by side, on one scale."""
+    """Draw the free energies of reference and generated trajectory side by side, on one scale."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.6, 2.5), layout="constrained")
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -67,7 +67,20 @@ def surface_pair(surface: Surface, *, angles: bool) -> str:
 
 
 def torsion_histograms(generated: dict[str, np.ndarray], reference: dict[str, np.ndarray], names: Sequence[str]) -> str:
-    """Densities of torsions, counts (100,) over (-pi, pi) each."""
+    """Draw the densities of torsions.
+
+    Parameters
+    ----------
+    generated, reference : dict of str to (100,) int
+        Counts over (-pi, pi), by torsion.
+    names : sequence of str
+        The torsions to draw.
+
+    Returns
+    -------
+    str
+        Data URI of an SVG file, as of every function here.
+    """
     with mpl.rc_context(_STYLE):
         figure, panels = _grid(len(names))
         edges = np.linspace(-180, 180, 101)
@@ -80,7 +93,7 @@ def torsion_histograms(generated: dict[str, np.ndarray], reference: dict[str, np
 
 
 def decorrelation(relaxations: dict[str, Relaxation]) -> str:
-    """Curves against time, with the 1/e of the relaxation time; none drawn where it is not defined."""
+    """Draw autocorrelation functions, with a line at 1/e; those that are not defined are left out."""
     found = [c for r in relaxations.values() for c in (r.reference_curve, r.generated_curve) if isinstance(c, Curve)]
     times = [curve.times[[1, -1]] for curve in found] or [np.array([1.0, 10.0])]  # lag 0 has no place on the axis
     with mpl.rc_context(_STYLE):
@@ -101,7 +114,7 @@ def decorrelation(relaxations: dict[str, Relaxation]) -> str:
 
 
 def occupancies(states: States) -> str:
-    """Share of each metastable state, generated against reference."""
+    """Draw the share of each metastable state, generated against reference."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(3.6, 3.4), layout="constrained")
         axes = figure.subplots()
@@ -129,7 +142,7 @@ def occupancies(states: States) -> str:
 
 
 def equivalent_time(equivalent: EquivalentTime) -> str:
-    """How the torsion distance of real MD falls with its length, and where the generated trajectory meets it."""
+    """Draw the torsion distance of real MD against its length, and that of the generated trajectory."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 3.0), layout="constrained")
         axes = figure.subplots()
@@ -146,7 +159,19 @@ def equivalent_time(equivalent: EquivalentTime) -> str:
 
 
 def geometry(generated: dict[str, Histogram], reference: dict[str, Histogram], edges: np.ndarray, unit: str) -> str:
-    """Densities of bond lengths or angles by elements."""
+    """Draw the densities of bond lengths or angles by elements.
+
+    Parameters
+    ----------
+    generated, reference : dict of str to Histogram
+    edges : (121,)
+        Edges of the bins.
+    unit : str
+
+    Returns
+    -------
+    str
+    """
     names = [name for name in reference if name in generated]
     with mpl.rc_context(_STYLE):
         figure, panels = _grid(len(names))
@@ -161,7 +186,7 @@ def geometry(generated: dict[str, Histogram], reference: dict[str, Histogram], e
 
 
 def energies(generated: np.ndarray, reference: np.ndarray) -> str:
-    """Densities of energies, kJ/mol; what lies far above real MD is counted in the last bin."""
+    """Draw the densities of energies, kJ/mol; what lies far above real MD is counted in the last bin."""
     low, high = min(generated.min(), reference.min()), reference.max() + max(np.ptp(reference), 1)
     edges = np.linspace(low, high, 41)
     counts = [np.histogram(np.clip(values, low, high), edges)[0] for values in (reference, generated)]
@@ -174,7 +199,7 @@ def energies(generated: np.ndarray, reference: np.ndarray) -> str:
 
 
 def readable(name: str) -> str:
-    """``"φ ALA 2"`` from ``"PHI 0 ALA 2"``; another chain than the first is told."""
+    """The name as chemists write it, ``"φ ALA 2"`` for ``"PHI 0 ALA 2"``; chains other than the first are named."""
     parts = name.split()
     if len(parts) != 4:
         return name

@@ -57,7 +57,7 @@ def overlay(generated: Survey, reference: Survey) -> dict:
 
 
 def _evenly(n: int, n_frames: int, first: int, length: int) -> np.ndarray:
-    """Those of `n` evenly spaced frames that lie in the piece of `length` from `first`, counted from there."""
+    """Those of `n` evenly spaced frames that lie in the piece of `length` frames from `first`, counted from there."""
     wanted = np.unique(np.linspace(0, n_frames - 1, n).round().astype(int)) - first
     return wanted[(wanted >= 0) & (wanted < length)]
 
@@ -68,7 +68,7 @@ def _drawn_atoms(topology: mdtraj.Topology) -> list[int]:
 
 
 def _backbone_atoms(topology: mdtraj.Topology) -> list[int]:
-    """In the order of names, whatever the order in the file: both trajectories' correspond."""
+    """The backbone in one order, whatever the order in the file, so that the atoms of two trajectories correspond."""
     by_residue = [{atom.name: atom.index for atom in residue.atoms} for residue in topology.residues]
     return [atoms[name] for atoms in by_residue for name in _BACKBONE if name in atoms]
 

@@ -1,4 +1,4 @@
-"""Runs against the clock: any generator of the protocol, replicas kept apart, lengths and times that belong together."""
+"""Runs against the clock: any generator of the protocol, replicas apart, lengths and times that belong together."""
 
 import mdtraj
 import numpy as np
