@@ -27,9 +27,7 @@ def simulate(
     step_size: Annotated[str, typer.Option(help="Step of the integrator; above 2fs, hydrogens weigh 3 Da.")] = "4fs",
     temperature: Annotated[float, typer.Option(min=1.0, help="Temperature in kelvin.")] = 350.0,
     equilibration: Annotated[str, typer.Option(help="Time simulated before the first frame that is kept.")] = "20ps",
-    packed: Annotated[
-        int, typer.Option(min=1, help="Number of implicit-solvent peptides packed into one OpenMM System.")
-    ] = 16,
+    packed: Annotated[int, typer.Option(min=1, help="Implicit-solvent peptides packed into one OpenMM System.")] = 16,
     platform: Annotated[str | None, typer.Option(help="Platform of OpenMM. [default: the fastest]")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the CPU platform. [default: one for each core]")
