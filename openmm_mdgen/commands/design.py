@@ -1,4 +1,4 @@
-"""``openmm-mdgen design``: residues for a motion."""
+"""``openmm-mdgen design``: residues that go with a motion. Times in picosecond."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import output_folder, read_trajectory, write_dcd
@@ -21,21 +21,24 @@ from openmm_mdgen.files import replacing
 
 def design(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
-    top: Annotated[Path, typer.Option(help="Its topology, such as a PDB file.")],
-    out: Annotated[Path, typer.Option(help="Folder for designs.csv, and SEQUENCE.pdb and .dcd of each design.")],
-    residues: Annotated[str | None, typer.Option(help="Counted from 1, such as 2,3. [default: the weights']")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same designs. Drawn if absent.")] = None,
-    frame_interval: Annotated[
-        str | None, typer.Option(help="Time between the given frames, where the file does not say, such as 1ps.")
+    top: Annotated[Path, typer.Option(help="Topology of the trajectory, such as a PDB file.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for designs.csv, and SEQUENCE.pdb and SEQUENCE.dcd of each design.")
+    ],
+    residues: Annotated[
+        str | None,
+        typer.Option(help="Residues to design, counted from 1, such as 2,3; by default those of the weights."),
     ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Number of designs to draw.")] = 20,
+    seed: Seed = None,
+    frame_interval: FrameInterval = None,
     generator: Weights = None,
     device: Device = "auto",
     ode_solver: OdeSolver = None,
-    evaluations: Annotated[int | None, typer.Option(help="Of the network. [default: the solver's]")] = None,
+    evaluations: Evaluations = None,
     force: Force = False,
 ) -> None:
-    """Design residues, types and motion, for the motion of the others.
+    """Design residues, their types and their motion, for the motion of the others.
 
     A DCD file holds all samples of its sequence one after another; the PDB file is the first frame, minimised.
     """

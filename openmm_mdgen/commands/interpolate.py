@@ -1,4 +1,4 @@
-"""``openmm-mdgen interpolate``: paths between two structures."""
+"""``openmm-mdgen interpolate``: paths between two structures. Times in picosecond."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import output_folder, write_dcd
@@ -18,14 +18,16 @@ from openmm_mdgen.commands.trajectories import output_folder, write_dcd
 def interpolate(
     start: Annotated[Path, typer.Argument(help="PDB file of the first structure.")],
     end: Annotated[Path, typer.Argument(help="PDB file of the last structure, of the same molecule.")],
-    out: Annotated[Path, typer.Option(help="Folder for path_000.dcd and so on, and topology.pdb.")],
-    time: Annotated[str | None, typer.Option(help="From start to end, such as 1ns. [default: the weights']")] = None,
-    paths: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same paths. Drawn if absent.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for path_000.dcd and so on, and topology.pdb; made if it is new.")],
+    time: Annotated[
+        str | None, typer.Option(help="Physical time from start to end, such as 1ns; by default that of the weights.")
+    ] = None,
+    paths: Annotated[int, typer.Option(min=1, help="Number of paths to generate.")] = 1,
+    seed: Seed = None,
     generator: Weights = None,
     device: Device = "auto",
     ode_solver: OdeSolver = None,
-    evaluations: Annotated[int | None, typer.Option(help="Of the network. [default: the solver's]")] = None,
+    evaluations: Evaluations = None,
     force: Force = False,
 ) -> None:
     """Generate paths from one structure of a peptide to another.

@@ -4,7 +4,33 @@ from typing import Annotated
 
 import typer
 
-Weights = Annotated[str | None, typer.Option(help="Weights: a bundled name, or a file.")]
-Device = Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda.")]
-OdeSolver = Annotated[str | None, typer.Option(help="Of the flow. [default: named in the weights]")]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+GeneratorName = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of bundled weights or of an installed package's generator, or a file of weights; by default bundled "
+        "weights."
+    ),
+]
+Weights = Annotated[
+    str | None, typer.Option(help="Name of bundled weights, or a file of weights; by default bundled weights.")
+]
+Device = Annotated[str, typer.Option(help="Device where the network runs: auto, cpu or cuda.")]
+OdeSolver = Annotated[
+    str | None,
+    typer.Option(
+        help="Solver of the flow: euler, midpoint, heun, rk4, multistep or dopri5; by default the one named in the "
+        "weights."
+    ),
+]
+Evaluations = Annotated[
+    int | None,
+    typer.Option(help="Evaluations of the network for each batch of frames; by default as many as the solver has."),
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Seed of all random numbers; by default one is drawn and printed.")
+]
+FrameInterval = Annotated[
+    str | None,
+    typer.Option(help="Time between the given frames, such as 10ps; by default as the file of the trajectory says."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]

@@ -1,4 +1,4 @@
-"""``openmm-mdgen upsample``: the motion between the frames of a trajectory."""
+"""``openmm-mdgen upsample``: the motion between the frames of a trajectory. Times in picosecond."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Force, OdeSolver, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd
@@ -18,19 +18,20 @@ from openmm_mdgen.errors import MDGenError
 
 def upsample(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
-    top: Annotated[Path, typer.Option(help="Its topology, such as a PDB file.")],
-    factor: Annotated[int | None, typer.Option(min=2, help="Times as many frames. [default: the weights']")] = None,
-    out: Annotated[Path, typer.Option(help="Trajectory, .dcd; its topology goes to a .pdb beside it.")] = Path(
-        "fine.dcd"
-    ),
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same frames. Drawn if absent.")] = None,
-    frame_interval: Annotated[
-        str | None, typer.Option(help="Time between the given frames, where the file does not say, such as 10ps.")
+    top: Annotated[Path, typer.Option(help="Topology of the trajectory, such as a PDB file.")],
+    factor: Annotated[
+        int | None,
+        typer.Option(min=2, help="Number of generated frames for each given one; by default that of the weights."),
     ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Trajectory file to write, .dcd; its topology is written to a .pdb file beside it.")
+    ] = Path("fine.dcd"),
+    seed: Seed = None,
+    frame_interval: FrameInterval = None,
     generator: Weights = None,
     device: Device = "auto",
     ode_solver: OdeSolver = None,
-    evaluations: Annotated[int | None, typer.Option(help="Of the network, a window. [default: the solver's]")] = None,
+    evaluations: Evaluations = None,
     force: Force = False,
 ) -> None:
     """Generate the frames between those of a trajectory, which stay as they are."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -28,7 +30,11 @@ from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Inpainting, Inter
 from openmm_mdgen.model.tokens import Tokenizer
 
 _FORMAT = "openmm_mdgen 1"
-_PREFIX = "model."
+_PREFIX = "model."  # of parameter names in published checkpoints
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+# Prefixes of names, such as "hf://", each with what turns a whole name into a file of weights on this machine.
+PREFIXES: dict[str, Callable[[str], Path]] = {}
 
 
 @dataclass(frozen=True)
@@ -71,19 +77,64 @@ def bundled() -> list[str]:
     return sorted(p.name.removesuffix(".safetensors") for p in folder.iterdir() if p.name.endswith(".safetensors"))
 
 
+class NoSuchWeightsError(CheckpointError):
+    """A name that stands for no weights."""
+
+
+def places(name: str) -> dict[str, Path]:
+    """Where weights of that name are: what is there, in words, and its path. Names with a prefix are not looked for."""
+    found = {}
+    if name in bundled():
+        found["bundled weights"] = Path(str(resources.files("openmm_mdgen").joinpath(f"weights/{name}.safetensors")))
+    if Path(name).is_file():
+        found[f"the file {Path(name).resolve()}"] = Path(name)
+    return found
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The file of weights that a name stands for.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name with a prefix in `PREFIXES`, the name of bundled weights, or a file. A `Path` is always a file.
+
+    Raises
+    ------
+    NoSuchWeightsError
+        If nothing of that name is there.
+    CheckpointError
+        If the prefix is unknown, or the name stands for bundled weights and for a file.
+    """
+    if isinstance(name_or_path, str):
+        for prefix, fetch in PREFIXES.items():
+            if name_or_path.startswith(prefix):
+                return fetch(name_or_path)
+        if scheme := _SCHEME.match(name_or_path):
+            known = ", ".join(PREFIXES) or "none in this version"
+            raise CheckpointError(f"{name_or_path}: names with {scheme[0]!r} are not known; known prefixes: {known}")
+        found = places(name_or_path)
+        if len(found) > 1:
+            raise CheckpointError(
+                f"{name_or_path!r} is the name of {' and of '.join(found)}: write ./{name_or_path} for the file"
+            )
+        if found:
+            return next(iter(found.values()))
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise NoSuchWeightsError(f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}")
+    return path
+
+
 def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
-    """Read weights by the name of bundled ones, or from a ``.safetensors`` or published ``.ckpt`` file.
+    """Read weights by their name, or from a ``.safetensors`` or published ``.ckpt`` file; see `find`.
 
     Raises
     ------
     CheckpointError
         If there are none of that name, or the file is damaged or of another kind.
     """
-    path = Path(name_or_path)
-    if str(name_or_path) in bundled():
-        path = Path(str(resources.files("openmm_mdgen").joinpath(f"weights/{name_or_path}.safetensors")))
-    if not path.is_file():
-        raise CheckpointError(f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}")
+    path = find(name_or_path)
     try:
         return _load_published(path) if path.suffix == ".ckpt" else _load_own(path)
     except CheckpointError:
