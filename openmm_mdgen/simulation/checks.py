@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 
 import openmm
-from openmm import app, unit
 
 from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.protocol import Generator
+from openmm_mdgen.simulation.engine import Engine, present_integrator
 from openmm_mdgen.simulation.gate import Gate, Judge
 from openmm_mdgen.simulation.schedule import Generate, Integrate, Schedule, steps_per_frame
 
@@ -30,33 +30,21 @@ def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
     return gate
 
 
-def temperature(integrator: openmm.Integrator) -> float | None:
-    """K; None where the integrator has none."""
-    present = present_integrator(integrator)
-    return present.getTemperature().value_in_unit(unit.kelvin) if hasattr(present, "getTemperature") else None
-
-
-def present_integrator(integrator: openmm.Integrator) -> openmm.Integrator:
-    if isinstance(integrator, openmm.CompoundIntegrator):
-        return integrator.getIntegrator(integrator.getCurrentIntegrator())
-    return integrator
-
-
-def check_engine(simulation: app.Simulation, generator: Generator) -> None:
+def check_engine(engine: Engine, generator: Generator) -> None:
     """That integrator and System fit the generator."""
-    n_particles, n_atoms = simulation.system.getNumParticles(), simulation.topology.getNumAtoms()
+    n_particles, n_atoms = engine.system.getNumParticles(), engine.topology.getNumAtoms()
     if n_particles != n_atoms:
         raise UnsupportedTopologyError(
             f"the System has {n_particles} particles and the topology {n_atoms} atoms: make one from the other"
         )
-    integrator = present_integrator(simulation.integrator)
+    integrator = present_integrator(engine.integrator)
     if isinstance(integrator, openmm.VariableVerletIntegrator | openmm.VariableLangevinIntegrator):
         raise MDGenError(
             f"{type(integrator).__name__} has no fixed step size, and generated frames are counted in steps: "
             "use an integrator with one, such as LangevinMiddleIntegrator"
         )
-    steps_per_frame(generator.frame_interval, simulation.integrator.getStepSize().value_in_unit(unit.picosecond))
-    own, trained = temperature(integrator), generator.temperature
+    steps_per_frame(generator.frame_interval, engine.step_size)
+    own, trained = engine.temperature(), generator.temperature
     if own is not None and abs(own - trained) > _TEMPERATURE_TOLERANCE:
         warnings.warn(
             f"the integrator is at {own:g} K and the generator was trained at {trained:g} K: "
@@ -65,23 +53,23 @@ def check_engine(simulation: app.Simulation, generator: Generator) -> None:
         )
 
 
-def check_hybrid(simulation: app.Simulation, generator: Generator) -> None:
+def check_hybrid(engine: Engine, generator: Generator, schedule: Schedule) -> None:
     """That real MD can go on from generated frames, as far as it shows without positions."""
-    system, schedule = simulation.system, simulation.schedule
+    system = engine.system
     if hasattr(schedule, "check"):
         schedule.check(generator.frame_interval)
     # The residues that hold a protein's alpha carbon; the generator itself tells later which atoms it moves.
-    protein = {atom.residue.index for atom in simulation.topology.atoms() if atom.name == "CA"}
-    virtual = [a for a in simulation.topology.atoms() if a.residue.index in protein and system.isVirtualSite(a.index)]
+    protein = {atom.residue.index for atom in engine.topology.atoms() if atom.name == "CA"}
+    virtual = [a for a in engine.topology.atoms() if a.residue.index in protein and system.isVirtualSite(a.index)]
     if virtual:
         raise LandingError(
             f"{virtual[0].residue.name} {virtual[0].residue.id} {virtual[0].name} is a virtual site in the protein, "
             "which generated frames do not have: use a force field without them"
         )
     thermostats = [force for force in system.getForces() if isinstance(force, openmm.AndersenThermostat)]
-    if temperature(simulation.integrator) is None and not thermostats:
+    if engine.temperature() is None and not thermostats:
         warnings.warn(
-            f"{type(present_integrator(simulation.integrator)).__name__} holds no temperature: after each generated "
+            f"{type(present_integrator(engine.integrator)).__name__} holds no temperature: after each generated "
             f"phase velocities are drawn at the generator's {generator.temperature:g} K, and the energy changes. Use "
             "an integrator with a thermostat, such as LangevinMiddleIntegrator",
             stacklevel=4,

@@ -187,12 +187,12 @@ def test_a_segment_continues_from_the_last_frame_of_the_one_before():
 def test_the_template_is_a_relaxed_copy_and_the_users_context_is_untouched():
     simulation = simulation_of()
     before = state_of(simulation)
-    relaxed = simulation._relaxed()
+    relaxed = simulation._advance.engine.relaxed()
     for one, other in zip(before, state_of(simulation), strict=True):
         np.testing.assert_array_equal(one, other)
     start, end = potential_energies([before[2], relaxed])
     assert end < start - 10
-    np.testing.assert_array_equal(simulation._relaxed(), relaxed)
+    np.testing.assert_array_equal(simulation._advance.engine.relaxed(), relaxed)
 
 
 CHANGES = {

@@ -25,6 +25,7 @@ from dipeptide import (
 from openmm_mdgen.errors import GenerationError, LandingError, MDGenError, ReportIntervalError, StateError
 from openmm_mdgen.simulation import landing
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
+from openmm_mdgen.simulation.engine import Engine
 from openmm_mdgen.simulation.gate import Gate, Verdict
 from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.record import GENERATED, INTEGRATED, Summary, is_real
@@ -97,7 +98,7 @@ def test_phases_alternate_and_the_record_says_which_frame_is_which():
     assert steps == list(range(FRAME, 13 * FRAME, FRAME))
     real = is_real(simulation.segments, steps)
     assert real.tolist() == [True] * 3 + [False] * 6 + [True] * 3
-    first, second = simulation._hybrid.gate.trials
+    first, second = simulation.gate.trials
     np.testing.assert_array_equal(recorder.positions()[3:7], first.frames)
     np.testing.assert_array_equal(recorder.positions()[7:9], second.frames)
     np.testing.assert_array_equal(first.start, recorder.positions()[2])
@@ -109,7 +110,7 @@ def test_phases_alternate_and_the_record_says_which_frame_is_which():
 def test_real_md_goes_on_from_the_landed_state_and_not_from_the_frame():
     simulation = hybrid()
     simulation.step(PERIOD)
-    step, landed = simulation._hybrid._landed
+    step, landed = simulation._advance.trials.landed
     assert step == PERIOD
     simulation.step(1)
     _, _, positions, velocities = state_of(simulation)
@@ -177,11 +178,11 @@ def test_pieces_and_restarts_equal_the_run_in_one(n_before):
     parts.step(n_before * FRAME)
     file = io.BytesIO()
     parts.saveCheckpoint(file)
-    n_trials = len(parts._hybrid.gate.trials)
+    n_trials = len(parts.gate.trials)
     expected = recorded(parts, 18 - n_before)
     file.seek(0)
     restarted.loadCheckpoint(file)
-    restarted._hybrid.gate.trials += [None] * n_trials
+    restarted.gate.trials += [None] * n_trials
     got = recorded(restarted, 18 - n_before)
     np.testing.assert_array_equal(got.positions(), expected.positions())
     assert_same_state(parts, restarted)
@@ -235,7 +236,7 @@ def test_generate_without_a_gate_is_recorded_and_judged_by_none():
     simulation = simulation_of()
     simulation.step(6 * FRAME)
     assert stretches(simulation) == [(GENERATED, 0, 4, True), (GENERATED, 4, 4, True)]
-    assert simulation._hybrid is None
+    assert simulation.gate is None
 
 
 def test_integrate_is_recorded_too():
@@ -250,7 +251,7 @@ def test_set_positions_in_flight_are_taken_as_they_are():
     simulation.step(5 * FRAME)
     simulation.context.setPositions(peptide()[1])
     simulation.step(4 * FRAME)
-    trials = simulation._hybrid.gate.trials
+    trials = simulation.gate.trials
     np.testing.assert_array_equal(trials[1].start, peptide()[1]._value)
     assert [s.steps // FRAME for s in simulation.segments] == [3, 2, 4]
 
@@ -326,9 +327,9 @@ def test_a_generator_that_gives_nothing_at_all_is_replaced_by_md():
 
 def test_a_molecule_in_pieces_is_refused(monkeypatch):
     simulation = hybrid()
-    relaxed = simulation._relaxed()
+    relaxed = simulation._advance.engine.relaxed()
     relaxed[12:] += 3.0
-    monkeypatch.setattr(type(simulation), "_relaxed", lambda self: relaxed)
+    monkeypatch.setattr(Engine, "relaxed", lambda self: relaxed)
     with pytest.raises(StateError, match="make it whole"):
         simulation.step(FRAME)
     assert simulation.currentStep == 0
@@ -342,5 +343,5 @@ def test_an_energy_that_cannot_be_computed_is_not_a_number():
 
     simulation = hybrid(Measures(True))
     simulation.step(PERIOD)
-    good, bad = simulation._hybrid.gate.found
+    good, bad = simulation.gate.found
     assert np.isfinite(good) and np.isnan(bad)

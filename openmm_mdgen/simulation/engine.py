@@ -1,0 +1,118 @@
+"""What OpenMM holds of one simulation: read, and set to a generated frame, in one place.
+
+Positions are ``(n_atoms, 3)`` in nm, times in ps, temperatures in K.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen.errors import StateError
+from openmm_mdgen.simulation.side_systems import relaxed_copy
+from openmm_mdgen.simulation.states import positions_in
+
+# Their Contexts hold positions as they were set, in double precision; those of others may round them.
+_EXACT_PLATFORMS = ("Reference", "CPU")
+
+
+@dataclass(frozen=True, eq=False)
+class Here:
+    """Where a simulation stands."""
+
+    step: int  # step count
+    positions: np.ndarray  # (n_atoms, 3) nm
+
+    def is_at(self, other: Here) -> bool:
+        """Whether both are the same step count and, bit for bit, the same positions."""
+        return self.step == other.step and np.array_equal(self.positions, other.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """System, integrator and Context of one simulation.
+
+    It knows nothing of the simulation's reporters, so that they are let go with it.
+    """
+
+    topology: app.Topology
+    system: openmm.System
+    integrator: openmm.Integrator
+    context: openmm.Context
+    properties: dict[str, str]  # of the platform
+
+    @property
+    def step(self) -> int:
+        return self.context.getStepCount()
+
+    @property
+    def step_size(self) -> float:
+        """Ps."""
+        return self.integrator.getStepSize().value_in_unit(unit.picosecond)
+
+    def temperature(self) -> float | None:
+        """K; None where the integrator has none."""
+        return temperature_of(self.integrator)
+
+    def here(self) -> Here:
+        """Where the simulation stands; reads all positions from the Context."""
+        return Here(self.step, positions_in(self.context.getState(positions=True)))
+
+    def place(self, frame: np.ndarray, steps: int, *, temperature: float, seed: int) -> Here:
+        """Set the Context to a frame that is some steps ahead, with thermal velocities.
+
+        Parameters
+        ----------
+        frame : (n_atoms, 3) nm
+        steps : int
+            Steps that the frame is ahead of the present.
+        temperature : float, K
+        seed : int
+            Decides the velocities.
+
+        Returns
+        -------
+        Here
+            The new place, with positions as the Context holds them.
+        """
+        context, step = self.context, self.step + steps
+        now = context.getTime().value_in_unit(unit.picosecond)
+        context.setPositions(frame)
+        context.setStepCount(step)
+        context.setTime(now + steps * self.step_size)
+        context.setVelocitiesToTemperature(temperature, seed)
+        is_exact = context.getPlatform().getName() in _EXACT_PLATFORMS
+        return Here(step, frame) if is_exact else self.here()
+
+    def relaxed(self) -> np.ndarray:
+        """The present structure minimised in a Context of its own, (n_atoms, 3) nm."""
+        return relaxed_copy(self.context, self.system, self.properties)
+
+    def require_usable(self, here: Here) -> None:
+        """Raise `StateError` if positions are not set or not finite."""
+        remedy = "give the structure to simulation.context.setPositions(positions), or load a state"
+        if not np.isfinite(here.positions).all():
+            n_bad = (~np.isfinite(here.positions)).any(axis=1).sum()
+            raise StateError(f"positions of {n_bad} atoms are not finite: {remedy}")
+        try:
+            self.context.getState(energy=True)  # the Context tells only here whether it has positions
+        except openmm.OpenMMException as error:
+            if "positions have not been set" in str(error):
+                raise StateError(f"the simulation has no positions: {remedy}") from error
+            raise
+
+
+def temperature_of(integrator: openmm.Integrator) -> float | None:
+    """K; None where the integrator has none."""
+    present = present_integrator(integrator)
+    return present.getTemperature().value_in_unit(unit.kelvin) if hasattr(present, "getTemperature") else None
+
+
+def present_integrator(integrator: openmm.Integrator) -> openmm.Integrator:
+    """The one in use of a compound integrator; of others, the integrator itself."""
+    if isinstance(integrator, openmm.CompoundIntegrator):
+        return integrator.getIntegrator(integrator.getCurrentIntegrator())
+    return integrator
