@@ -85,8 +85,11 @@ def documented(kind: Kind) -> Kind:
 
 
 def require_choices(settings: Any) -> None:
-    """Raise `MDGenError` if a setting has a value that is not among its choices."""
+    """Raise `MDGenError` if a setting has a value that is not among its choices; one without value is left alone."""
     for name, about in settings_of(type(settings)).items():
         value = getattr(settings, name)
-        if about.choices is not None and value not in (allowed := tuple(about.choices())):
+        if about.choices is None or value is None:
+            continue
+        allowed = tuple(about.choices())
+        if value not in allowed:
             raise MDGenError(f"{about.option or name} {value!r} is not one of {', '.join(allowed)}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from openmm_mdgen.data.draws import AnyLengths, Draw, NearLengths
 from openmm_mdgen.data.recordings import Cut, Recording, frames_of, without_padding
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry.atom14 import backbone_points
@@ -35,6 +36,9 @@ class Windows:
     max_residues : int, optional
         Largest number of residues of a window; of a longer chain a stretch is drawn. A stretch within a chain keeps
         the torsions to the residue before it.
+    max_padding : float, optional
+        Draw the windows of a batch from recordings of near lengths, so that its padding is on average no larger; see
+        `NearLengths`. By default they are drawn from recordings of any lengths.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class Windows:
         frame_interval: float,
         time_reversal: bool = True,
         max_residues: int | None = None,
+        max_padding: float | None = None,
     ) -> None:
         if not recordings:
             raise DataError("no recordings to cut windows from")
@@ -57,6 +62,10 @@ class Windows:
         self.n_frames, self.time_reversal = n_frames, time_reversal
         longest = max(len(r.sequence) for r in recordings)
         self.n_residues = min(longest, max_residues or longest)  # of the longest window
+        lengths = [min(len(r.sequence), self.n_residues) for r in recordings]
+        self.draws: Draw = (
+            AnyLengths(len(self.recordings)) if max_padding is None else NearLengths(lengths, max_padding)
+        )
         self.strides = [_stride(r, frame_interval) for r in recordings]
         for recording, stride in zip(recordings, self.strides, strict=True):
             if recording.n_frames <= (n_frames - 1) * stride:
@@ -95,7 +104,7 @@ class Windows:
         DataError
             If coordinates are not finite, or their file is gone.
         """
-        which = rng.integers(len(self.recordings), size=n)
+        which = self.draws(n, rng)
         return superposed(frames_of([self.draw(rng, int(k)) for k in which]))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from openmm_mdgen.data import Windows
 from openmm_mdgen.model.flow import FlowConfig
 from openmm_mdgen.model.interpolant import INTERPOLANTS
-from openmm_mdgen.model.tokens import Frames
+from openmm_mdgen.model.tokens import N_TORSION_CHANNELS, Frames
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,10 @@ class Batches:
             return Batch(frames, noise, t, types)
         part = slice(self.rank * self.size // self.n_ranks, (self.rank + 1) * self.size // self.n_ranks)
         return Batch(frames[part], noise[part], t[part], None if types is None else types[part])
+
+
+def channel_weights(flow: FlowConfig, offset_weight: float) -> Float[Tensor, " D"]:
+    """Weights in the loss of the channels of a token: `offset_weight` for offsets, 1 for torsions."""
+    weights = torch.ones(flow.network.token_width)
+    weights[:-N_TORSION_CHANNELS] = offset_weight
+    return weights

@@ -1,12 +1,14 @@
 """Callbacks of a training run: validation, the file of the loss curve, and checkpoints.
 
-The callbacks act in the order validation, curve, checkpoint, so that a checkpoint holds all that belongs to its step.
+They act in the order validation, curve, checkpoint, latest weights, so that a checkpoint holds all that belongs to its
+step.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from torch import Tensor
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.training.lightning_module import FlowTraining
 from openmm_mdgen.training.validation import HeldOut
 
@@ -111,6 +115,26 @@ class Curve(lightning.Callback):
             for step, loss, figure in self._rows:
                 csv.writer(file).writerow([step, repr(float(loss)), "" if figure is None else repr(figure)])
         self._rows.clear()
+
+
+class LatestWeights(lightning.Callback):
+    """Writes ``latest.safetensors``, the averaged weights of the last checkpoint: a run can be tried on its way.
+
+    Parameters
+    ----------
+    path : Path
+    every : int
+        Number of steps between two checkpoints.
+    info_at : callable
+        What the weights say of themselves after a number of steps.
+    """
+
+    def __init__(self, path: Path, every: int, info_at: Callable[[int], ModelInfo]) -> None:
+        self.path, self.every, self.info_at = path, every, info_at
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: FlowTraining, *_: Any) -> None:  # type: ignore[override]
+        if trainer.is_global_zero and trainer.global_step % self.every == 0:
+            checkpoints.save(self.path, module.mean, self.info_at(trainer.global_step), dtype=torch.float16)
 
 
 class Checkpoints(lightning.Callback):

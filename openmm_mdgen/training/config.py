@@ -27,6 +27,18 @@ def _time_mixers() -> Iterable[str]:
     return TIME_MIXERS
 
 
+def _optimizers() -> Iterable[str]:
+    from openmm_mdgen.training.optimizers import OPTIMIZERS
+
+    return OPTIMIZERS
+
+
+def _figures() -> Iterable[str]:
+    from openmm_mdgen.training.validation import FIGURES
+
+    return FIGURES
+
+
 def _from_zero(residues: Sequence[int]) -> tuple[int, ...]:
     return tuple(residue - 1 for residue in residues)
 
@@ -87,6 +99,21 @@ class TrainingConfig:
         "runs that are driven or relax from an unlikely start.",
         group=_WINDOWS,
     )
+    max_padding: float | None = setting(
+        None,
+        "Largest average share of padding in a batch, such as 0.05: its windows are then drawn from chains of near "
+        "lengths.",
+        group=_WINDOWS,
+        minimum=0,
+        shown_default="chains of any lengths in a batch",
+    )
+    optimizer: str = setting(
+        "adamw",
+        "Name of the optimiser; muon updates the matrices of the layers by Muon at three times the learning rate, and "
+        "all else by AdamW.",
+        group=_LEARNING,
+        choices=_optimizers,
+    )
     learning_rate: float = setting(
         1e-3, "Learning rate at the end of the warm-up, where it is highest.", group=_LEARNING, minimum=0
     )
@@ -125,6 +152,17 @@ class TrainingConfig:
     n_heads: int = setting(6, "Number of heads of every attention.", option="heads", group=_NETWORK, minimum=1)
     time_mixer: str = setting(
         "attention", "Kind of layer that mixes the frames of one residue.", group=_NETWORK, choices=_time_mixers
+    )
+    start_in_every_frame: bool = setting(
+        False, "Give the tokens of the first frame to the network in every frame.", group=_NETWORK
+    )
+    figure: str | None = setting(
+        None,
+        "Name of the figure by which weights are chosen; flow_loss, the loss on windows, noise and times that stay the "
+        "same, takes little time.",
+        group=_VALIDATION,
+        choices=_figures,
+        shown_default="the one that the task names",
     )
     validate_every: int = setting(
         500, "Number of steps between two validations, where there is MD to validate on.", group=_VALIDATION, minimum=1

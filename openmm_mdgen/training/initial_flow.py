@@ -79,6 +79,7 @@ def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
         time_mixer=config.time_mixer,
         position_embedding={len(r.sequence) for r in windows.recordings} == {windows.n_residues},
         designs=task.generates_types,
+        start_in_every_frame=config.start_in_every_frame,
     )
     flow = TrajectoryFlow(FlowConfig(network, tokenizer, task))
     shift, scale = token_scales(flow, windows, batches=32, seed=config.seed)

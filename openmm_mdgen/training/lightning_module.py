@@ -15,9 +15,9 @@ from torch import Tensor
 from openmm_mdgen.data import Windows
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.flow import TrajectoryFlow
-from openmm_mdgen.model.tokens import N_TORSION_CHANNELS
-from openmm_mdgen.training.batches import Batches
+from openmm_mdgen.training.batches import Batches, channel_weights
 from openmm_mdgen.training.config import TrainingConfig
+from openmm_mdgen.training.optimizers import OPTIMIZERS
 
 _EMA_WARMUP = 10  # steps
 SETTINGS = "openmm_mdgen"  # key in a checkpoint of the configurations of the run and of the flow, as JSON
@@ -42,9 +42,7 @@ class FlowTraining(lightning.LightningModule):
     def on_fit_start(self) -> None:
         ranks = {"rank": self.global_rank, "n_ranks": self.trainer.world_size}
         self.batches = Batches(self.windows, self.flow.config, self.config.batch_size, self.config.seed, **ranks)
-        weights = torch.ones(self.flow.config.network.token_width)
-        weights[:-N_TORSION_CHANNELS] = self.config.offset_weight
-        self.channel_weights = weights.to(self.device)
+        self.channel_weights = channel_weights(self.flow.config, self.config.offset_weight).to(self.device)
 
     def training_step(self, step: int, batch_index: int) -> Tensor:
         batch = self.batches[self.global_step].to(self.device)
@@ -63,9 +61,8 @@ class FlowTraining(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        optimizer = torch.optim.AdamW(
-            self.flow.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
-        )
+        make = OPTIMIZERS[config.optimizer]
+        optimizer = make(self.flow, lr=config.learning_rate, weight_decay=config.weight_decay)
 
         def factor(step: int) -> float:
             warm = min(1.0, (step + 1) / max(1, config.warmup_steps))

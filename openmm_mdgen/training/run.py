@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import TrajectoryFlow
-from openmm_mdgen.training.callbacks import Checkpoints, Curve, Validation
+from openmm_mdgen.training.callbacks import Checkpoints, Curve, LatestWeights, Validation
 from openmm_mdgen.training.config import RunOptions, TrainingConfig
 from openmm_mdgen.training.devices import Devices
 from openmm_mdgen.training.initial_flow import new_flow, warm_started
@@ -49,7 +50,8 @@ def train(
     recordings : sequence of Recording
         MD to train on.
     folder : path
-        Folder for ``weights.safetensors``, ``curve.csv`` and ``last.ckpt``; it is made if there is none.
+        Folder for ``weights.safetensors``, ``curve.csv``, ``last.ckpt`` and, on the way, ``latest.safetensors``; it is
+        made if there is none.
     config : TrainingConfig
     info : ModelInfo
         Name, temperature and force field of the weights.
@@ -84,19 +86,20 @@ def train(
     begun, taken = _begun(last, config, windows, init, flow)
     watching = None if held_out is None else Validation(held_out, config.validate_every, config.patience)
     curve = Curve(folder / "curve.csv", taken, watching)
-    callbacks = [*([] if watching is None else [watching]), curve, Checkpoints(last, save_every, curve)]
+    info_at = partial(_info, config, info, recordings)
+    writing: list[lightning.Callback] = [curve, Checkpoints(last, save_every, curve)]
+    writing.append(LatestWeights(folder / "latest.safetensors", save_every, info_at))
+    callbacks: list[lightning.Callback] = [*([] if watching is None else [watching]), *writing]
     trainer = _trainer(config, devices, RunOptions(hours, save_every, progress), callbacks)
     module = FlowTraining(config, windows, begun)
     steps: DataLoader[int] = DataLoader(_Steps(config.steps), batch_size=None)
     trainer.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=False)
-    about = _about(config, info, recordings, trainer.global_step)
+    best = None if watching is None else _about_validation(watching, validation)
     if watching is not None:
         module.mean.load_state_dict(watching.best_weights or module.mean.state_dict())
-        about["validation"] = _about_validation(watching, validation)
-    complete = replace(info, n_frames=config.n_frames, frame_interval=config.frame_interval, about=about)
     target = folder / "weights.safetensors"
     if trainer.is_global_zero:
-        checkpoints.save(target, module.mean, complete, dtype=torch.float16)
+        checkpoints.save(target, module.mean, info_at(trainer.global_step, best), dtype=torch.float16)
     trainer.strategy.barrier()
     return target
 
@@ -137,6 +140,7 @@ def _windows(recordings: Sequence[Recording], config: TrainingConfig) -> Windows
         frame_interval=config.frame_interval,
         time_reversal=config.time_reversal,
         max_residues=config.max_residues,
+        max_padding=config.max_padding,
     )
 
 
@@ -145,7 +149,7 @@ def _held_out(
 ) -> HeldOut | None:
     if not validation:
         return None
-    held_out = HeldOut(validation, config.n_frames, config.frame_interval)
+    held_out = HeldOut(validation, config.n_frames, config.frame_interval, figure=config.figure)
     held_out.require_apart_from(trained_on)
     return held_out
 
@@ -200,15 +204,24 @@ def _trainer(
     )
 
 
-def _about(config: TrainingConfig, info: ModelInfo, recordings: Sequence[Recording], steps: int) -> dict[str, Any]:
-    """What the weights tell of their training."""
-    return {
+def _info(
+    config: TrainingConfig,
+    info: ModelInfo,
+    recordings: Sequence[Recording],
+    steps: int,
+    validation: dict[str, Any] | None = None,
+) -> ModelInfo:
+    """What the weights say of themselves and of their training."""
+    about = {
         **info.about,
         "training": {**asdict(config), **info.about.get("training", {})},
         "steps_taken": steps,
         "sequences": sorted(r.sequence for r in recordings),
         "nanoseconds": round(sum(r.duration for r in recordings) / 1000, 3),
     }
+    if validation is not None:
+        about["validation"] = validation
+    return replace(info, n_frames=config.n_frames, frame_interval=config.frame_interval, about=about)
 
 
 def _about_validation(watching: Validation, validation: Sequence[Recording]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,7 +25,9 @@ from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.model.ode import AdamsBashforth, Euler, OdeSolver
 from openmm_mdgen.model.tasks import Task
 from openmm_mdgen.model.tokens import Frames
+from openmm_mdgen.training.batches import Batches, channel_weights
 
+_N_LOSS_WINDOWS = 64  # on which the flow's loss is measured for a sequence
 _N_WINDOWS = 16  # that are generated at once for a sequence
 _N_REPLICAS, _N_SEGMENTS = 8, 5  # trajectories of a forward model, and segments in each
 
@@ -43,7 +46,7 @@ def torsion_distance(
 class Figure(ABC):
     """One number for what a flow generates for one recorded molecule; the lower, the better."""
 
-    name: str  # as users are told it
+    name: ClassVar[str]  # as users are told it
 
     @abstractmethod
     def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
@@ -138,23 +141,47 @@ class DesignErrors(Figure):
         return None
 
 
+@dataclass(frozen=True)
+class FlowLoss(Figure):
+    """The loss of the flow on windows, noise and times that are the same every time: quick, and hardly noisy.
+
+    Parameters
+    ----------
+    offset_weight : float
+        Weight of the channels that hold offsets, as `TrainingConfig` has it.
+    """
+
+    offset_weight: float = 0.3
+    name: ClassVar[str] = "flow loss"
+
+    def __call__(self, flow: TrajectoryFlow, windows: Windows, seed: int) -> float:
+        batch = Batches(windows, flow.config, _N_LOSS_WINDOWS, seed)[0].to(_device(flow))
+        weights = channel_weights(flow.config, self.offset_weight).to(_device(flow))
+        loss = flow.loss(batch.frames, batch.noise, batch.t, batch.type_noise, channel_weights=weights)
+        return float(loss.double().mean())
+
+    def floor(self, windows: Windows, seed: int) -> None:
+        return None
+
+
 FIGURES: dict[str, Figure] = {
     "rollout_torsions": RolloutTorsions(),
     "inner_torsions": InnerTorsions(),
     "torsion_steps": TorsionSteps(),
     "design_errors": DesignErrors(),
+    "flow_loss": FlowLoss(),
 }
 
 
-def figure_for(task: Task) -> Figure:
-    """The figure by which weights of a task are validated.
+def figure_for(task: Task, name: str | None = None) -> Figure:
+    """The figure of a name, or by default the one by which weights of the task are validated.
 
     Raises
     ------
     MDGenError
         If the task names none, or one that there is not.
     """
-    named = getattr(task, "figure", None)
+    named = getattr(task, "figure", None) if name is None else name
     if named not in FIGURES:
         raise MDGenError(
             f"task {task.name!r} is validated by {named!r}, which is none of {', '.join(FIGURES)}: let its class name "
@@ -176,12 +203,15 @@ class HeldOut:
         Picoseconds between its frames.
     seed : int
         Seed of the windows that are drawn and of the noise.
+    figure : str, optional
+        Name of a figure in `FIGURES`; by default the one that the task names.
     """
 
     recordings: Sequence[Recording]
     n_frames: int
     frame_interval: float
     seed: int = 0
+    figure: str | None = None
     windows: list[Windows] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -193,13 +223,13 @@ class HeldOut:
 
     def figures(self, flow: TrajectoryFlow, *, rank: int = 0, n_ranks: int = 1) -> list[float]:
         """Figures of those recordings that process `rank` of `n_ranks` takes, one for each."""
-        figure = figure_for(flow.config.task)
+        figure = figure_for(flow.config.task, self.figure)
         with torch.no_grad():
             return [figure(flow, windows, self.seed) for windows in self.windows[rank::n_ranks]]
 
     def floor(self, flow: TrajectoryFlow) -> float | None:
         """Mean over the recordings of the figure of real MD compared with real MD; None where that means nothing."""
-        figure = figure_for(flow.config.task)
+        figure = figure_for(flow.config.task, self.figure)
         found = [figure.floor(windows, self.seed) for windows in self.windows]
         known = [value for value in found if value is not None]
         return sum(known) / len(known) if known else None

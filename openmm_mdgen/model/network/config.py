@@ -40,6 +40,8 @@ class NetworkConfig:
         Point attention once over the key frames, and at the start of every trunk layer.
     time_multiplier : float
         Of the flow coordinate, before its sinusoids.
+    start_in_every_frame : bool
+        Whether the known tokens of the first frame are given to the network in every frame.
     """
 
     token_width: int = 21
@@ -63,6 +65,7 @@ class NetworkConfig:
     prepend_ipa: bool = True
     interleave_ipa: bool = False
     time_multiplier: float = 100.0
+    start_in_every_frame: bool = False
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.n_heads):

@@ -169,6 +169,8 @@ class VelocityNetwork(nn.Module):
             self.x_d_to_emb = nn.Linear(N_TYPES, width)
             self.fc1, self.fc2, self.fc3 = (nn.Linear(width, width) for _ in range(3))
             self.emb_to_logits = nn.Linear(width, N_TYPES)
+        if config.start_in_every_frame:
+            self.start_to_emb = nn.Linear(config.token_width, width)
         self._initialise()
 
     def forward(
@@ -188,6 +190,8 @@ class VelocityNetwork(nn.Module):
         h = (
             self.latent_to_emb(x) + self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)
         )  # (B, T, L, C)
+        if self.config.start_in_every_frame:
+            h = h + self.start_to_emb(condition.tokens[:, :1])
         if self.config.position_embedding:
             h = h + self.pos_embed.to(h)
         if self.config.frame_embedding:
