@@ -44,14 +44,15 @@ class ModelInfo:
     Parameters
     ----------
     name : str
+        Name of the weights, for messages.
     n_frames : int
         Frames of one segment, the known first one included.
     frame_interval : float
         Picoseconds between frames.
     temperature : float
-        Kelvin, of the training data.
+        Temperature of the training data, in kelvin.
     force_field : str
-        Of the training data.
+        Force field and solvent model of the training data.
     ode_solver : str
         Name in `ode.SOLVERS` of the solver that the weights are used with by default.
     backbone : {"torsions", "rigids"}
@@ -144,7 +145,16 @@ def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
 
 
 def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torch.dtype = torch.float32) -> None:
-    """Write weights and configuration; `dtype` is that of the stored numbers."""
+    """Write weights and their configuration to a file.
+
+    Parameters
+    ----------
+    path : str or Path
+    flow : TrajectoryFlow
+    info : ModelInfo
+    dtype : torch.dtype
+        Type of the stored numbers.
+    """
     config = config_values(flow.config)
     # clone: Hyena's three frequencies are one parameter, and safetensors refuses shared memory
     tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}

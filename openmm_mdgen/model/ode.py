@@ -29,7 +29,21 @@ class OdeSolver(ABC):
 
     @abstractmethod
     def solve(self, velocity_field: VelocityField, x: Tensor, interval: tuple[float, float] = (0.0, 1.0)) -> Solution:
-        """Integrate from `interval[0]` to `interval[1]`."""
+        """Integrate from `interval[0]` to `interval[1]`.
+
+        Parameters
+        ----------
+        velocity_field : callable
+            dx/dt as a function of t, a float, and x.
+        x : Tensor, (B, ...)
+            State at the start; the first axis is the batch.
+        interval : (float, float)
+            Flow coordinates of start and end.
+
+        Returns
+        -------
+        Solution
+        """
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class FixedStep(OdeSolver):
     Parameters
     ----------
     evaluations : int
-        Of the field; must be a multiple of `evaluations_per_step`.
+        How many times the field is evaluated; a multiple of `evaluations_per_step`.
     """
 
     evaluations: int = 20
@@ -116,7 +130,10 @@ _ADAMS_BASHFORTH = (
 class AdamsBashforth(OdeSolver):
     """Third-order multistep method: one evaluation a step, after two Runge-Kutta steps of order four to start it.
 
-    `evaluations` counts those of the start in.
+    Parameters
+    ----------
+    evaluations : int
+        How many times the field is evaluated, at the start included; at least 9.
     """
 
     evaluations: int = 12
@@ -170,7 +187,14 @@ class DormandPrince(OdeSolver):
     """Adaptive fifth-order method (dopri5). The last step ends exactly at the end of the interval.
 
     The error of a step is the root mean square of each batch member's own error over its tolerance, and the worst
-    member decides, so no sample's accuracy depends on what else is in the batch.
+    member decides, so no sample is less accurate for what else is in the batch.
+
+    Parameters
+    ----------
+    relative_tolerance, absolute_tolerance : float
+        Error that a step may have, relative to the state and besides.
+    maximum_evaluations : int
+        Number of evaluations after which a `RuntimeError` says that the tolerances are too tight.
     """
 
     relative_tolerance: float = 1e-3

@@ -39,7 +39,7 @@ class NetworkConfig:
     prepend_ipa, interleave_ipa : bool
         Point attention once over the key frames, and at the start of every trunk layer.
     time_multiplier : float
-        Of the flow coordinate, before its sinusoids.
+        Factor of the flow coordinate, before its sinusoids are taken.
     start_in_every_frame : bool
         Whether the known tokens of the first frame are given to the network in every frame.
     """
@@ -77,7 +77,7 @@ class NetworkConfig:
 
     @property
     def chain_lengths(self) -> str:
-        """For messages."""
+        """The lengths of chain that the network takes, in words for messages."""
         return f"{'exactly' if self.position_embedding else 'at most'} {self.max_residues}"
 
     def takes(self, n_residues: int) -> bool:

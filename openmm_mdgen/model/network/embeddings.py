@@ -20,7 +20,7 @@ def sinusoid_table(n: int, width: int) -> Float[Tensor, "1 {n} {width}"]:
 
 
 class TimeEmbedder(nn.Module):
-    """Flow coordinate to a vector."""
+    """Embeds the flow coordinate as a vector."""
 
     def __init__(self, width: int, multiplier: float) -> None:
         super().__init__()
@@ -28,6 +28,7 @@ class TimeEmbedder(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
 
     def features(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 256"]:
+        """Sinusoids of the flow coordinate."""
         half = N_TIME_FEATURES // 2
         frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=t.dtype, device=t.device) / half)
         angles = (self.multiplier * t)[:, None] * frequencies

@@ -76,7 +76,7 @@ class _Filter(nn.Module):
 
 
 class Hyena(nn.Module):
-    """Mixes along T, which is at most `n_frames`."""
+    """Mixes the frames of each residue, at most `n_frames` of them."""
 
     def __init__(self, width: int, n_frames: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class _LagFilter(nn.Module):
 
 
 class BidirectionalHyena(nn.Module):
-    """Mixes along T, of any length; `n_frames` sets the longest range that it starts with."""
+    """Mixes any number of frames of each residue; `n_frames` sets the longest range at the start of training."""
 
     def __init__(self, width: int, n_frames: int) -> None:
         super().__init__()
