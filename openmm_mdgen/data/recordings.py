@@ -8,7 +8,7 @@ picosecond.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -18,12 +18,13 @@ import torch
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry import atom14, residues
 from openmm_mdgen.geometry.rigid import Rigid
-from openmm_mdgen.model.tokens import Frames
+from openmm_mdgen.model.tokens import C_CAPPED, N_CAPPED, Frames
 
 _EPSILON = 1e-8  # Å², as in `atom14` and `rigid`
 # The atoms that pre-omega, phi and psi turn, among the 14 slots; those of the residue before are negative.
 _BACKBONE_SLOTS = torch.tensor([[1 - 14, 2 - 14, 0, 1], [2 - 14, 0, 1, 2], [0, 1, 2, 3]])
 _CHI_SLOTS = torch.as_tensor(residues.CHI_SLOTS)
+CAP_SLOTS = slice(1, 3)  # CA and C of the row before the first residue
 
 _Vectors = tuple[torch.Tensor, ...]  # x, y, z
 
@@ -88,15 +89,21 @@ class Recording:
     sequence : str
         L one-letter codes.
     positions : array of (F, L, 14, 3), ångström
-        Heavy atoms, in memory or on disk, of any floating type, centred or not; zeros in unused slots.
+        Heavy atoms, in memory or on disk, of any floating type, centred or not; zeros in unused slots. With an
+        N-terminal cap a row stands before those of the residues; its slots CA and C hold what stands for these atoms of
+        a residue before the first (see `ProteinChain.before`).
     interval : float
         Time between frames in ps.
+    n_cap, c_cap : str, optional
+        Names of the caps that the first and the last residue carry.
     """
 
     name: str
     sequence: str
     positions: StoredPositions | np.ndarray
     interval: float
+    n_cap: str | None = None
+    c_cap: str | None = None
 
     @property
     def n_frames(self) -> int:
@@ -118,14 +125,8 @@ class Recording:
         chain, step = slice(0, len(self.sequence)), 2000
         cuts = [Cut(self, slice(k, min(k + step, self.n_frames)), chain) for k in range(0, self.n_frames, step)]
         parts = [frames_of([cut]) for cut in cuts]
-        first = parts[0]
-        return Frames(
-            first.aatype,
-            Rigid.cat([part.rigids for part in parts], dim=1),
-            torch.cat([part.torsions for part in parts], dim=1),
-            first.torsion_mask,
-            first.residue_mask,
-        )
+        rigids = Rigid.cat([part.rigids for part in parts], dim=1)
+        return replace(parts[0], rigids=rigids, torsions=torch.cat([part.torsions for part in parts], dim=1))
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,27 @@ class Cut:
 
     @property
     def first_residue(self) -> int:
-        """First residue that is read: the one before the cut, to which the first pre-omega and phi are measured."""
-        return max(self.residues.start - 1, 0)
+        """First residue that is read: the one before the cut, to which the first pre-omega and phi are measured.
+
+        -1 where that is a cap.
+        """
+        return max(self.residues.start - 1, 0 if self.recording.n_cap is None else -1)
 
     @property
     def aatype(self) -> np.ndarray:
-        """Types of the residues that are read."""
-        return self.recording.aatype[self.first_residue : self.residues.stop]
+        """Types of what is read; a cap has the unknown type."""
+        types = self.recording.aatype[max(self.first_residue, 0) : self.residues.stop]
+        return types if self.first_residue >= 0 else np.concatenate([[residues.UNKNOWN], types])
+
+    @property
+    def begins_capped(self) -> bool:
+        """Whether the first residue carries a cap."""
+        return self.recording.n_cap is not None and self.residues.start == 0
+
+    @property
+    def ends_capped(self) -> bool:
+        """Whether the last residue carries a cap."""
+        return self.recording.c_cap is not None and self.residues.stop == len(self.recording.sequence)
 
     def read(self) -> np.ndarray:
         """Read the positions.
@@ -160,7 +175,9 @@ class Cut:
         DataError
             If a position is not finite.
         """
-        found = self.recording.positions[self.frames, self.first_residue : self.residues.stop].astype(np.float32)
+        row = 0 if self.recording.n_cap is None else 1  # of the first residue
+        found = self.recording.positions[self.frames, self.first_residue + row : self.residues.stop + row]
+        found = found.astype(np.float32)
         if not np.isfinite(found).all():
             bad = int((~np.isfinite(found)).any(axis=(1, 2, 3)).argmax())
             frame = self.frames.start + bad * (self.frames.step or 1)
@@ -190,7 +207,8 @@ def frames_of(cuts: Sequence[Cut]) -> Frames:
         If a position is not finite.
     """
     lengths = torch.tensor([cut.residues.stop - cut.residues.start for cut in cuts])
-    interior = torch.tensor([cut.residues.start > 0 for cut in cuts])
+    capped = torch.tensor([cut.begins_capped for cut in cuts])
+    follows = torch.tensor([cut.residues.start > 0 for cut in cuts]) | capped  # something stands before its first
     read = [cut.read() for cut in cuts]
     # One residue more in front, zeros where the chain begins; the frame axis last, along which torch vectorises.
     longest = 1 + int(lengths.max())
@@ -200,14 +218,19 @@ def frames_of(cuts: Sequence[Cut]) -> Frames:
         place = slice(cut.first_residue - cut.residues.start + 1, cut.residues.stop - cut.residues.start + 1)
         aatype[row, place] = torch.from_numpy(cut.aatype)
         atoms[row].unflatten(0, (-1, 14))[place] = torch.from_numpy(found).movedim(0, -1)
-    filled = atom14.table(residues.ATOM14_MASK, atoms)[aatype].flatten(1)[..., None, None]
+    filled = atom14.table(residues.ATOM14_MASK, atoms)[aatype]
+    filled[capped, 0, CAP_SLOTS] = 1
+    filled = filled.flatten(1)[..., None, None]
     # Summed in float64, so that a frame comes out the same in every window that has it.
     centre = atoms.sum(1, keepdim=True, dtype=torch.float64) / filled.sum(1, keepdim=True)
     atoms = atoms - centre.float() * filled
 
     residue_mask = (torch.arange(longest - 1) < lengths[:, None]).float()
     mask = atom14.torsion_mask(aatype)[:, 1:] * residue_mask[..., None]
-    mask[:, 0, :2] *= interior[:, None]
+    mask[:, 0, :2] *= follows[:, None]
+    termini = torch.zeros_like(aatype[:, 1:])
+    termini[:, 0] += N_CAPPED * capped
+    termini[torch.arange(len(cuts)), lengths - 1] += C_CAPPED * torch.tensor([cut.ends_capped for cut in cuts])
     positions = atoms.unflatten(1, (-1, 14)).movedim(-1, 1)[:, :, 1:]
     return Frames(
         aatype=aatype[:, 1:],
@@ -215,6 +238,7 @@ def frames_of(cuts: Sequence[Cut]) -> Frames:
         torsions=_torsions(aatype, atoms),
         torsion_mask=mask,
         residue_mask=residue_mask,
+        termini=termini,
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from mdtraj.formats import XTCTrajectoryFile
 from platformdirs import user_cache_path
 
-from openmm_mdgen.data.recordings import Recording, StoredPositions
+from openmm_mdgen.data.recordings import CAP_SLOTS, Recording, StoredPositions
 from openmm_mdgen.errors import DataError, MDGenError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.geometry import residues
@@ -108,9 +108,9 @@ class TrajectoryFiles:
         kept = self._kept()
         if kept is None:
             raise DataError(f"{self.trajectory} changed while it was read: wait until it is written")
-        return Recording(
-            self.trajectory.stem, str(kept["sequence"]), StoredPositions.open(self.array), float(kept["interval"])
-        )
+        positions = StoredPositions.open(self.array)
+        caps = kept.get("n_cap"), kept.get("c_cap")
+        return Recording(self.trajectory.stem, str(kept["sequence"]), positions, float(kept["interval"]), *caps)
 
     @cached_property
     def _chain(self) -> tuple[ProteinChain, np.ndarray, int]:
@@ -173,7 +173,8 @@ class TrajectoryFiles:
             with replacing(self.array) as temporary:
                 times = self._convert(chain, heavy, temporary, n_frames)
                 interval = even_interval(times, self.trajectory)
-            write_json(self.array.with_suffix(".json"), sources | {"sequence": chain.sequence, "interval": interval})
+            about = {"sequence": chain.sequence, "interval": interval, "n_cap": chain.n_cap, "c_cap": chain.c_cap}
+            write_json(self.array.with_suffix(".json"), sources | about)
         except OSError as error:
             size = n_frames * len(chain.sequence) * 14 * 3 * 4 / 1e6
             raise DataError(
@@ -188,7 +189,8 @@ class TrajectoryFiles:
         """
         times: list[np.ndarray] = []
         done = 0
-        header = {"descr": "<f4", "fortran_order": False, "shape": (n_frames, len(chain.sequence), 14, 3)}
+        rows = len(chain.sequence) + (chain.n_cap is not None)
+        header = {"descr": "<f4", "fortran_order": False, "shape": (n_frames, rows, 14, 3)}
         with XTCTrajectoryFile(str(self.trajectory)) as file, open(target, "wb") as out:
             np.lib.format.write_array_header_1_0(out, header)
             while done < n_frames:
@@ -207,6 +209,8 @@ class TrajectoryFiles:
         """Heavy atoms (F, L, 14, 3) in ångström about their centre, of positions (F, N, 3) in nm.
 
         `first` is the number of the first frame, for messages.
+
+        With an N-terminal cap a row stands before those of the residues; see `Recording.positions`.
         """
         bad = ~np.isfinite(xyz).all(axis=(1, 2))
         if bad.any():
@@ -214,8 +218,15 @@ class TrajectoryFiles:
                 f"{self.trajectory}: frame {first + int(bad.argmax())} (from 0) has coordinates that are not finite. "
                 "The simulation blew up, or the file is damaged: make it again."
             )
-        atoms = chain.atom14(xyz - xyz[:, chain.atom_indices].mean(axis=1, keepdims=True)).float().numpy()
+        xyz = xyz - xyz[:, chain.atom_indices].mean(axis=1, keepdims=True)
+        atoms = chain.atom14(xyz).float().numpy()
         torn = torn_frames(atoms, chain.sequence)
+        before = chain.before(xyz)
+        if before is not None:
+            row = np.zeros_like(atoms[:, :1])
+            row[:, 0, CAP_SLOTS] = before.numpy()
+            atoms = np.concatenate([row, atoms], axis=1)
+            torn |= np.linalg.norm(atoms[:, 1, 0] - row[:, 0, 2], axis=-1) > _LONGEST_PEPTIDE_BOND
         if torn.any():
             raise DataError(
                 f"{self.trajectory}: in frame {first + int(torn.argmax())} (from 0) the molecule is torn. If it is "

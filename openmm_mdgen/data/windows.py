@@ -7,6 +7,7 @@ molecule's tumbling is left out. All possible starts within a trajectory are dra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -113,8 +114,7 @@ def superposed(frames: Frames) -> Frames:
     points = backbone_points(frames.rigids)  # (B, T, 3 L, 3)
     weights = frames.residue_mask.repeat_interleave(3, dim=-1)[:, None]
     motion = superposition(points, points[:, :1], weights)
-    rigids = without_padding(motion[..., None] @ frames.rigids, frames.residue_mask)
-    return Frames(frames.aatype, rigids, frames.torsions, frames.torsion_mask, frames.residue_mask)
+    return replace(frames, rigids=without_padding(motion[..., None] @ frames.rigids, frames.residue_mask))
 
 
 def _stride(recording: Recording, frame_interval: float) -> int:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.generators.sampler import Sampler
+from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids, backbone_points, dihedral
 from openmm_mdgen.geometry.residues import ATOM14_NAMES, ONE_TO_THREE, RESTYPES
 from openmm_mdgen.geometry.rigid import Rigid, superposition
@@ -182,8 +182,7 @@ class Designer:
 def _frames(chain: ProteinChain, positions: np.ndarray) -> Frames:
     """Frames of windows (B, T, N, 3) nm, each laid over the first of its window."""
     positions = positions - positions[:, :, chain.atom_indices].mean(axis=2, keepdims=True)
-    aatype = torch.from_numpy(chain.aatype).expand(len(positions), -1)
-    frames = Frames.from_atom14(aatype, chain.atom14(positions).float())
+    frames = frames_of(chain, positions)
     points = backbone_points(frames.rigids)
     motion = superposition(points, points[:, :1], torch.ones_like(points[..., 0]))
     return replace(frames, rigids=motion[..., None] @ frames.rigids)

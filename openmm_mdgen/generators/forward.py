@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from openmm_mdgen.generators.sampler import Sampler
+from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.model.tasks import ForwardSimulation
-from openmm_mdgen.model.tokens import Frames
-from openmm_mdgen.molecule.placement import place
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 if TYPE_CHECKING:
@@ -60,6 +57,7 @@ class MoleculePropagator:
     """
 
     def __init__(self, sampler: Sampler, template: AllAtomTemplate) -> None:
+        sampler.warn_of_caps(template.chain)
         self.sampler, self.template = sampler, template
         self.atom_indices = template.chain.atom_indices
         self.frame_interval, self.temperature = sampler.frame_interval, sampler.info.temperature
@@ -83,12 +81,11 @@ class MoleculePropagator:
         """
         sampler, chain = self.sampler, self.template.chain
         centre = positions[:, chain.atom_indices].mean(axis=1)[:, None]  # float32 is exact enough near the origin only
-        atom14 = chain.atom14(positions - centre).float()[:, None].to(sampler.device)
-        aatype = torch.from_numpy(chain.aatype).to(sampler.device).expand(len(seeds), -1)
-        frames = Frames.from_atom14(aatype, atom14).repeat_first(sampler.info.n_frames)
+        frames = frames_of(chain, (positions - centre)[:, None], device=sampler.device)
+        frames = frames.repeat_first(sampler.info.n_frames)
         tokens = sampler.sample(frames, seeds)
         rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
-        placed = place(self.template, rigids, torsions, sampler.info.backbone)
+        placed = sampler.backbone.place(self.template, rigids, torsions)
         return list(placed.double().cpu().numpy() + centre[:, None])
 
     def state(self) -> dict[str, np.ndarray]:

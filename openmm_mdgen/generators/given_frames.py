@@ -6,10 +6,13 @@ atoms of the protein chain. Positions in nanometre; ångström in tensors.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from openmm_mdgen.errors import UnsupportedTopologyError
+from openmm_mdgen.generators.sampler import frames_of
 from openmm_mdgen.geometry.atom14 import backbone_points
 from openmm_mdgen.geometry.rigid import Rigid, superposition
 from openmm_mdgen.model.tokens import Frames
@@ -59,8 +62,7 @@ class Keys:
                     f"{self.chain.residue_labels[int(np.argmax(moved))]}: its two methyl groups have changed places "
                     f"between given frame 0 and frame {k}. Name its atoms alike in both"
                 )
-        aatype = torch.from_numpy(self.chain.aatype)[None]
-        self.frames = Frames.from_atom14(aatype, self.chain.atom14(centred)[None])
+        self.frames = frames_of(self.chain, centred[None], dtype=torch.float64)
 
     def window(self, keys: np.ndarray, spread: np.ndarray) -> tuple[Frames, Rigid]:
         """A trajectory that stands still at one key after another.
@@ -81,13 +83,8 @@ class Keys:
         points = backbone_points(self.frames.rigids[0, keys])
         motions = superposition(points, points[:1], torch.ones_like(points[..., 0]))
         index = torch.from_numpy(spread)
-        return Frames(
-            self.frames.aatype,
-            (motions[:, None] @ self.frames.rigids[0, keys])[index][None],
-            self.frames.torsions[:, keys[spread]],
-            self.frames.torsion_mask,
-            self.frames.residue_mask,
-        ), motions
+        rigids = (motions[:, None] @ self.frames.rigids[0, keys])[index]
+        return replace(self.frames, rigids=rigids[None], torsions=self.frames.torsions[:, keys[spread]]), motions
 
 
 def batches(n: int, size: int) -> list[np.ndarray]:

@@ -15,7 +15,6 @@ from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.model.tasks import Interpolation
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
-from openmm_mdgen.molecule.placement import place_between, settled
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import whole_number
 
@@ -83,6 +82,7 @@ class Interpolator:
             Without tumbling: the first frame is `start`, the last is `end` laid over it.
         """
         sampler = self.sampler
+        sampler.warn_of_caps(chain)
         keys = Keys(chain, np.stack([start, end]))
         spread = np.zeros(n_frames, dtype=np.int64)
         spread[-1] = 1
@@ -98,7 +98,7 @@ class Interpolator:
             frames = Frames.cat([window] * len(members)).to(sampler.device)
             tokens = sampler.sample(frames, [segment_seed(seed, 0, int(path)) for path in members])
             rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0], frames.rigids[:, -1])
-            torsions = settled(first, torsions[:, 1:-1], sampler.info.backbone)
-            placed = place_between(first, second, rigids[:, 1:-1], torsions, share, sampler.info.backbone)
+            torsions = sampler.backbone.settled(first, torsions[:, 1:-1])
+            placed = sampler.backbone.place_between(first, second, rigids[:, 1:-1], torsions, share)
             result[members, 1:-1] = placed.double().cpu().numpy() + keys.centres[0]
         return result

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,6 +24,7 @@ from openmm_mdgen.model.ode import SOLVERS, AdamsBashforth, FixedStep, OdeSolver
 from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Task
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.molecule.placement import backbone_named
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -44,6 +46,8 @@ class Sampler:
     ----------
     frame_interval : float
         Picoseconds between generated frames, as `info` states them.
+    backbone : Backbone
+        How generated frames are placed.
     evaluations : int
         How many times the network was evaluated so far.
     """
@@ -52,6 +56,7 @@ class Sampler:
         self.flow = flow.to(device)
         self.info, self.solver, self.device = info, solver, device
         self.frame_interval = info.frame_interval
+        self.backbone = backbone_named(info.backbone, turns_caps=flow.config.network.termini)
         self.evaluations = 0
 
     @classmethod
@@ -131,6 +136,10 @@ class Sampler:
             )
         return task
 
+    def warn_of_caps(self, chain: ProteinChain) -> None:
+        """Warn if the chain is capped and the weights know free ends only."""
+        chain.warn_of_caps(self.info.name, known=self.flow.config.network.termini)
+
     def chain_of(self, topology: Topology) -> ProteinChain:
         """The protein chain of a topology.
 
@@ -158,6 +167,36 @@ def _default_weights(task: str | None) -> str:
             f"no weights {missing} come with this version: name a file of your own, which openmm-mdgen train makes"
         )
     return str(kind.default_weights)
+
+
+def frames_of(
+    chain: ProteinChain,
+    positions: np.ndarray,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Frames:
+    """Conformations of one chain, as the model takes them.
+
+    Parameters
+    ----------
+    chain : ProteinChain
+    positions : (B, T, N, 3), nm
+        Centred near the origin where `dtype` is float32.
+    dtype : torch.dtype
+        Floating type in which rigids and torsions are measured.
+    device : torch.device or str
+
+    Returns
+    -------
+    Frames, (B, T, L)
+    """
+    before = chain.before(positions)
+    aatype, termini = (
+        torch.from_numpy(field).to(device).expand(len(positions), -1) for field in (chain.aatype, chain.termini)
+    )
+    atom14 = chain.atom14(positions).to(dtype).to(device)
+    return Frames.from_atom14(aatype, atom14, termini, None if before is None else before.to(dtype).to(device))
 
 
 def solver_of(name: str, evaluations: int | None) -> OdeSolver:

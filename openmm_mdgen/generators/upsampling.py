@@ -20,7 +20,6 @@ from openmm_mdgen.geometry.rigid import Rigid, between
 from openmm_mdgen.model.tasks import Upsampling
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
-from openmm_mdgen.molecule.placement import place_between, settled
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import RECORDED
 
@@ -82,6 +81,7 @@ class Upsampler:
         """
         sampler, factor = self.sampler, self.task.factor
         per_window = (sampler.info.n_frames - 1) // factor
+        sampler.warn_of_caps(chain)
         keys = Keys(chain, positions)
         n_intervals = len(positions) - 1
         n_windows = -(-n_intervals // per_window)
@@ -94,7 +94,7 @@ class Upsampler:
             frames = Frames.cat([window for window, _ in made]).to(torch.float32).to(sampler.device)
             tokens = sampler.sample(frames, [segment_seed(seed, int(w)) for w in members])
             rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
-            torsions = settled(keys.templates[0], torsions, sampler.info.backbone)
+            torsions = sampler.backbone.settled(keys.templates[0], torsions)
             for row, (w, (_, motions)) in enumerate(zip(members, made, strict=True)):
                 for i in range(min(per_window, n_intervals - w * per_window)):
                     k = int(w) * per_window + i
@@ -112,7 +112,7 @@ class Upsampler:
         """
         share = torch.arange(1, self.task.factor) / self.task.factor
         first, second = keys.templates[k], keys.templates[k + 1]
-        placed = place_between(first, second, rigids, torsions, share, self.sampler.info.backbone)
+        placed = self.sampler.backbone.place_between(first, second, rigids, torsions, share)
         pose = between(from_pose, to_pose, share.double())  # turns about the molecule, not about the origin
         there = pose.inverse()[:, None].apply(placed.double().cpu() * ANGSTROM_PER_NM).numpy() / ANGSTROM_PER_NM
         along = share.double().numpy()[:, None]

@@ -5,7 +5,7 @@ Lengths in ångström. Formulas: Jumper et al. 2021, supplementary algorithms 21
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from openmm_mdgen.geometry import residues
@@ -35,11 +35,21 @@ def backbone_rigids(atom14: Float[Tensor, "*batch L 14 3"]) -> Rigid:
     return Rigid(rigid.rotation * flip, rigid.translation)
 
 
-def torsion_mask(aatype: Int[Tensor, "*batch L"]) -> Float[Tensor, "*batch L 7"]:
-    """1.0 where the torsion is defined; the first residue is taken as a chain start."""
+def torsion_mask(
+    aatype: Int[Tensor, "*batch L"], n_capped: Bool[Tensor, "*batch"] | bool = False
+) -> Float[Tensor, "*batch L 7"]:
+    """1.0 where the torsion is defined, 0.0 elsewhere.
+
+    Parameters
+    ----------
+    aatype : Tensor
+        Types of whole chains: each begins with its first residue.
+    n_capped : Tensor or bool
+        Whether a cap stands before the first residue. Pre-omega and phi of that residue are defined then only.
+    """
     chi = table(residues.CHI_MASK, aatype.new_zeros((), dtype=torch.get_default_dtype()))[aatype]
     backbone = torch.ones_like(chi[..., :3])
-    backbone[..., 0, :2] = 0
+    backbone[..., 0, :2] = torch.as_tensor(n_capped).to(backbone)[..., None]
     return torch.cat([backbone, chi], dim=-1)
 
 
@@ -51,14 +61,30 @@ def dihedral(points: Float[Tensor, "*batch 4 3"]) -> Float[Tensor, "*batch 2"]:
     return pair / torch.sqrt((pair**2).sum(-1, keepdim=True) + 1e-8)
 
 
-def torsions(aatype: Int[Tensor, "*#batch L"], atom14: Float[Tensor, "*batch L 14 3"]) -> Float[Tensor, "*batch L 7 2"]:
-    """Torsions of every residue.
+def torsions(
+    aatype: Int[Tensor, "*#batch L"],
+    atom14: Float[Tensor, "*batch L 14 3"],
+    before: Float[Tensor, "*#batch 2 3"] | None = None,
+) -> Float[Tensor, "*batch L 7 2"]:
+    """Torsions of every residue, as pairs (sin, cos).
 
     psi is measured to the carbonyl oxygen and turned by half a circle, so the last residue has one. Where a torsion is
-    undefined the value is not: an absent chi gives (0, 0), and the first residue is measured as if its missing
-    neighbour lay at the coordinate origin. Published checkpoints were trained with those values; use `torsion_mask`.
+    undefined the value is not: an absent chi gives (0, 0), and the first residue of a chain without a cap is measured
+    as if its missing neighbour lay at the coordinate origin. Published checkpoints were trained with those values; use
+    `torsion_mask`.
+
+    Parameters
+    ----------
+    aatype : Tensor
+    atom14 : Tensor
+        Heavy atoms in their slots, ångström.
+    before : Tensor, optional
+        The points of a cap that stand for CA and C of a residue before the first, ångström.
     """
-    previous = torch.cat([torch.zeros_like(atom14[..., :1, :3, :]), atom14[..., :-1, :3, :]], dim=-3)
+    first = torch.zeros_like(atom14[..., :1, :3, :])
+    if before is not None:
+        first[..., 0, _CA : _C + 1, :] = before
+    previous = torch.cat([first, atom14[..., :-1, :3, :]], dim=-3)
     pre_omega = torch.stack([previous[..., _CA, :], previous[..., _C, :], atom14[..., _N, :], atom14[..., _CA, :]], -2)
     phi = torch.stack([previous[..., _C, :], atom14[..., _N, :], atom14[..., _CA, :], atom14[..., _C, :]], dim=-2)
     psi = atom14[..., [_N, _CA, _C, _O], :]

@@ -21,7 +21,7 @@ from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.placement import place
+from openmm_mdgen.molecule.placement import backbone_named
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 _FIRST_CHI = 3
@@ -72,7 +72,7 @@ class PeptideBuilder:
     """
 
     def __init__(self, *, backbone: str = "torsions", seed: int = 0) -> None:
-        self.backbone, self.seed = backbone, seed
+        self.backbone, self.seed = backbone_named(backbone), seed
         self._templates: dict[str, tuple[app.Topology, AllAtomTemplate]] = {}
 
     def all_atoms(self, design: Design) -> DesignedPeptide:
@@ -102,7 +102,7 @@ class PeptideBuilder:
         torsions = frames.torsions.clone()
         for k in design.designed:
             torsions[:, :, k, _FIRST_CHI:] = template.torsions[k, _FIRST_CHI:].to(torsions)
-        atoms = place(template, frames.rigids, torsions, self.backbone)[0].double().numpy()
+        atoms = self.backbone.place(template, frames.rigids, torsions)[0].double().numpy()
         return DesignedPeptide(topology, relaxed(topology, atoms[0]), atoms)
 
     def _template(self, sequence: str) -> tuple[app.Topology, AllAtomTemplate]:

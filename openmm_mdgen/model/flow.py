@@ -64,7 +64,7 @@ class TrajectoryFlow(nn.Module):
 
     def condition(self, frames: Frames) -> tuple[Float[Tensor, "B T L D"], Condition]:
         """Clean tokens of a trajectory, and what the network is told of them."""
-        task = self.config.task
+        task, frames = self.config.task, self._known(frames)
         with full_precision(frames.aatype.device):
             tokens = self.config.tokenizer.encode(task.visible(frames), task.key_rigids(frames))
             return tokens, task.condition(frames, tokens)
@@ -139,6 +139,9 @@ class TrajectoryFlow(nn.Module):
     def sample(self, frames: Frames, noise: Float[Tensor, "B T L _"], solver: OdeSolver) -> Sample:
         """Follow the flow from noise to data.
 
+        Of a capped chain, weights that know free ends only (`NetworkConfig.termini` is False) leave omega and phi of
+        the first residue as the known frames have them.
+
         Parameters
         ----------
         frames : Frames
@@ -167,7 +170,32 @@ class TrajectoryFlow(nn.Module):
         with torch.no_grad():
             start = torch.cat([self._hold(noise[..., :width], tokens, free), noise[..., width:]], dim=-1)
             solution = solver.solve(velocity_field, start, self.interpolant.sampling_interval)
-        return Sample(solution.state, solution.evaluations)
+        state = solution.state
+        if not self.config.network.termini and bool(frames.n_capped.any()):
+            state = self._with_cap_turns_kept(state, frames)
+        return Sample(state, solution.evaluations)
+
+    def _known(self, frames: Frames) -> Frames:
+        """Frames without the caps, where the network is not told of them."""
+        return frames if self.config.network.termini else frames.without_caps()
+
+    def _with_cap_turns_kept(self, tokens: Tensor, frames: Frames) -> Tensor:
+        """Tokens whose omega and phi of each capped first residue go evenly from one known frame to the next."""
+        mask = self.config.task.condition_mask(frames.n_frames, frames.aatype.shape[1])
+        known = mask[:, 0].nonzero()[:, 0]
+        if len(known) == 0:
+            return tokens
+        number = torch.arange(frames.n_frames)
+        last = (torch.searchsorted(known, number, right=True) - 1).clamp_min(0)
+        following = (last + 1).clamp_max(len(known) - 1)
+        gap = (known[following] - known[last]).clamp_min(1)
+        share = ((number - known[last]) / gap).clamp(0, 1).to(frames.torsions)[:, None]
+        sin, cos = frames.torsions[:, :, 0, :2].unbind(-1)
+        angle = torch.atan2(sin, cos)  # (B, T, 2)
+        before, after = angle[:, known[last]], angle[:, known[following]]
+        angle = before + share * torch.atan2((after - before).sin(), (after - before).cos())
+        turns = torch.stack([angle.sin(), angle.cos()], dim=-1)
+        return self.config.tokenizer.with_cap_turns(tokens, turns, frames.n_capped)
 
     def _type_velocity(self, x_d: Tensor, logits: Tensor, t: float) -> Tensor:
         """(B, T, L, 20)."""
@@ -178,7 +206,7 @@ class TrajectoryFlow(nn.Module):
 
     def _free(self, frames: Frames, condition: Condition) -> Tensor:
         """(B, T, L, D): 1.0 for the channels that are generated and counted in the loss."""
-        channels = self.config.tokenizer.channel_mask(self.config.task.visible(frames))[:, None]
+        channels = self.config.tokenizer.channel_mask(self.config.task.visible(self._known(frames)))[:, None]
         if self.config.hold_known:
             return channels * (1 - condition.mask[..., None].to(channels))
         return channels.expand(-1, frames.n_frames, -1, -1)

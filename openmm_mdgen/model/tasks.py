@@ -33,6 +33,11 @@ class Condition:
     end: Rigid  # (B, L) rigids of the last frame; read by two-key-frame networks only
     end_from_start: Float[Tensor, "B L 7"]  # start^-1 @ end
     start_from_end: Float[Tensor, "B L 7"]  # end^-1 @ start
+    termini: Int[Tensor, "B L"] = None  # type: ignore[assignment]  # as in `Frames`; all free unless said
+
+    def __post_init__(self) -> None:
+        if self.termini is None:
+            object.__setattr__(self, "termini", torch.zeros_like(self.aatype))
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Task(ABC):
             end=end,
             end_from_start=(start.inverse() @ end).to_tensor7(),
             start_from_end=(end.inverse() @ start).to_tensor7(),
+            termini=frames.termini,
         )
 
 

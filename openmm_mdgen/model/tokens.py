@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from openmm_mdgen.geometry import atom14
 from openmm_mdgen.geometry.rigid import Rigid, between
 
 N_TORSION_CHANNELS = 14
+N_CAPPED, C_CAPPED = 1, 2  # bits of `Frames.termini`: a cap is bonded to the residue's N, to its C
+_CAP_TURNS = slice(0, 2)  # of the torsions: pre-omega and phi, which exist in the first residue of a capped chain only
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,60 @@ class Frames:
     torsions: Float[Tensor, "B T L 7 2"]  # (sin, cos)
     torsion_mask: Float[Tensor, "B L 7"]  # 1.0 where defined
     residue_mask: Float[Tensor, "B L"]  # 1.0 for a residue, 0.0 for padding
+    # Sum of N_CAPPED and C_CAPPED, 0 in between and at free ends; all free unless said.
+    termini: Int[Tensor, "B L"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.termini is None:
+            object.__setattr__(self, "termini", torch.zeros_like(self.aatype))
 
     @staticmethod
-    def from_atom14(aatype: Int[Tensor, "B L"], positions: Float[Tensor, "B T L 14 3"]) -> Frames:
-        """From types and heavy atoms in ångström, without padding."""
-        mask = atom14.torsion_mask(aatype).to(positions)
+    def from_atom14(
+        aatype: Int[Tensor, "B L"],
+        positions: Float[Tensor, "B T L 14 3"],
+        termini: Int[Tensor, "B L"] | None = None,
+        before: Float[Tensor, "B T 2 3"] | None = None,
+    ) -> Frames:
+        """From types and heavy atoms, without padding.
+
+        Parameters
+        ----------
+        aatype, positions : Tensor
+            Residue types, and heavy atoms in their slots in ångström.
+        termini : Tensor, optional
+            As the field of that name; by default no end is capped.
+        before : Tensor, optional
+            The points of each cap that stand for CA and C of a residue before the first, in ångström (see
+            `ProteinChain.before`); needed where an N terminus is capped, not read where it is free.
+        """
+        termini = torch.zeros_like(aatype) if termini is None else termini
+        capped = termini[:, 0] & N_CAPPED > 0
+        if before is not None:
+            before = before * capped[:, None, None, None]
+        mask = atom14.torsion_mask(aatype, capped).to(positions)
         return Frames(
             aatype=aatype,
             rigids=atom14.backbone_rigids(positions),
-            torsions=atom14.torsions(aatype[:, None].expand(positions.shape[:3]), positions),
+            torsions=atom14.torsions(aatype[:, None].expand(positions.shape[:3]), positions, before),
             torsion_mask=mask,
             residue_mask=torch.ones_like(mask[..., 0]),
+            termini=termini,
         )
 
     @property
     def n_frames(self) -> int:
         return self.rigids.shape[1]
+
+    @property
+    def n_capped(self) -> Bool[Tensor, " B"]:
+        """Whether a cap stands before the first residue."""
+        return self.termini[:, 0] & N_CAPPED > 0
+
+    def without_caps(self) -> Frames:
+        """The frames as weights see them that know free ends only: omega and phi of a first residue do not exist."""
+        mask = self.torsion_mask.clone()
+        mask[:, 0, _CAP_TURNS] *= ~self.n_capped[:, None]
+        return replace(self, torsion_mask=mask, termini=torch.zeros_like(self.termini))
 
     def repeat_first(self, n_frames: int) -> Frames:
         """The first frame of each trajectory, held for `n_frames` frames."""
@@ -62,6 +102,7 @@ class Frames:
             torch.cat([f.torsions for f in frames]),
             torch.cat([f.torsion_mask for f in frames]),
             torch.cat([f.residue_mask for f in frames]),
+            torch.cat([f.termini for f in frames]),
         )
 
     def __getitem__(self, members: slice | Tensor) -> Frames:
@@ -72,16 +113,18 @@ class Frames:
             self.torsions[members],
             self.torsion_mask[members],
             self.residue_mask[members],
+            self.termini[members],
         )
 
     def to(self, where: torch.device | torch.dtype) -> Frames:
-        """On another device, or in another floating type, which leaves the integer field alone."""
+        """On another device, or in another floating type, which leaves the integer fields alone."""
         return Frames(
             self.aatype if isinstance(where, torch.dtype) else self.aatype.to(where),
             self.rigids.to(where),
             self.torsions.to(where),
             self.torsion_mask.to(where),
             self.residue_mask.to(where),
+            self.termini if isinstance(where, torch.dtype) else self.termini.to(where),
         )
 
 
@@ -141,6 +184,18 @@ class Tokenizer:
             share = torch.linspace(0, 1, tokens.shape[1]).to(tokens)[:, None]
             rigids = between(rigids, end[:, None] @ Rigid.from_tensor7(tokens[..., 7:14]), share)
         return rigids, torsions
+
+    def with_cap_turns(
+        self, tokens: Float[Tensor, "B T L _"], turns: Float[Tensor, "B T 2 2"], where: Bool[Tensor, " B"]
+    ) -> Float[Tensor, "B T L _"]:
+        """Tokens whose first residue has this pre-omega and phi, in the members of the batch where it says so."""
+        channels = slice(self.width - N_TORSION_CHANNELS, self.width - N_TORSION_CHANNELS + 4)
+        values = turns.to(tokens).flatten(-2)
+        if self.shift is not None and self.scale is not None:
+            values = (values - tokens.new_tensor(self.shift[channels])) / tokens.new_tensor(self.scale[channels])
+        tokens = tokens.clone()
+        tokens[:, :, 0, channels] = torch.where(where[:, None, None], values, tokens[:, :, 0, channels])
+        return tokens
 
     def channel_mask(self, frames: Frames) -> Float[Tensor, "B L D"]:
         """1.0 for channels with a meaning, the same for all frames."""

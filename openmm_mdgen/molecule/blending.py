@@ -65,7 +65,8 @@ def _rotors(chain: ProteinChain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     parents = np.array([neighbours[h][0] for h in hydrogens], dtype=np.int64)
     axes = []
     for parent in parents:
-        start = next(a for a in neighbours[parent] if not chain.is_hydrogen[a])
-        heavy = [a for a in neighbours[start] if not chain.is_hydrogen[a] and a != parent]
-        axes.append((start, heavy[0]))
+        starts = (a for a in neighbours[parent] if not chain.is_hydrogen[a])
+        # Not a neighbour at an end, such as O of a formyl group: the plane needs a third atom.
+        heavy = ((s, a) for s in starts for a in neighbours[s] if not chain.is_hydrogen[a] and a != parent)
+        axes.append(next(heavy))
     return hydrogens, parents, np.array(axes, dtype=np.int64).reshape(-1, 2)

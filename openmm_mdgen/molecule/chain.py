@@ -7,6 +7,7 @@ OpenMM has them, and leave in ångström.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ from torch import Tensor
 
 from openmm_mdgen.errors import StateError, UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.geometry.atom14 import atom14_from_rigids
+from openmm_mdgen.geometry.atom14 import atom14_from_rigids, torsion_mask
 from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.molecule import caps
+from openmm_mdgen.molecule.caps import CAP_NAMES, Cap, is_hydrogen
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -34,7 +37,6 @@ _PROTONATION_VARIANTS = {
     "LYN": "LYS",
 }
 _STANDARD_NAME = {name: name for name in residues.RESTYPE_INDEX} | _PROTONATION_VARIANTS
-_CAPS = {"ACE", "NME", "NMA", "NH2", "FOR"}
 _PSI_GROUP, _PHI_GROUP = 3, 2
 
 # Stereocentre and three neighbours. The last two of LEU and VAL are chemically equal: files differ in their names.
@@ -69,6 +71,10 @@ class ProteinChain:
     bonds: np.ndarray  # (b, 2) int64, pairs of the chain's atoms, 0 to n - 1
     atom14_index: np.ndarray  # (L, 14) int64, topology index of the atom in each slot, -1 where unused
     residue_labels: tuple[str, ...]  # (L,) chain, name and number for messages
+    atom_labels: tuple[str, ...]  # (n,) the same of each atom's own residue, which may be a cap
+    n_cap: str | None = None  # "ACE" or "FOR" if the first residue carries that cap
+    c_cap: str | None = None  # "NME" or "NH2" if the last residue carries that cap
+    before_index: np.ndarray | None = None  # (2,) int64, topology indices; see `caps.Cap.before_index`
 
     @classmethod
     def from_openmm(cls, topology: Topology) -> ProteinChain:
@@ -78,36 +84,48 @@ class ProteinChain:
         ----------
         topology : openmm.app.Topology
             With exactly one chain that holds amino acids: the 20 standard ones in any protonation state, every heavy
-            atom present, free termini (with or without OXT), bonds defined.
+            atom present, bonds defined. Each terminus is free (with or without OXT) or carries a cap (see `caps`).
 
         Raises
         ------
         UnsupportedTopologyError
             Naming chain, residue and atom. LEU and VAL atoms are in slots by name until `resolved` is called.
         """
-        members = _protein_residues(topology)
+        members, n_cap, c_cap = _members(topology)
         for residue in members:
-            _check_atoms(residue, _STANDARD_NAME[residue.name], is_last=residue is members[-1])
-        parents = _hydrogen_parents(topology, members)
+            is_last = residue is members[-1] and c_cap is None
+            _check_atoms(residue, _STANDARD_NAME[residue.name], is_last=is_last)
+        parents, cap_bonds = _hydrogen_parents(topology, members, n_cap, c_cap)
+        number = {residue.index: i for i, residue in enumerate(members)}
+        place_of_cap = [(cap, i) for cap, i in ((n_cap, 0), (c_cap, len(members) - 1)) if cap is not None]
+        carrier = number | {cap.residue.index: i for cap, i in place_of_cap}
+        cap_of = {cap.residue.index: cap for cap, _ in place_of_cap}
         atom14_index = np.full((len(members), residues.N_SLOTS), -1, dtype=np.int64)
-        atom_residue, atom_group, atom_indices, is_hydrogen = [], [], [], []
-        for i, residue in enumerate(members):
-            three = _STANDARD_NAME[residue.name]
-            for atom in residue.atoms():
-                if _is_hydrogen(atom):
-                    group = _hydrogen_group(three, parents[atom.index].name, is_first=i == 0)
+        atom_residue, atom_group, atom_indices, is_hydrogen_, labels = [], [], [], [], []
+        for atom in topology.atoms():
+            if atom.residue.index not in carrier:
+                continue
+            i = carrier[atom.residue.index]
+            if atom.residue.index in cap_of:
+                group = cap_of[atom.residue.index].group(atom)
+            else:
+                three = _STANDARD_NAME[atom.residue.name]
+                if is_hydrogen(atom):
+                    group = _hydrogen_group(three, parents[atom.index].name, is_free=i == 0 and n_cap is None)
                 else:
                     group = _heavy_group(three, atom.name)
                     if atom.name in residues.ATOM14_NAMES[three]:
                         atom14_index[i, residues.ATOM14_NAMES[three].index(atom.name)] = atom.index
-                atom_residue.append(i)
-                atom_group.append(group)
-                atom_indices.append(atom.index)
-                is_hydrogen.append(_is_hydrogen(atom))
+            atom_residue.append(i)
+            atom_group.append(group)
+            atom_indices.append(atom.index)
+            is_hydrogen_.append(is_hydrogen(atom))
+            labels.append(_describe(atom.residue))
         place = {index: k for k, index in enumerate(atom_indices)}
         listed = [(a.index, b.index) for a, b in topology.bonds() if a.index in place]
         held = {index for bond in listed for index in bond}
         listed += [(parent.index, index) for index, parent in parents.items() if index not in held]
+        listed += [bond for bond in cap_bonds if bond not in listed and bond[::-1] not in listed]
         bonds = [(place[a], place[b]) for a, b in listed]
         sequence = "".join(residues.THREE_TO_ONE[_STANDARD_NAME[residue.name]] for residue in members)
         return cls(
@@ -117,11 +135,28 @@ class ProteinChain:
             atom_indices=np.array(atom_indices, dtype=np.int64),
             atom_residue=np.array(atom_residue, dtype=np.int64),
             atom_group=np.array(atom_group, dtype=np.int64),
-            is_hydrogen=np.array(is_hydrogen, dtype=bool),
+            is_hydrogen=np.array(is_hydrogen_, dtype=bool),
             bonds=np.array(bonds, dtype=np.int64).reshape(-1, 2),
             atom14_index=atom14_index,
             residue_labels=tuple(_describe(residue) for residue in members),
+            atom_labels=tuple(labels),
+            n_cap=None if n_cap is None else n_cap.name,
+            c_cap=None if c_cap is None else c_cap.name,
+            before_index=None if n_cap is None else n_cap.before_index,
         )
+
+    @property
+    def termini(self) -> np.ndarray:
+        """(L,) int64, which residues carry a cap; see `model.tokens.Frames.termini`."""
+        bits = np.zeros(len(self.sequence), dtype=np.int64)
+        bits[0] += self.n_cap is not None
+        bits[-1] += 2 * (self.c_cap is not None)
+        return bits
+
+    @property
+    def torsion_mask(self) -> Tensor:
+        """(L, 7): 1.0 for the torsions that exist."""
+        return torsion_mask(torch.as_tensor(self.aatype), self.n_cap is not None)
 
     def resolved(self, positions: np.ndarray) -> ProteinChain:
         """The same chain with the methyl groups of LEU and VAL in the slots that their geometry asks for.
@@ -178,6 +213,35 @@ class ProteinChain:
         atoms = torch.as_tensor(self._checked(positions))[..., index.clamp_min(0), :] * ANGSTROM_PER_NM
         return atoms * (index >= 0)[..., None]
 
+    def before(self, positions: np.ndarray) -> Tensor | None:
+        """The points of an N-terminal cap that stand for CA and C of a residue before the first.
+
+        Parameters
+        ----------
+        positions : (..., N, 3), nm
+            As for `atom14`.
+
+        Returns
+        -------
+        (..., 2, 3) ångström, or None for a chain whose N terminus is free.
+        """
+        if self.n_cap is None:
+            return None
+        positions = np.asarray(positions)[..., self.before_index, :]
+        return torch.as_tensor(caps.before(self.n_cap, positions)) * ANGSTROM_PER_NM
+
+    def warn_of_caps(self, weights: str, *, known: bool) -> None:
+        """Warn if the chain is capped and the weights of that name were trained on free ends only."""
+        names = [name for name in (self.n_cap, self.c_cap) if name is not None]
+        if known or not names:
+            return
+        held = f"omega and phi of {self.residue_labels[0]} keep the start's values, and " if self.n_cap else ""
+        warnings.warn(
+            f"weights {weights!r} were trained on chains with free ends, and this one carries {' and '.join(names)}: "
+            f"{held}the ends move as free ends do. Use weights that know caps.",
+            stacklevel=4,
+        )
+
     def _checked(self, positions: np.ndarray) -> np.ndarray:
         positions = np.asarray(positions)
         if positions.shape[-2:] != (self.n_atoms, 3):
@@ -189,10 +253,29 @@ class ProteinChain:
         if bad.any():
             k = np.nonzero(bad)[-1][0]
             raise StateError(
-                f"{self.residue_labels[self.atom_residue[k]]}, atom index {self.atom_indices[k]}: its position is not "
-                "finite. Start from a minimised structure."
+                f"{self.atom_labels[k]}, atom index {self.atom_indices[k]}: its position is not finite. Start from a "
+                "minimised structure."
             )
         return positions
+
+
+def _members(topology: Topology) -> tuple[list[Residue], Cap | None, Cap | None]:
+    """The amino acids of the one protein chain, each with a name that is known, and its caps."""
+    residues_ = _protein_residues(topology)
+    n_cap = c_cap = None
+    if residues_[0].name in CAP_NAMES:
+        n_cap = Cap.read(residues_[0], is_first=True, label=_describe(residues_[0]))
+        residues_ = residues_[1:]
+    if residues_ and residues_[-1].name in CAP_NAMES:
+        c_cap = Cap.read(residues_[-1], is_first=False, label=_describe(residues_[-1]))
+        residues_ = residues_[:-1]
+    inside = next((residue for residue in residues_ if residue.name in CAP_NAMES), None)
+    if inside is not None:
+        raise UnsupportedTopologyError(
+            f"{_describe(inside)}: a cap inside the chain. Two molecules need chains of their own (in a PDB file, a "
+            "TER record between them), and the model takes one."
+        )
+    return residues_, n_cap, c_cap
 
 
 def _protein_residues(topology: Topology) -> list[Residue]:
@@ -211,13 +294,8 @@ def _protein_residues(topology: Topology) -> list[Residue]:
     members = []
     for residue in chains[0].residues():
         names = {atom.name for atom in residue.atoms()}
-        if residue.name in _STANDARD_NAME:
+        if residue.name in _STANDARD_NAME or residue.name in CAP_NAMES:
             members.append(residue)
-        elif residue.name in _CAPS:
-            raise UnsupportedTopologyError(
-                f"{_describe(residue)}, atom {_first_heavy(residue)}: terminal caps are not supported. Remove the cap "
-                "and give the chain free termini (NH3+ and COO-)."
-            )
         elif {"N", "CA", "C"} <= names:
             raise UnsupportedTopologyError(
                 f"{_describe(residue)}, atom CA: not one of the 20 amino acids. Replace the residue by a standard one, "
@@ -229,7 +307,7 @@ def _protein_residues(topology: Topology) -> list[Residue]:
 def _check_atoms(residue: Residue, three: str, *, is_last: bool) -> None:
     """Refuse a residue whose heavy atoms are not exactly the standard ones (and OXT, in the last residue)."""
     names = [atom.name for atom in residue.atoms()]
-    heavy = {atom.name for atom in residue.atoms() if not _is_hydrogen(atom)}
+    heavy = {atom.name for atom in residue.atoms() if not is_hydrogen(atom)}
     standard = {name for name in residues.ATOM14_NAMES[three] if name}
     duplicate = sorted({name for name in names if names.count(name) > 1})
     missing = [name for name in residues.ATOM14_NAMES[three] if name and name not in heavy]
@@ -251,33 +329,53 @@ def _check_atoms(residue: Residue, three: str, *, is_last: bool) -> None:
         )
 
 
-def _hydrogen_parents(topology: Topology, members: list[Residue]) -> dict[int, Atom]:
-    """The heavy atom each hydrogen is bonded to, by atom index; refuses bonds that the model does not know."""
+def _hydrogen_parents(
+    topology: Topology, members: list[Residue], n_cap: Cap | None, c_cap: Cap | None
+) -> tuple[dict[int, Atom], list[tuple[int, int]]]:
+    """The heavy atom each hydrogen is bonded to, by atom index, and the bonds of caps, as pairs of atom indices.
+
+    Bonds that the model does not know are refused.
+    """
     number = {residue.index: i for i, residue in enumerate(members)}
+    ends = {cap.link: (members[i], name) for cap, i, name in ((n_cap, 0, "N"), (c_cap, -1, "C")) if cap is not None}
+    cap_residues = {cap.residue.index for cap in (n_cap, c_cap) if cap is not None}
     parents: dict[int, Atom] = {}
-    linked = set()
+    linked: set[int] = set()
+    joined: set[Atom] = set()  # links of caps that are bonded to the chain
     for bond in topology.bonds():
         first, second = sorted(bond, key=lambda atom: atom.index)
         i, j = number.get(first.residue.index), number.get(second.residue.index)
-        if i is None and j is None:
+        in_cap = [atom for atom in (first, second) if atom.residue.index in cap_residues]
+        if in_cap:
+            if first.residue is second.residue:
+                continue
+            cap_atom = in_cap[0]
+            other = second if cap_atom is first else first
+            if ends.get(cap_atom) == (other.residue, other.name):
+                joined.add(cap_atom)
+                continue
+        elif i is None and j is None:
             continue
-        if i == j:
+        elif i == j:
             for atom, other in ((first, second), (second, first)):
-                if _is_hydrogen(atom) and not _is_hydrogen(other):
+                if is_hydrogen(atom) and not is_hydrogen(other):
                     parents[atom.index] = other
+            continue
         elif i is not None and j == i + 1 and (first.name, second.name) == ("C", "N"):
             linked.add(i)
-        elif None in (i, j) or (first.name, second.name) != ("SG", "SG"):
-            raise UnsupportedTopologyError(
-                f"{_describe(first.residue)}, atom {first.name} is bonded to {_describe(second.residue)}, atom "
-                f"{second.name}. Besides the peptide bonds of one linear chain and disulfides, bonds between residues "
-                "are not supported; remove what is attached."
-            )
+            continue
+        elif None not in (i, j) and (first.name, second.name) == ("SG", "SG"):
+            continue
+        raise UnsupportedTopologyError(
+            f"{_describe(first.residue)}, atom {first.name} is bonded to {_describe(second.residue)}, atom "
+            f"{second.name}. Besides the peptide bonds of one linear chain and disulfides, bonds between residues "
+            "are not supported; remove what is attached."
+        )
     hint = "Call topology.createStandardBonds() if the topology was made without bonds"
     for residue in members:
         nitrogen = next((atom for atom in residue.atoms() if atom.name == "N"), None)
         for atom in residue.atoms():
-            if not _is_hydrogen(atom) or atom.index in parents:
+            if not is_hydrogen(atom) or atom.index in parents:
                 continue
             if atom.name in _AMINE_HYDROGENS and nitrogen is not None:
                 parents[atom.index] = nitrogen  # mdtraj gives those of a first proline no bonds
@@ -292,7 +390,14 @@ def _hydrogen_parents(topology: Topology, members: list[Residue]) -> dict[int, A
                 f"{_describe(members[i])}, atom C is not bonded to {_describe(members[i + 1])}, atom N. {hint}; "
                 "otherwise residues are missing here: model them, e.g. with PDBFixer.findMissingResidues."
             )
-    return parents
+    for link, (residue, name) in ends.items():
+        if link not in joined:
+            raise UnsupportedTopologyError(
+                f"{_describe(link.residue)}, atom {link.name} is not bonded to {_describe(residue)}, atom {name}. "
+                f"{hint}; otherwise residues are missing between the cap and the chain."
+            )
+    cap_bonds = [(a.index, b.index) for cap in (n_cap, c_cap) if cap is not None for a, b in cap.bonds]
+    return parents, cap_bonds
 
 
 def _heavy_group(three: str, name: str) -> int:
@@ -302,10 +407,13 @@ def _heavy_group(three: str, name: str) -> int:
     return int(residues.ATOM14_GROUP[residues.RESTYPE_INDEX[three], residues.ATOM14_NAMES[three].index(name)])
 
 
-def _hydrogen_group(three: str, parent: str, *, is_first: bool) -> int:
-    """Rigid group of a hydrogen: it moves with the substituents of its heavy atom, not with the atom's own group."""
+def _hydrogen_group(three: str, parent: str, *, is_free: bool) -> int:
+    """Rigid group of a hydrogen: it moves with the substituents of its heavy atom, not with the atom's own group.
+
+    `is_free` marks the first residue of a chain without a cap, which has no phi.
+    """
     if parent == "N":
-        return 0 if is_first else _PHI_GROUP
+        return 0 if is_free else _PHI_GROUP
     for k, (_, _, axis_end, _) in enumerate(residues.CHI_ATOMS[three]):
         if parent == axis_end:
             return 4 + k
@@ -334,16 +442,8 @@ def _ideal_residues() -> np.ndarray:
     return atom14_from_rigids(torch.arange(n), Rigid.identity((n,), torsions), torsions).numpy()
 
 
-def _is_hydrogen(atom: Atom) -> bool:
-    return atom.element is not None and atom.element.atomic_number == 1
-
-
 def _first_protein_residue(chain) -> Residue:
     return next(residue for residue in chain.residues() if residue.name in _STANDARD_NAME)
-
-
-def _first_heavy(residue: Residue) -> str:
-    return next((atom.name for atom in residue.atoms() if not _is_hydrogen(atom)), "none")
 
 
 def _describe(residue: Residue) -> str:

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from openmm_mdgen.geometry.atom14 import torsion_mask
 from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
@@ -22,17 +21,19 @@ _ALLOWED = 0.1  # ångström of overlap that is left alone
 _ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
 _SMALL = 0.1  # Å² per radian: slopes below are no reason to turn, and rounding does not decide
 _FRAMES_AT_ONCE = 500  # all pairs of atoms of each are held in memory
-_OMEGA = 0
+_OMEGA, _PHI = range(2)
 
 
 def relieve_clashes(
-    template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]
+    template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"], *, turns_caps: bool = True
 ) -> Float[Tensor, "*batch L 7 2"]:
     """Torsions of the same chains, with overlaps of atoms lifted where a few tens of small steps can.
 
-    Peptide bonds keep their omega, and prolines their ring.
+    Peptide bonds keep their omega, and prolines their ring. Without `turns_caps` a capped first residue keeps its phi.
     """
     contact, free = _contacts(template).to(torsions), _free(template).to(torsions)
+    if template.chain.n_cap is not None and not turns_caps:
+        free[0, _PHI] = 0
     parts = torsions.flatten(0, -4).split(_FRAMES_AT_ONCE)
     relieved = torch.cat([_relieved(template, part, contact, free) for part in parts])
     return relieved.unflatten(0, torsions.shape[:-3])
@@ -88,7 +89,7 @@ def _contacts(template: AllAtomTemplate) -> Tensor:
 def _free(template: AllAtomTemplate) -> Tensor:
     """(L, 7): 1.0 for the torsions that may turn."""
     chain = template.chain
-    free = torsion_mask(torch.as_tensor(chain.aatype))
+    free = chain.torsion_mask
     free[:, _OMEGA] = 0
     free[[letter == "P" for letter in chain.sequence], 3:] = 0
     return free

@@ -93,9 +93,7 @@ def check_whole(name: str, chain: ProteinChain, positions: np.ndarray) -> None:
     *frame, bond = torn[0]
     a, b = chain.bonds[bond]
     where = f", frame {frame[-1]}" if frame else ""
-    first, second = (
-        f"{chain.residue_labels[chain.atom_residue[k]]}, atom index {chain.atom_indices[k]}" for k in (a, b)
-    )
+    first, second = (f"{chain.atom_labels[k]}, atom index {chain.atom_indices[k]}" for k in (a, b))
     raise StateError(
         f"{name}{where}: {first} and {second} are bonded, but {lengths[tuple(torn[0])]:.2f} nm apart. Make the "
         "molecule whole (mdtraj's image_molecules does), or minimise it first"

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.geometry.atom14 import backbone_rigids, group_rigids, table, torsion_mask, torsions
+from openmm_mdgen.geometry.atom14 import backbone_rigids, group_rigids, table, torsions
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.molecule.backbone import PeptideLinks
 from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
 
 _N, _CA, _C = range(3)
-_PSI_GROUP = 3
+_OMEGA, _PHI = range(2)
+_OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP = 1, 2, 3
 _CD = residues.ATOM14_NAMES["PRO"].index("CD")
 _LARGEST_BEND = 0.35  # rad
 _SHORTEST_PAIR = 1e-6  # a (sin, cos) pair shorter than this has no direction
@@ -69,10 +70,13 @@ class AllAtomTemplate:
         atom14 = chain.atom14(positions)
         aatype = torch.as_tensor(chain.aatype)
         rigids = backbone_rigids(atom14)
-        own = torsions(aatype, atom14)
-        own = torch.where(torsion_mask(aatype)[..., None] > 0, own / own.norm(dim=-1, keepdim=True), _no_turn(own))
+        before = chain.before(positions)
+        own = torsions(aatype, atom14, before)
+        own = torch.where(chain.torsion_mask[..., None] > 0, own / own.norm(dim=-1, keepdim=True), _no_turn(own))
         default = _default_frames(aatype, atom14, rigids)
-        groups = group_rigids(rigids, own, default)
+        if before is not None:
+            default = _with_cap_frame(default, atom14, before, own)
+        groups = _groups(chain, rigids, own, default)
         atoms = torch.as_tensor(positions[chain.atom_indices]) * ANGSTROM_PER_NM
         rings = atom14[_prolines(chain)]
         ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
@@ -91,15 +95,15 @@ class AllAtomTemplate:
         rigids : Rigid, (..., L)
             Backbone rigids, ångström, float32 or float64, on any device.
         torsions : Tensor
-            (sin, cos) of any length. Where a torsion does not exist the pair is not read; a pair without a direction
-            such as (0, 0) is replaced by the structure's own.
+            (sin, cos) of any length. Where a torsion does not exist (see `ProteinChain.torsion_mask`) the pair is not
+            read; a pair without a direction such as (0, 0) is replaced by the structure's own.
 
         Returns
         -------
         Tensor, nm. Values that are not finite stay so.
         """
         like = rigids.translation
-        groups = group_rigids(rigids, self._usable(torsions.to(like)), self.default.to(like))
+        groups = _groups(self.chain, rigids, self._usable(torsions.to(like)), self.default.to(like))
         per_atom = _per_atom(
             self.chain, _bend_rings(self.chain, groups, self.positions.to(like), self.ring_bonds.to(like))
         )
@@ -147,9 +151,34 @@ class AllAtomTemplate:
     def _usable(self, torsions: Tensor) -> Tensor:
         """(..., L, 7, 2) of unit length."""
         length = torsions.norm(dim=-1, keepdim=True)
-        exists = torsion_mask(torch.as_tensor(self.chain.aatype)).to(torsions.device)[..., None] > 0
+        exists = self.chain.torsion_mask.to(torsions.device)[..., None] > 0
         own = ~exists | (length < _SHORTEST_PAIR)
         return torch.where(own, self.torsions.to(torsions), torsions / length.clamp_min(_SHORTEST_PAIR))
+
+
+def _groups(chain: ProteinChain, rigids: Rigid, torsions: Tensor, default: Rigid) -> Rigid:
+    """The rigid groups in space, (..., L, 8), with that of omega in a capped first residue.
+
+    A cap's C lies in the phi group, like H of an inner N; what is bonded to that C turns with omega about C-N. So the
+    omega group is carried by the phi group. No atom belongs to the omega group elsewhere.
+    """
+    groups = group_rigids(rigids, torsions, default)
+    if chain.n_cap is None:
+        return groups
+    omega = groups[..., 0, _PHI_GROUP] @ default[0, _OMEGA_GROUP].turned(torsions[..., 0, _OMEGA, :])
+    rotation, translation = groups.rotation.clone(), groups.translation.clone()
+    rotation[..., 0, _OMEGA_GROUP, :, :], translation[..., 0, _OMEGA_GROUP, :] = omega.rotation, omega.translation
+    return Rigid(rotation, translation)
+
+
+def _with_cap_frame(default: Rigid, atom14: Tensor, before: Tensor, torsions: Tensor) -> Rigid:
+    """Default frames (L, 8) with that of omega in the first residue relative to its phi group, at omega zero."""
+    phi = backbone_rigids(atom14)[0] @ default[0, _PHI_GROUP].turned(torsions[0, _PHI])
+    omega = Rigid.from_three_points(atom14[0, _N], before[1], atom14[0, _CA])
+    frame = phi.inverse() @ omega
+    rotation, translation = default.rotation.clone(), default.translation.clone()
+    rotation[0, _OMEGA_GROUP], translation[0, _OMEGA_GROUP] = frame.rotation, frame.translation
+    return Rigid(rotation, translation)
 
 
 def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
@@ -229,11 +258,6 @@ def _default_frames(aatype: Tensor, atom14: Tensor, rigids: Rigid) -> Rigid:
         torch.where(exists[..., None, None], default.rotation, identity),
         torch.where(exists[..., None], default.translation, torch.zeros_like(default.translation)),
     )
-
-
-def _stack(rigids: list[Rigid]) -> Rigid:
-    """Eight (L,) to one (L, 8)."""
-    return Rigid(torch.stack([r.rotation for r in rigids], dim=1), torch.stack([r.translation for r in rigids], dim=1))
 
 
 def _no_turn(like: Tensor) -> Tensor:

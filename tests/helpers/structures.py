@@ -87,3 +87,57 @@ def peptide(sequence):
     """Topology with hydrogens and positions (n, 3) nm of a real peptide; not to be changed."""
     topology, positions = build_peptide(sequence, seed=1)
     return topology, np.array(positions.value_in_unit(unit.nanometer))
+
+
+# From an alanine at either end: atoms kept under a new name, and those that become hydrogens of that atom.
+_CAP_ATOMS = {
+    "ACE": ({"CA": "CH3", "C": "C", "O": "O"}, {"HA": "CH3", "CB": "CH3", "N": "CH3"}),
+    "FOR": ({"C": "C", "O": "O"}, {"CA": "C"}),
+    "NME": ({"N": "N", "H": "H", "CA": "C"}, {"HA": "C", "CB": "C", "C": "C"}),
+    "NH2": ({"N": "N", "H": "HN1"}, {"CA": "N"}),
+}
+
+
+@cache
+def capped_peptide(sequence, n_cap="ACE", c_cap="NME", *, seed=1):
+    """Topology with hydrogens and positions (n, 3) nm: a peptide whose end residues were cut down to caps.
+
+    Either cap may be None. Not to be changed.
+    """
+    built = ("A" if n_cap else "") + sequence + ("A" if c_cap else "")
+    topology, positions = build_peptide(built, seed=seed)
+    positions = positions.value_in_unit(unit.nanometer)
+    members = list(topology.residues())
+    new, place, xyz = Topology(), {}, []
+    chain = new.addChain("A")
+    for residue in members:
+        cap = n_cap if residue is members[0] else c_cap if residue is members[-1] else None
+        target = new.addResidue(cap or residue.name, chain)
+        if cap is None:
+            for atom in residue.atoms():
+                place[atom] = new.addAtom(atom.name, atom.element, target)
+                xyz.append(positions[atom.index])
+            continue
+        kept, turned = _CAP_ATOMS[cap]
+        atoms = {atom.name: atom for atom in residue.atoms()}
+        for old, name in kept.items():
+            place[atoms[old]] = new.addAtom(name, atoms[old].element, target)
+            xyz.append(positions[atoms[old].index])
+        for number, (old, parent) in enumerate(turned.items(), start=1):
+            carrier = next(atoms[k] for k, name in kept.items() if name == parent)
+            start, away = positions[carrier.index], positions[atoms[old].index]
+            place[atoms[old]] = new.addAtom(f"H{number}", Element.getBySymbol("H"), target)
+            xyz.append(start + 0.109 * (away - start) / np.linalg.norm(away - start))
+    for a, b in topology.bonds():
+        if a in place and b in place:
+            new.addBond(place[a], place[b])
+    return new, np.array(xyz)
+
+
+def dihedrals(positions, quadruples):
+    """(..., k) radian by atan2 of the two normals, of atoms (k, 4) in positions (..., n, 3): Blondel, Karplus 1996."""
+    a, b, c, d = (positions[..., np.array(quadruples)[:, k], :] for k in range(4))
+    first, axis, last = a - b, b - c, d - c
+    left, right = np.cross(first, axis), np.cross(last, axis)
+    sin = (np.cross(right, left) * axis).sum(-1) / np.linalg.norm(axis, axis=-1)
+    return np.arctan2(sin, (left * right).sum(-1))

@@ -34,6 +34,9 @@ class NetworkConfig:
         checkpoints. False leaves it without position, so that it means the same at every length.
     residue_types : bool
         Whether the network is told the residue types.
+    termini : bool
+        Whether the network is told which ends of a chain are capped. Without it, omega and phi of the first residue,
+        which a cap defines, are not generated.
     designs : bool
         Whether tokens carry 20 more channels, a point on the simplex of residue types.
     prepend_ipa, interleave_ipa : bool
@@ -66,6 +69,7 @@ class NetworkConfig:
     interleave_ipa: bool = False
     time_multiplier: float = 100.0
     start_in_every_frame: bool = False
+    termini: bool = False
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.n_heads):
@@ -74,6 +78,8 @@ class NetworkConfig:
             raise ValueError(f"time_mixer is one of {', '.join(TIME_MIXERS)}, not {self.time_mixer!r}")
         if self.n_key_frames not in (1, 2):
             raise ValueError("n_key_frames is 1 or 2")
+        if self.termini and not self.prepend_ipa:
+            raise ValueError("termini are told in the residue context: they need prepend_ipa")
 
     @property
     def chain_lengths(self) -> str:

@@ -161,6 +161,8 @@ class VelocityNetwork(nn.Module):
         if config.prepend_ipa:
             if config.residue_types:
                 self.aatype_to_emb = nn.Embedding(N_TYPES + 1, width)
+            if config.termini:
+                self.termini_to_emb = nn.Embedding(4, width)
             self.ipa_layers = nn.ModuleList(KeyFrameLayer(config) for _ in range(config.n_layers))
         self.layers = nn.ModuleList(TrunkLayer(config) for _ in range(config.n_layers))
         self.emb_to_latent = FinalLayer(width, n_in)
@@ -213,6 +215,8 @@ class VelocityNetwork(nn.Module):
         s = embedding.new_zeros(*mask.shape, self.config.width)
         if self.config.residue_types:
             s = s + self.aatype_to_emb(condition.aatype)
+        if self.config.termini:
+            s = s + self.termini_to_emb(condition.termini)
         if self.config.designs:
             s = s + self.x_d_to_emb(x[..., -N_TYPES:].mean(1))
         if self.config.n_key_frames == 1:
@@ -229,7 +233,7 @@ class VelocityNetwork(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Residual branches of the trunk, the point attention and the output start at zero."""
+        """Residual branches of the trunk, the point attention, the output and what tells of caps start at zero."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -243,3 +247,5 @@ class VelocityNetwork(nn.Module):
         for linear in (*zeroed, self.emb_to_latent.linear):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
+        if self.config.termini:
+            nn.init.zeros_(self.termini_to_emb.weight)
