@@ -9,7 +9,7 @@ import pytest
 import torch
 from openmm import unit
 
-from models import SMALL, small_flow
+from models import SMALL, random_frames, small_flow
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.design import frequencies
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
@@ -22,7 +22,7 @@ from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.ode import Euler, Midpoint
 from openmm_mdgen.model.tasks import EndpointDesign, Inpainting
 from openmm_mdgen.model.tokens import Tokenizer
-from test_flow import random_frames
+from published import FIXTURES
 from torsion_walks import place
 
 DESIGNED = (1, 2)
@@ -241,8 +241,6 @@ def test_a_network_learns_which_types_go_with_a_motion(task):
 
 def test_published_inpainting_samples_designs(trajectory):
     """A checkpoint of the published form: untrained, so any letters, but whole sequences and finite motion."""
-    from test_published_checkpoint import FIXTURES
-
     generator = TrajectoryGenerator.load(FIXTURES / "design.ckpt", task="inpainting", device="cpu", evaluations=6)
     config = generator.flow.config
     assert not config.task.hides_designed and not config.simplex.exact and not config.simplex.per_residue

@@ -88,7 +88,6 @@ class Recorder:
 
 
 def python(code, folder):
-    """Run `code` in a process of its own, in `folder`, with the tests and the package at hand."""
-    helpers = Path(__file__).parent
-    paths = f"import sys; sys.path[:0] = {[str(helpers), str(helpers.parent / 'simulation')]!r}; "
+    """Run `code` in a process of its own, in `folder`, with these helpers and the package at hand."""
+    paths = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
     return subprocess.run([sys.executable, "-c", paths + code], cwd=folder, capture_output=True, text=True, check=False)

@@ -1,12 +1,15 @@
 """Small models and molecules that several tests share."""
 
+import math
+
 import torch
 
+from openmm_mdgen.geometry.rigid import Rigid, rotation_from_quaternion
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import ForwardSimulation, Task
-from openmm_mdgen.model.tokens import Tokenizer
+from openmm_mdgen.model.tokens import Frames, Tokenizer
 
 SMALL = {
     "width": 16,
@@ -56,3 +59,23 @@ def small_flow(task: Task, seed: int = 0) -> TrajectoryFlow:
         designs=task.generates_types,
     )
     return random_flow(FlowConfig(network, tokenizer, task), scale=0.05, seed=seed)
+
+
+def random_frames(seed, n_batch=2, n_frames=6, n_residues=4):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (n_batch, n_frames, n_residues)
+    aatype = torch.randint(20, (n_batch, n_residues), generator=generator)
+    quaternions = torch.randn(n_batch, 1, n_residues, 4, generator=generator)
+    quaternions = quaternions + 0.4 * torch.randn(*shape, 4, generator=generator)
+    translations = 3 * torch.randn(n_batch, 1, n_residues, 3, generator=generator)
+    translations = translations + torch.randn(*shape, 3, generator=generator)
+    angles = 2 * math.pi * torch.rand(*shape, 7, generator=generator)
+    mask = torch.ones(n_batch, n_residues, 7)
+    mask[:, 0, :2] = 0
+    return Frames(
+        aatype,
+        Rigid(rotation_from_quaternion(quaternions), translations),
+        torch.stack([angles.sin(), angles.cos()], dim=-1),
+        mask,
+        torch.ones(n_batch, n_residues),
+    )

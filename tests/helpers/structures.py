@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from openmm import unit
 from openmm.app import Element, Topology
+from scipy.spatial.transform import Rotation
 
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids
@@ -141,3 +142,11 @@ def dihedrals(positions, quadruples):
     left, right = np.cross(first, axis), np.cross(last, axis)
     sin = (np.cross(right, left) * axis).sum(-1) / np.linalg.norm(axis, axis=-1)
     return np.arctan2(sin, (left * right).sum(-1))
+
+
+def about(frame, origin, axis, angle, atoms):
+    """Some atoms of a frame (n, 3) turned by `angle` radian about an axis through the origin given."""
+    frame = frame.copy()
+    turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis))
+    frame[atoms] = turn.apply(frame[atoms] - origin) + origin
+    return frame

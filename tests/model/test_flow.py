@@ -1,7 +1,6 @@
 """Interpolants, solvers, the simplex flow, tokens and the network's symmetries."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import SMALL, random_flow
+from models import SMALL, random_flow, random_frames
 from openmm_mdgen.geometry.rigid import Rigid, rotation_from_quaternion
 from openmm_mdgen.model import ode
 from openmm_mdgen.model.dirichlet import DirichletFlow
@@ -18,29 +17,7 @@ from openmm_mdgen.model.interpolant import GVP, INTERPOLANTS, VP, Linear
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import ForwardSimulation, Inpainting, Interpolation, Upsampling
 from openmm_mdgen.model.tokens import Frames, Tokenizer
-from test_published_checkpoint import MODELS, Case
-
-FIXTURES = Path(__file__).parent.parent / "data" / "fixtures"
-
-
-def random_frames(seed, n_batch=2, n_frames=6, n_residues=4):
-    generator = torch.Generator().manual_seed(seed)
-    shape = (n_batch, n_frames, n_residues)
-    aatype = torch.randint(20, (n_batch, n_residues), generator=generator)
-    quaternions = torch.randn(n_batch, 1, n_residues, 4, generator=generator)
-    quaternions = quaternions + 0.4 * torch.randn(*shape, 4, generator=generator)
-    translations = 3 * torch.randn(n_batch, 1, n_residues, 3, generator=generator)
-    translations = translations + torch.randn(*shape, 3, generator=generator)
-    angles = 2 * math.pi * torch.rand(*shape, 7, generator=generator)
-    mask = torch.ones(n_batch, n_residues, 7)
-    mask[:, 0, :2] = 0
-    return Frames(
-        aatype,
-        Rigid(rotation_from_quaternion(quaternions), translations),
-        torch.stack([angles.sin(), angles.cos()], dim=-1),
-        mask,
-        torch.ones(n_batch, n_residues),
-    )
+from published import FIXTURES, MODELS, Case
 
 
 @pytest.mark.parametrize("name", INTERPOLANTS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import NEAR_KEY_FRAME, SMALL, random_flow
+from models import NEAR_KEY_FRAME, SMALL, random_flow, random_frames
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
@@ -18,7 +18,6 @@ from openmm_mdgen.model.network.hyena import BidirectionalHyena
 from openmm_mdgen.model.tasks import ForwardSimulation
 from openmm_mdgen.model.tokens import Tokenizer
 from structures import peptide
-from test_flow import random_frames
 
 FRAMES = [1, 2, 7, 40]
 

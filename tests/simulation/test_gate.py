@@ -7,12 +7,12 @@ import numpy as np
 import openmm
 import pytest
 from scipy.spatial.distance import cdist
-from scipy.spatial.transform import Rotation
 
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation.gate import Gate, Judge, Molecule, Trial
 from openmm_mdgen.simulation.landing import Lander
+from structures import about
 
 N_FRAMES = 70
 
@@ -91,13 +91,6 @@ def clash(frame):
             best, nearest, at = turned, distance, angles
     assert nearest < 0.1
     return best
-
-
-def about(frame, origin, axis, angle, atoms):
-    frame = frame.copy()
-    turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis))
-    frame[atoms] = turn.apply(frame[atoms] - origin) + origin
-    return frame
 
 
 def overlap(frame):

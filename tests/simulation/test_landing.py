@@ -8,6 +8,7 @@ import openmm
 import pytest
 from openmm import app, unit
 
+from hybrids import Says
 from openmm_mdgen.errors import LandingError
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
@@ -15,8 +16,7 @@ from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from openmm_mdgen.simulation.landing import Lander
 from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.schedule import Alternate
-from test_gate import about
-from test_trials import Says
+from structures import about
 from tumbling import TumblingGenerator
 
 CPU = openmm.Platform.getPlatform("CPU")

@@ -8,10 +8,10 @@ import pytest
 from openmm import app
 
 from dipeptide import FRAME, STEP_SIZE
+from hybrids import Says, hybrid
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.simulation.record import GENERATED, is_real
 from openmm_mdgen.simulation.reporters import MaskReporter, SegmentReporter, write_segments
-from test_trials import Says, hybrid
 
 
 def test_the_record_is_written_as_csv_and_as_json_lines(tmp_path):

@@ -1,8 +1,6 @@
 """Stopped and started again: files that carry the generator's place, and still are OpenMM's."""
 
 import io
-import os
-import signal
 
 import numpy as np
 import openmm
@@ -213,39 +211,14 @@ def test_a_file_of_another_molecule_or_generator_is_refused():
 
 
 def test_a_run_that_was_killed_continues_in_a_new_process_bit_for_bit(tmp_path):
-    dead = python("import test_restart; test_restart.run_until_killed()", tmp_path)
+    dead = python("import restarts; restarts.run_until_killed()", tmp_path)
     assert dead.returncode == -9, dead.stderr
-    alive = python("import test_restart; test_restart.run_on()", tmp_path)
+    alive = python("import restarts; restarts.run_on()", tmp_path)
     assert alive.returncode == 0, alive.stderr
     uninterrupted, recorder = simulation_of(), Recorder(FRAME)
     uninterrupted.reporters.append(recorder)
     uninterrupted.step(14 * FRAME)
     np.testing.assert_array_equal(np.load(tmp_path / "rest.npy"), recorder.positions()[6:])
-
-
-class _Kill:
-    """A reporter that ends the process as a power cut would."""
-
-    def describeNextReport(self, simulation):
-        return {"steps": 8 * FRAME - simulation.currentStep % (8 * FRAME), "periodic": None, "include": []}
-
-    def report(self, simulation, state):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def run_until_killed():
-    simulation = simulation_of()
-    simulation.reporters.append(app.CheckpointReporter("run.chk", 6 * FRAME))
-    simulation.reporters.append(_Kill())
-    simulation.step(14 * FRAME)
-
-
-def run_on():
-    simulation, recorder = simulation_of(seed=0, positions=False), Recorder(FRAME)
-    simulation.loadCheckpoint("run.chk")
-    simulation.reporters.append(recorder)
-    simulation.step(14 * FRAME - simulation.currentStep)
-    np.save("rest.npy", recorder.positions())
 
 
 def _parts():

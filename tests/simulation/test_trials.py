@@ -1,19 +1,16 @@
 """Real MD and generated segments in one run: what is handed out, what is not, and what is written down."""
 
 import io
-import os
 import signal
 
 import numpy as np
 import openmm
 import pytest
-from openmm import app
 
 from dipeptide import (
     FRAME,
     REFERENCE,
     STEP_SIZE,
-    Recorder,
     assert_same_state,
     langevin,
     peptide,
@@ -22,48 +19,15 @@ from dipeptide import (
     simulation_of,
     state_of,
 )
+from hybrids import INTERVAL, PERIOD, SCHEDULE, Says, hybrid, recorded
 from openmm_mdgen.errors import GenerationError, LandingError, MDGenError, ReportIntervalError, StateError
 from openmm_mdgen.simulation import landing
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from openmm_mdgen.simulation.engine import Engine
-from openmm_mdgen.simulation.gate import Gate, Verdict
-from openmm_mdgen.simulation.landing_settings import LandingSettings
+from openmm_mdgen.simulation.gate import Gate
 from openmm_mdgen.simulation.record import GENERATED, INTEGRATED, Summary, is_real
 from openmm_mdgen.simulation.schedule import Alternate, Generate, Integrate, WhileAccepted
 from tumbling import TumblingGenerator
-
-INTERVAL = FRAME * STEP_SIZE  # ps
-SCHEDULE = Alternate(integrate=3 * INTERVAL, generate=6 * INTERVAL)  # segments of 4 and 2 frames
-PERIOD = 9 * FRAME
-
-
-class Says:
-    """A gate that says what it is told, in turn and again, and remembers what it was shown."""
-
-    def __init__(self, *accepted, retries=0):
-        self.accepted, self.retries, self.trials = accepted, retries, []
-
-    def judge(self, trial):
-        accepted = self.accepted[len(self.trials) % len(self.accepted)]
-        self.trials.append(trial)
-        return Verdict(accepted, "" if accepted else "told so", {"relaxed_energy": float(len(self.trials))})
-
-
-# Short landings and comparisons: what they are worth is tested elsewhere. Three frames tell nothing of a spread.
-QUICK = LandingSettings(
-    reference_frames=3, reference_interval=0.02, reference_delay=0.02, free_time=0.1, energy_deviations=1e6
-)
-
-
-def hybrid(gate=None, *, schedule=SCHEDULE, **options):
-    return simulation_of(schedule=schedule, gate=gate or Says(True), landing=QUICK, **options)
-
-
-def recorded(simulation, n_frames):
-    recorder = Recorder(FRAME, include=["positions", "velocities"])
-    simulation.reporters.append(recorder)
-    simulation.step(n_frames * FRAME)
-    return recorder
 
 
 def stretches(simulation):
@@ -191,7 +155,7 @@ def test_pieces_and_restarts_equal_the_run_in_one(n_before):
 
 @pytest.mark.parametrize("phase", ["integrate", "generate", "gate", "landing"])
 def test_a_run_killed_in_any_phase_continues_bit_for_bit(tmp_path, phase):
-    dead = python(f"import test_trials; test_trials.run_until_killed({phase!r})", tmp_path)
+    dead = python(f"import hybrids; hybrids.run_until_killed({phase!r})", tmp_path)
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     uninterrupted = hybrid(Gate())
     expected = recorded(uninterrupted, 20)
@@ -202,25 +166,6 @@ def test_a_run_killed_in_any_phase_continues_bit_for_bit(tmp_path, phase):
     got = recorded(simulation, 20 - begun)
     np.testing.assert_array_equal(got.positions(), expected.positions()[begun:])
     assert stretches(simulation) == stretches(uninterrupted)
-
-
-def run_until_killed(phase):
-    simulation = hybrid(Gate())
-    simulation.reporters.append(app.CheckpointReporter("run.chk", 2 * FRAME))
-
-    def die(*_, **__):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if phase in ("integrate", "generate"):
-        recorder = Recorder({"integrate": 11, "generate": 14}[phase] * FRAME)
-        recorder.report = die
-        simulation.reporters.append(recorder)
-    simulation.step(4 * FRAME)
-    if phase == "gate":
-        Gate.judge = die
-    if phase == "landing":
-        landing.Lander.land = die
-    simulation.step(16 * FRAME)
 
 
 def test_the_summary_adds_up():

@@ -21,30 +21,17 @@ from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.geometry.residues import UNKNOWN
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.model import checkpoints, tasks
-from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import ForwardSimulation
 from openmm_mdgen.model.tokens import N_TORSION_CHANNELS, Frames, Tokenizer
-from openmm_mdgen.training import TrainingConfig, token_scales, train
+from openmm_mdgen.training import token_scales, train
 from openmm_mdgen.training.batches import Batches
 from openmm_mdgen.training.initial_flow import new_flow, warm_started
 from openmm_mdgen.training.validation import FIGURES, HeldOut, figure_for, torsion_distance
-from tripeptides import INTERVAL, write_tripeptides
+from training_runs import INFO, TINY, run_to_validate
+from tripeptides import write_tripeptides
 
-TINY = TrainingConfig(
-    steps=20,
-    batch_size=4,
-    n_frames=5,
-    frame_interval=2 * INTERVAL,
-    width=16,
-    n_layers=1,
-    n_heads=2,
-    warmup_steps=5,
-    ema_decay=0.9,
-    validate_every=6,
-)
-INFO = ModelInfo("tiny", 5, 2 * INTERVAL, 350.0)
 TASKS = {"forward_simulation": {}, "interpolation": {}, "upsampling": {"factor": 2}, "inpainting": {"designed": (1,)}}
 
 
@@ -66,17 +53,11 @@ def windows_of(recordings, config=TINY):
     return Windows(recordings, n_frames=config.n_frames, frame_interval=config.frame_interval)
 
 
-def run_to_validate(folder, out, *, save_every=5):
-    """The run that is killed below: trained on one peptide, validated on the other."""
-    one, other = read_folders([folder])
-    return train([one], out, TINY, INFO, validation=[other], save_every=save_every, progress=False)
-
-
 @pytest.mark.slow
 def test_a_killed_run_taken_up_again_ends_as_if_nothing_had_happened(folder, tmp_path):
     whole = run_to_validate(folder, tmp_path / "whole")
-    script = "import sys, test_run; test_run.run_to_validate(*sys.argv[1:])"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    script = "import sys, training_runs; training_runs.run_to_validate(*sys.argv[1:])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, "-c", script, folder, tmp_path / "cut"], env=environment)
     while not (tmp_path / "cut" / "last.ckpt").exists() and process.poll() is None:
         time.sleep(0.01)
