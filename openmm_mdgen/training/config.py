@@ -88,7 +88,8 @@ class TrainingConfig:
     )
     max_residues: int | None = setting(
         None,
-        "Largest number of residues in a window: from a longer chain, stretches of this length are drawn.",
+        "Largest number of residues in a window and, where chains have several lengths, in what the weights take: from a "
+        "longer chain, stretches of this length are drawn.",
         group=_WINDOWS,
         minimum=2,
         shown_default="whole chains",
@@ -155,6 +156,12 @@ class TrainingConfig:
     )
     start_in_every_frame: bool = setting(
         False, "Give the tokens of the first frame to the network in every frame.", group=_NETWORK
+    )
+    termini: bool = setting(
+        False,
+        "Tell the network which ends of a chain are capped; without this, omega and phi of a capped first residue are "
+        "not learned.",
+        group=_NETWORK,
     )
     figure: str | None = setting(
         None,

@@ -129,6 +129,8 @@ def _settings(flow: TrajectoryFlow, info: ModelInfo, config: FineTuningConfig) -
         n_layers=network.n_layers,
         n_heads=network.n_heads,
         time_mixer=network.time_mixer,
+        start_in_every_frame=network.start_in_every_frame,
+        termini=network.termini,
         ema_decay=_EMA_DECAY,
         steps=config.steps,
         batch_size=config.batch_size,

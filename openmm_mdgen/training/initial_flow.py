@@ -62,8 +62,13 @@ def token_scales(
 
 
 def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
-    """A flow with random weights, and with token scales that are measured on the windows."""
+    """A flow with random weights, and with token scales that are measured on the windows.
+
+    Where all chains have one length, the network has a table of positions, and takes this length alone. Else it takes
+    chains up to the longest window, or up to `TrainingConfig.max_residues` where that is more.
+    """
     task = config.make_task()
+    has_one_length = {len(r.sequence) for r in windows.recordings} == {windows.n_residues}
     tokenizer = Tokenizer(n_key_frames=task.n_key_frames)
     network = NetworkConfig(
         token_width=tokenizer.width,
@@ -74,12 +79,13 @@ def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
         ipa_head_width=16,
         ipa_points=4,
         ipa_value_points=4,
-        max_residues=windows.n_residues,
+        max_residues=windows.n_residues if has_one_length else max(windows.n_residues, config.max_residues or 0),
         n_frames=config.n_frames,
         time_mixer=config.time_mixer,
-        position_embedding={len(r.sequence) for r in windows.recordings} == {windows.n_residues},
+        position_embedding=has_one_length,
         designs=task.generates_types,
         start_in_every_frame=config.start_in_every_frame,
+        termini=config.termini,
     )
     flow = TrajectoryFlow(FlowConfig(network, tokenizer, task))
     shift, scale = token_scales(flow, windows, batches=32, seed=config.seed)
