@@ -88,7 +88,7 @@ class TrainingConfig:
     )
     max_residues: int | None = setting(
         None,
-        "Largest number of residues in a window and, where chains have several lengths, in what the weights take: from a "
+        "Largest number of residues in a window and, for chains of several lengths, in what the weights take: from a "
         "longer chain, stretches of this length are drawn.",
         group=_WINDOWS,
         minimum=2,

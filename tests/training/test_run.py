@@ -310,3 +310,44 @@ def test_a_short_run_does_not_keep_the_weights_that_it_began_with(recordings, tm
 
     now, mean = (lambda key, part=part: state[f"{part}.{key}"] for part in ("flow", "mean"))
     assert 0 < apart(now, mean) < 0.6 * apart(now, begun.__getitem__)
+
+
+def test_weights_of_several_lengths_take_chains_up_to_the_length_that_is_asked_for(recordings):
+    one, other = recordings
+    shorter = replace(other, sequence=other.sequence[:2], positions=other.positions[:, :2])
+    config = replace(TINY, max_residues=10)
+    assert [new_flow(config, windows_of(r)).config.network.chain_lengths for r in ([one], [one, shorter])] == [
+        "exactly 3",
+        "at most 10",
+    ]
+    assert new_flow(TINY, windows_of([one, shorter])).config.network.chain_lengths == "at most 3"
+
+
+def test_batches_of_mixed_lengths_and_caps_train_as_each_chain_alone(recordings):
+    """Padding and neighbours in a batch change nothing: the loss of a window is that of the window by itself."""
+    one, other = recordings
+    capped = replace(other, n_cap="ACE", c_cap="NME")  # the first residue's atoms stand for the cap's
+    capped = replace(capped, sequence=other.sequence[1:])
+    config = replace(TINY, termini=True, start_in_every_frame=True)
+    windows = windows_of([one, capped])
+    flow = random_flow(new_flow(config, windows).config, scale=0.1)
+    batch = Batches(windows, flow.config, 6, seed=2)[0]
+    assert 0 < batch.frames.residue_mask.mean() < 1 and set(batch.frames.termini.flatten().tolist()) == {0, 1, 2}
+    with torch.no_grad():
+        together = flow.loss(batch.frames, batch.noise, batch.t)
+        for k in range(6):
+            n = int(batch.frames.residue_mask[k].sum())
+            f = batch.frames[k : k + 1]
+            alone = Frames(
+                f.aatype[:, :n],
+                f.rigids[:, :, :n],
+                f.torsions[:, :, :n],
+                f.torsion_mask[:, :n],
+                f.residue_mask[:, :n],
+                f.termini[:, :n],
+            )
+            loss = flow.loss(alone, batch.noise[k : k + 1, :, :n], batch.t[k : k + 1])
+            torch.testing.assert_close(loss[0], together[k], rtol=1e-4, atol=1e-5)
+    free = replace(batch.frames, termini=torch.zeros_like(batch.frames.termini))
+    with torch.no_grad():
+        assert not torch.equal(flow.loss(free, batch.noise, batch.t), together)
