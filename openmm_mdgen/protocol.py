@@ -177,10 +177,11 @@ def draw(propagator: Propagator, positions: np.ndarray, seeds: Sequence[int]) ->
         answers = propagator.segments(positions, seeds)
     else:
         answers = [propagator.segment(x, seed) for x, seed in zip(positions, seeds, strict=True)]
-    return [_as_segment(answer, len(propagator.atom_indices)) for answer in answers]
+    return [as_segment(answer, len(propagator.atom_indices)) for answer in answers]
 
 
-def _as_segment(answer: np.ndarray | GeneratedSegment, n_moved: int) -> GeneratedSegment:
+def as_segment(answer: np.ndarray | GeneratedSegment, n_moved: int) -> GeneratedSegment:
+    """A propagator's answer as a `GeneratedSegment`; raises `MDGenError` if it is not of `n_moved` atoms."""
     segment = answer if isinstance(answer, GeneratedSegment) else GeneratedSegment(np.asarray(answer))
     frames = np.asarray(segment.frames, dtype=np.float64)
     if frames.ndim != 3 or len(frames) == 0 or frames.shape[1:] != (n_moved, 3):
@@ -306,7 +307,7 @@ def _drawn(propagator: Propagator, positions: np.ndarray, seed: int) -> Generate
     answer = propagator.segment(given, seed)
     assert np.array_equal(given, positions), "segment() changes the positions that it is given"
     try:
-        segment = _as_segment(answer, len(propagator.atom_indices))
+        segment = as_segment(answer, len(propagator.atom_indices))
     except MDGenError as error:
         raise AssertionError(f"segment(): {error}") from error
     assert np.isfinite(segment.frames[segment.is_valid]).all(), "segment() gives valid frames that are not finite"

@@ -1,4 +1,4 @@
-"""What a simulation looks at before it begins: options, integrator and System. Lengths in nm, times in ps."""
+"""What a simulation checks before it begins: options, integrator and System. Lengths in nm, times in ps."""
 
 from __future__ import annotations
 
@@ -10,28 +10,45 @@ from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyErr
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.simulation.engine import Engine, present_integrator
 from openmm_mdgen.simulation.gate import Gate, Judge
-from openmm_mdgen.simulation.schedule import Generate, Integrate, Schedule, steps_per_frame
+from openmm_mdgen.simulation.schedule import Schedule, steps_per_frame
 
 _TEMPERATURE_TOLERANCE = 1.0  # K
 
 
 def valid_schedule(schedule: Schedule) -> Schedule:
+    """The schedule as given; raises `MDGenError` if it is none."""
     if isinstance(schedule, type) or not isinstance(schedule, Schedule):
         raise MDGenError(f"schedule is {schedule!r}: give an object such as Generate() or Integrate()")
     return schedule
 
 
 def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
-    """The default one in a hybrid run; None where frames are handed out as they come."""
+    """The gate as given, or the default one in a hybrid run; None where frames are handed out as they come.
+
+    Raises
+    ------
+    MDGenError
+        If it is no gate.
+    """
     if gate is None:
-        return None if isinstance(schedule, Generate | Integrate) else Gate()
+        return Gate() if getattr(schedule, "needs_gate", True) else None
     if isinstance(gate, type) or not isinstance(gate, Judge):
         raise MDGenError(f"gate is {gate!r}: give an object such as Gate()")
     return gate
 
 
-def check_engine(engine: Engine, generator: Generator) -> None:
-    """That integrator and System fit the generator."""
+def check_engine(engine: Engine, generator: Generator, schedule: Schedule) -> None:
+    """Check that integrator, System and schedule fit the generator.
+
+    Raises
+    ------
+    UnsupportedTopologyError
+        If the System is not of the topology's atoms.
+    ReportIntervalError
+        If a frame is not a whole number of steps, or a phase of the schedule not a whole number of frames.
+    MDGenError
+        If the integrator has no fixed step size, or the generator's frames have no place in time.
+    """
     n_particles, n_atoms = engine.system.getNumParticles(), engine.topology.getNumAtoms()
     if n_particles != n_atoms:
         raise UnsupportedTopologyError(
@@ -44,6 +61,8 @@ def check_engine(engine: Engine, generator: Generator) -> None:
             "use an integrator with one, such as LangevinMiddleIntegrator"
         )
     steps_per_frame(generator.frame_interval, engine.step_size)
+    if check := getattr(schedule, "check", None):
+        check(generator.frame_interval)
     own, trained = engine.temperature(), generator.temperature
     if own is not None and abs(own - trained) > _TEMPERATURE_TOLERANCE:
         warnings.warn(
@@ -53,11 +72,15 @@ def check_engine(engine: Engine, generator: Generator) -> None:
         )
 
 
-def check_hybrid(engine: Engine, generator: Generator, schedule: Schedule) -> None:
-    """That real MD can go on from generated frames, as far as it shows without positions."""
+def check_hybrid(engine: Engine, generator: Generator) -> None:
+    """Check that real MD can go on from generated frames, as far as it shows without positions.
+
+    Raises
+    ------
+    LandingError
+        If an atom of a protein is a virtual site.
+    """
     system = engine.system
-    if hasattr(schedule, "check"):
-        schedule.check(generator.frame_interval)
     # The residues that hold a protein's alpha carbon; the generator itself tells later which atoms it moves.
     protein = {atom.residue.index for atom in engine.topology.atoms() if atom.name == "CA"}
     virtual = [a for a in engine.topology.atoms() if a.residue.index in protein and system.isVirtualSite(a.index)]

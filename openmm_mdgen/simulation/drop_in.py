@@ -18,10 +18,12 @@ from openmm_mdgen.generators import registry
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.seeds import valid_seed
 from openmm_mdgen.simulation import checks, restart
-from openmm_mdgen.simulation.advance import advance_of, is_over, next_report
+from openmm_mdgen.simulation.advance import Advance, Integrating, is_over, next_report
 from openmm_mdgen.simulation.engine import Engine
 from openmm_mdgen.simulation.gate import Judge
+from openmm_mdgen.simulation.generating import Generating
 from openmm_mdgen.simulation.landing_settings import LandingSettings
+from openmm_mdgen.simulation.on_trial import OnTrial
 from openmm_mdgen.simulation.record import Segment
 from openmm_mdgen.simulation.schedule import Generate, Schedule
 
@@ -102,11 +104,13 @@ class MDGenSimulation(app.Simulation):
             model.check(topology)
         super().__init__(topology, system, integrator, platform, platformProperties)
         engine = Engine(topology, self.system, self.integrator, self.context, dict(platformProperties or {}))
-        self._advance = advance_of(engine, model, valid, judge, landing or LandingSettings())
+        self._advance: Advance = Integrating(engine)
         if model:
-            checks.check_engine(engine, model)
-            if judge:
-                checks.check_hybrid(engine, model, self.schedule)
+            checks.check_engine(engine, model, self.schedule)
+            self._advance = Generating(engine, model, valid)
+        if model and judge:
+            checks.check_hybrid(engine, model)
+            self._advance = OnTrial(engine, model, valid, judge, landing or LandingSettings())
         if state is not None:
             with open(state) as file:
                 self.loadState(file)

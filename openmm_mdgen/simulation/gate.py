@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -27,11 +28,15 @@ class Verdict:
     accepted: bool
     reason: str = ""  # why not
     numbers: dict[str, float] = field(default_factory=dict)  # what was measured, by name
+    kind: str = ""  # kind of the fault, to count rejections by: a word or two, such as "clash"
 
 
 @dataclass(frozen=True, eq=False)
 class Molecule:
-    """What does not change in real MD of a molecule, measured on a relaxed structure of it."""
+    """What does not change in real MD of a molecule, measured on one relaxed structure.
+
+    The ``n`` moved atoms are numbered among themselves.
+    """
 
     names: tuple[str, ...]  # (n,) residue and atom, for messages
     is_hydrogen: np.ndarray  # (n,) bool
@@ -44,7 +49,16 @@ class Molecule:
 
     @classmethod
     def measure(cls, topology: Topology, moved: np.ndarray, relaxed: np.ndarray) -> Molecule:
-        """Of the moved atoms of a topology, and a relaxed structure of all its atoms."""
+        """Measure a molecule.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+        moved : (n,) int
+            The atoms that the generator places.
+        relaxed : (n_atoms, 3) nm
+            A relaxed structure of all atoms of the topology.
+        """
         place = {int(index): k for k, index in enumerate(moved)}
         atoms = [atom for atom in topology.atoms() if atom.index in place]
         pairs = [(place[i.index], place[j.index]) for i, j in topology.bonds() if i.index in place and j.index in place]
@@ -87,13 +101,16 @@ class Judge(Protocol):
         ...
 
     def judge(self, trial: Trial) -> Verdict:
-        """Deterministic; quick beside the MD that a segment replaces."""
+        """Accept a segment or not.
+
+        It has to be deterministic, and quick beside the MD that a segment replaces.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Rejects what real MD does not show.
+    """A gate that rejects what real MD does not show.
 
     The defaults leave room beyond everything seen in MD of tetrapeptides at 350 K: bonds within 0.015 nm and ends of
     angles within 0.032 nm of the relaxed structure, contacts of 0.239, 0.144 and 0.136 nm.
@@ -103,18 +120,21 @@ class Gate:
     retries : int
         How often a rejected segment is generated anew, with new noise, before real MD takes its place.
     bond_tolerance, angle_tolerance : float, nm
-        How far bonded atoms, and the two ends of a bond angle, may be from their distance in the relaxed structure.
+        How far the distance of bonded atoms, and of the two ends of a bond angle, may be from that in the relaxed
+        structure.
     contacts : (float, float, float), nm
-        How near atoms more than three bonds apart may come: two heavy ones, one hydrogen, two hydrogens.
+        Smallest distances of atoms more than three bonds apart: of two heavy atoms, of a heavy atom and a hydrogen, of
+        two hydrogens.
     largest_turn : float, degree
-        Of a peptide bond, from what it was in the relaxed structure.
+        Largest turn of a peptide bond away from its dihedral angle in the relaxed structure.
     largest_jump : float, nm
-        Of the molecule's centre from one frame to the next.
+        Largest move of the molecule's centre from one frame to the next.
     energy_frames : int
-        How many frames of a segment are relaxed, evenly spread, the last one among them.
-    energy_deviations, energy_floor : float
-        A relaxed energy may lie above the mean of real MD's by this many of their standard deviations, which count as
-        at least `energy_floor` kJ/mol.
+        Number of frames of a segment whose relaxed energy is compared; evenly spread, the last frame among them.
+    energy_deviations : float
+        Number of standard deviations by which a relaxed energy may lie above the mean of real MD's.
+    energy_floor : float, kJ/mol
+        Smallest value that is taken for this standard deviation.
     """
 
     retries: int = 2
@@ -128,58 +148,91 @@ class Gate:
     energy_floor: float = 8.0
 
     def judge(self, trial: Trial) -> Verdict:
-        numbers: dict[str, float] = {}
-        reason = self._fault_of_geometry(trial, numbers) or self._fault_of_energy(trial, numbers)
-        return Verdict(not reason, reason, numbers)
+        """Judge by geometry, then by energy; the first fault found is the reason.
 
-    def _fault_of_geometry(self, trial: Trial, numbers: dict[str, float]) -> str:
-        molecule, frames = trial.molecule, trial.frames
-        if not np.isfinite(frames).all():
-            return f"frame {_first(~np.isfinite(frames).all(axis=(1, 2)))}: positions that are not finite"
-        path = np.concatenate([trial.start[None], frames]).mean(axis=1)
-        checks = [
-            ("bond", molecule.bonds, self.bond_tolerance),
-            ("angle", molecule.angles, self.angle_tolerance),
-        ]
-        for name, pairs, tolerance in checks:
-            off = np.abs(_distances(frames, pairs) - _distances(molecule.positions[None], pairs))
-            numbers[f"{name}_deviation"] = _largest(off)
-            if _largest(off) > tolerance:
-                frame, k = np.unravel_index(off.argmax(), off.shape)
-                i, j = pairs[k]
-                return (
-                    f"frame {frame}: the {name} of {molecule.names[i]} and {molecule.names[j]} is "
-                    f"{off[frame, k]:.3f} nm off, more than {tolerance:g}"
-                )
-        handed = _handedness(frames, molecule.centres) * _handedness(molecule.positions[None], molecule.centres)
-        numbers["wrong_handedness"] = float((handed <= 0).sum())
-        if (handed <= 0).any():
-            frame, k = np.argwhere(handed <= 0)[0]
-            return f"frame {frame}: {molecule.names[molecule.centres[k, 0]]} has the wrong handedness"
-        turns = np.abs(
-            _dihedrals(frames, molecule.peptide_bonds) - _dihedrals(molecule.positions[None], molecule.peptide_bonds)
+        Parameters
+        ----------
+        trial : Trial
+
+        Returns
+        -------
+        Verdict
+            Its numbers have what was measured up to there: largest deviations in nm, turns in degree, energies in
+            kJ/mol.
+        """
+        numbers: dict[str, float] = {}
+        checks: dict[str, Callable[[Trial, dict[str, float]], str]] = {
+            "not finite": self._not_finite,
+            "bond": partial(self._stretched, "bond", trial.molecule.bonds, self.bond_tolerance),
+            "angle": partial(self._stretched, "angle", trial.molecule.angles, self.angle_tolerance),
+            "handedness": self._wrong_handedness,
+            "peptide bond": self._turned_peptide_bond,
+            "jumps": self._jump,
+            "clash": self._clash,
+            "relaxed energy": self._high_energy,
+        }
+        for kind, reason_of in checks.items():
+            if reason := reason_of(trial, numbers):
+                return Verdict(False, reason, numbers, kind)
+        return Verdict(True, "", numbers)
+
+    def _not_finite(self, trial: Trial, numbers: dict[str, float]) -> str:
+        bad = ~np.isfinite(trial.frames).all(axis=(1, 2))
+        return f"frame {_first(bad)}: positions that are not finite" if bad.any() else ""
+
+    def _stretched(
+        self, name: str, pairs: np.ndarray, tolerance: float, trial: Trial, numbers: dict[str, float]
+    ) -> str:
+        """Compare distances of pairs (p, 2) with those in the relaxed structure."""
+        molecule = trial.molecule
+        off = np.abs(_distances(trial.frames, pairs) - _distances(molecule.positions[None], pairs))
+        numbers[f"{name}_deviation"] = _largest(off)
+        if _largest(off) <= tolerance:
+            return ""
+        frame, k = np.unravel_index(off.argmax(), off.shape)
+        i, j = pairs[k]
+        return (
+            f"frame {frame}: the {name} of {molecule.names[i]} and {molecule.names[j]} is "
+            f"{off[frame, k]:.3f} nm off, more than {tolerance:g}"
         )
+
+    def _wrong_handedness(self, trial: Trial, numbers: dict[str, float]) -> str:
+        molecule = trial.molecule
+        handed = _handedness(trial.frames, molecule.centres) * _handedness(molecule.positions[None], molecule.centres)
+        numbers["wrong_handedness"] = float((handed <= 0).sum())
+        if not (handed <= 0).any():
+            return ""
+        frame, k = np.argwhere(handed <= 0)[0]
+        return f"frame {frame}: {molecule.names[molecule.centres[k, 0]]} has the wrong handedness"
+
+    def _turned_peptide_bond(self, trial: Trial, numbers: dict[str, float]) -> str:
+        molecule = trial.molecule
+        now, usual = (_dihedrals(x, molecule.peptide_bonds) for x in (trial.frames, molecule.positions[None]))
+        turns = np.abs(now - usual)
         turns = np.minimum(turns, 360 - turns)
         numbers["peptide_bond_turn"] = _largest(turns)
-        if _largest(turns) > self.largest_turn:
-            frame, k = np.unravel_index(turns.argmax(), turns.shape)
-            atom = molecule.names[molecule.peptide_bonds[k, 1]]
-            return (
-                f"frame {frame}: the peptide bond of {atom} turned by {turns[frame, k]:.0f} degrees: far extrapolation"
-            )
+        if _largest(turns) <= self.largest_turn:
+            return ""
+        frame, k = np.unravel_index(turns.argmax(), turns.shape)
+        atom = molecule.names[molecule.peptide_bonds[k, 1]]
+        return f"frame {frame}: the peptide bond of {atom} turned by {turns[frame, k]:.0f} degrees: far extrapolation"
+
+    def _jump(self, trial: Trial, numbers: dict[str, float]) -> str:
+        path = np.concatenate([trial.start[None], trial.frames]).mean(axis=1)
         jumps = np.linalg.norm(np.diff(path, axis=0), axis=-1)
         numbers["jump"] = _largest(jumps)
-        if _largest(jumps) > self.largest_jump:
-            frame = int((jumps > self.largest_jump).argmax())
-            return f"frame {frame}: the molecule jumps by {jumps[frame]:.2f} nm: far extrapolation"
-        depth, frame, i, j = self._worst_contact(molecule, frames)
+        if _largest(jumps) <= self.largest_jump:
+            return ""
+        frame = _first(jumps > self.largest_jump)
+        return f"frame {frame}: the molecule jumps by {jumps[frame]:.2f} nm: far extrapolation"
+
+    def _clash(self, trial: Trial, numbers: dict[str, float]) -> str:
+        depth, frame, i, j = self._worst_contact(trial.molecule, trial.frames)
         numbers["overlap"] = max(depth, 0.0)
-        if depth > 0:
-            return (
-                f"frame {frame}: {molecule.names[i]} and {molecule.names[j]} clash, "
-                f"{depth:.3f} nm nearer than atoms come in MD"
-            )
-        return ""
+        if depth <= 0:
+            return ""
+        names = trial.molecule.names
+        return f"frame {frame}: {names[i]} and {names[j]} clash, {depth:.3f} nm nearer than atoms come in MD"
 
     def _worst_contact(self, molecule: Molecule, frames: np.ndarray) -> tuple[float, int, int, int]:
         """How much nearer than allowed the worst pair is (nm, negative if none is), its frame and atoms."""
@@ -195,7 +248,7 @@ class Gate:
                 worst = max(worst, (float(depths[k]), number, int(close[k, 0]), int(close[k, 1])))
         return worst
 
-    def _fault_of_energy(self, trial: Trial, numbers: dict[str, float]) -> str:
+    def _high_energy(self, trial: Trial, numbers: dict[str, float]) -> str:
         n = len(trial.frames)
         chosen = np.unique(np.linspace(n - 1, 0, self.energy_frames, endpoint=False).round().astype(int))
         energies = np.array([trial.relaxed_energy(trial.frames[k]) for k in chosen])
@@ -207,12 +260,10 @@ class Gate:
             "energy_limit": float(limit),
         }
         bad = ~(energies <= limit)  # one that is not a number, too
-        if bad.any():
-            k = int(np.flatnonzero(bad)[0])
-            return (
-                f"frame {chosen[k]}: relaxed energy {energies[k]:.0f} kJ/mol, above the {limit:.0f} that real MD allows"
-            )
-        return ""
+        if not bad.any():
+            return ""
+        k = _first(bad)
+        return f"frame {chosen[k]}: relaxed energy {energies[k]:.0f} kJ/mol, above the {limit:.0f} that real MD allows"
 
 
 def _peptide_bonds(names: list[str], bonds: list[tuple[int, int]], around: list[np.ndarray]) -> np.ndarray:
@@ -231,13 +282,13 @@ def _distances(frames: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def _handedness(frames: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Sign of the triple product of three neighbours about their centre."""
+    """The sign of the triple product of three neighbours about their centre."""
     a, b, c = (frames[:, centres[:, k]] - frames[:, centres[:, 0]] for k in (1, 2, 3))
     return np.sign((a * np.cross(b, c)).sum(-1))
 
 
 def _dihedrals(frames: np.ndarray, quadruples: np.ndarray) -> np.ndarray:
-    """Degrees."""
+    """Dihedral angles in degree, (F, o)."""
     p, q, r, s = (frames[:, quadruples[:, k]] for k in range(4))
     b, axis = q - p, r - q
     first, second = np.cross(b, axis), np.cross(axis, s - r)

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from openmm_mdgen.simulation.gate import Verdict
+
 INTEGRATED, GENERATED = "integrated", "generated"
 
 
@@ -30,6 +32,21 @@ class Segment:
         default_factory=dict
     )  # what the gate and the landing measured, energies among them
     wall_seconds: float = 0.0
+    reason_kind: str = ""  # of a rejected segment: the kind of its fault, as the gate names it
+
+    @classmethod
+    def tried(cls, step: int, steps: int, verdict: Verdict, wall_seconds: float) -> Segment:
+        """A generated segment, and what was said of it."""
+        return cls(
+            kind=GENERATED,
+            start_step=step,
+            steps=steps,
+            accepted=verdict.accepted,
+            reason=verdict.reason,
+            numbers=dict(verdict.numbers),
+            wall_seconds=wall_seconds,
+            reason_kind=verdict.kind,
+        )
 
     @property
     def end_step(self) -> int:
@@ -76,7 +93,8 @@ class Record:
 
     @classmethod
     def from_array(cls, data: np.ndarray) -> Record:
-        return cls(Segment(**json.loads(line)) for line in data.tobytes().decode().splitlines())
+        """What `to_array` gave, also that of files from before kinds of reasons were written down."""
+        return cls(_segment(json.loads(line)) for line in data.tobytes().decode().splitlines())
 
 
 def json_lines(segments: Iterable[Segment]) -> list[str]:
@@ -104,7 +122,7 @@ class Summary:
     generated_steps: int
     accepted: int
     rejected: int
-    reasons: dict[str, int]  # how often each kind of reason was given, numbers and names left out
+    reasons: dict[str, int]  # how often each kind of reason was given; the reason itself where a gate names no kind
     integrated_seconds: float
     generated_seconds: float
     rejected_seconds: float
@@ -120,7 +138,7 @@ class Summary:
             generated_steps=sum(s.steps for s in accepted),
             accepted=len(accepted),
             rejected=len(rejected),
-            reasons=dict(Counter(_kind_of(s.reason) for s in rejected).most_common()),
+            reasons=dict(Counter(s.reason_kind or s.reason for s in rejected).most_common()),
             integrated_seconds=sum(s.wall_seconds for s in real),
             generated_seconds=sum(s.wall_seconds for s in accepted),
             rejected_seconds=sum(s.wall_seconds for s in rejected),
@@ -135,8 +153,21 @@ class Summary:
         )
 
 
-_KINDS = ("not finite", "handedness", "peptide bond", "bond", "angle", "jumps", "clash", "relaxed energy", "landing")
+_OLD_KINDS = (
+    "not finite",
+    "handedness",
+    "peptide bond",
+    "bond",
+    "angle",
+    "jumps",
+    "clash",
+    "relaxed energy",
+    "landing",
+)
 
 
-def _kind_of(reason: str) -> str:
-    return next((kind for kind in _KINDS if kind in reason), reason)
+def _segment(values: dict) -> Segment:
+    """A segment from JSON; in older files the kind of a reason shows in its words alone."""
+    if "reason_kind" not in values and not values["accepted"]:
+        values["reason_kind"] = next((kind for kind in _OLD_KINDS if kind in values["reason"]), "")
+    return Segment(**values)

@@ -19,7 +19,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 from openmm_mdgen.simulation.record import Segment, is_real, json_lines
 
-_COLUMNS = ("kind", "start_step", "steps", "accepted", "reason", "wall_seconds")
+_COLUMNS = ("kind", "start_step", "steps", "accepted", "reason", "wall_seconds", "reason_kind")
 _HEADER = "step,time_ps,is_real\n"
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from openmm_mdgen.errors import CheckpointError, GenerationError
-from openmm_mdgen.protocol import GeneratedSegment, Generator, Propagator, draw
+from openmm_mdgen.protocol import GeneratedSegment, Generator, Propagator, as_segment
 from openmm_mdgen.seeds import derived_seed, segment_seed
 from openmm_mdgen.simulation.engine import Here
 
 _PROPAGATOR = "propagator."  # prefix of the propagator's own arrays
+INVALID = "invalid"  # the kind of fault of segments that the generator itself does not vouch for
 _NOT_IN_USE = -1
 _NONE_YET = -1  # the index before the first segment
 
@@ -168,10 +169,18 @@ class Rollout:
         return rollout
 
     def _segment(self, positions: np.ndarray, index: int, n_frames: int | None) -> GeneratedSegment:
-        (segment,) = draw(self.propagator, positions[None], [segment_seed(self.seed, index)])
+        answer = self.propagator.segment(positions, segment_seed(self.seed, index))
+        segment = as_segment(answer, len(self.moved))
         return GeneratedSegment(segment.frames[:n_frames], segment.is_valid[:n_frames], segment.fault)
 
 
 def unbound_arrays(seed: int) -> dict[str, np.ndarray]:
     """What a restart needs before anything was generated."""
     return {"seed": np.array(seed), "segment_index": np.array(_NONE_YET)}
+
+
+def fault_of(segment: GeneratedSegment) -> str:
+    """What the generator says is wrong with a segment, and with which frame first; empty if all frames are valid."""
+    if segment.is_valid.all():
+        return ""
+    return f"frame {int(np.flatnonzero(~segment.is_valid)[0])}: {segment.fault or 'the generator calls it invalid'}"

@@ -15,8 +15,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from openmm import unit
 
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
-
-_RELATIVE_TOLERANCE = 1e-6  # of a frame interval in whole steps: 1 ps in a microsecond
+from openmm_mdgen.times import nearest_multiples, whole_number
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,14 @@ class Phase:
 
 @runtime_checkable
 class Schedule(Protocol):
-    """What a simulation asks before it advances."""
+    """What a simulation asks before it advances.
+
+    A schedule may also have two more members, which are asked for when the simulation is made:
+
+    - ``check(frame_interval)``, which raises `ReportIntervalError` if phases do not fit frames of so many ps;
+    - ``needs_gate``, False if generated segments are judged only by a gate that the user gives. Without this member a
+      simulation judges them by `Gate()`.
+    """
 
     @property
     def generates(self) -> bool:
@@ -57,6 +63,7 @@ class Generate:
     """Every frame comes from the generator."""
 
     generates: ClassVar[bool] = True
+    needs_gate: ClassVar[bool] = False
 
     def phase(self, step: int, step_size: float) -> Phase:
         return Phase(generates=True)
@@ -67,6 +74,7 @@ class Integrate:
     """Every step is the integrator's: plain `openmm.app.Simulation`. No generator is loaded."""
 
     generates: ClassVar[bool] = False
+    needs_gate: ClassVar[bool] = False
 
     def phase(self, step: int, step_size: float) -> Phase:
         return Phase(generates=False)
@@ -89,6 +97,7 @@ class Alternate:
     integrate: float
     generate: float
     generates: ClassVar[bool] = True
+    needs_gate: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _set_durations(self, "integrate", "generate")
@@ -118,6 +127,7 @@ class WhileAccepted:
 
     integrate: float
     generates: ClassVar[bool] = True
+    needs_gate: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _set_durations(self, "integrate")
@@ -141,12 +151,11 @@ def _set_durations(schedule: Alternate | WhileAccepted, *names: str) -> None:
 
 
 def _require_whole_frames(name: str, time: float, frame_interval: float) -> None:
-    frames = round(time / frame_interval)
-    if frames < 1 or not math.isclose(frames * frame_interval, time, rel_tol=_RELATIVE_TOLERANCE):
-        near = sorted({max(1, math.floor(time / frame_interval)), math.floor(time / frame_interval) + 1})
+    if whole_number(time, frame_interval) is None:
+        near = " or ".join(f"{multiple:g}" for multiple in nearest_multiples(time, frame_interval))
         raise ReportIntervalError(
             f"{name}={time:g} ps is not a whole number of generated frames, which are {frame_interval:g} ps apart: "
-            f"use {' or '.join(f'{n * frame_interval:g}' for n in near)} ps"
+            f"use {near} ps"
         )
 
 
@@ -171,8 +180,8 @@ def steps_per_frame(frame_interval: float | None, step_size: float) -> int:
             "them. Write them with openmm-mdgen run --samples, or start real MD from them with "
             "openmm_mdgen.exploration"
         )
-    steps = round(frame_interval / step_size) if step_size > 0 else 0
-    if steps >= 1 and math.isclose(steps * step_size, frame_interval, rel_tol=_RELATIVE_TOLERANCE):
+    steps = whole_number(frame_interval, step_size)
+    if steps:
         return steps
     raise ReportIntervalError(
         f"a generated frame is {frame_interval:g} ps, not a whole number of steps of {step_size:g} ps: "
@@ -186,7 +195,7 @@ def require_end_on_frame(step: int, end_step: int, frame_steps: int) -> None:
     if steps % frame_steps:
         raise ReportIntervalError(
             f"{steps} steps do not end on a generated frame, which is {frame_steps} steps: "
-            f"take {_nearest_multiples(steps, frame_steps)} steps"
+            f"take {_nearest_steps(steps, frame_steps)} steps"
         )
 
 
@@ -197,19 +206,18 @@ def require_report_on_frame(reporter: str, step: int, report_step: int, frame_st
     if step % frame_steps:
         remedy = f"the simulation stands between frames, at step {step}: set simulation.currentStep to a multiple first"
     else:
-        remedy = f"use a report interval of {_nearest_multiples(report_step - step, frame_steps)} steps"
+        remedy = f"use a report interval of {_nearest_steps(report_step - step, frame_steps)} steps"
     raise ReportIntervalError(
         f"{reporter} reports next at step {report_step}, but generated frames are {frame_steps} steps apart: {remedy}"
     )
 
 
-def _nearest_multiples(steps: int, frame_steps: int) -> str:
-    below = steps // frame_steps * frame_steps
-    return f"{below} or {below + frame_steps}" if below > 0 else f"{frame_steps}"
+def _nearest_steps(steps: int, frame_steps: int) -> str:
+    return " or ".join(f"{multiple:.0f}" for multiple in nearest_multiples(steps, frame_steps))
 
 
 def _dividing_step_sizes(frame_interval: float, step_size: float) -> str:
-    """The nearest below and above among whole tenths of a femtosecond."""
+    """The nearest step sizes below and above that divide the frame, among whole tenths of a femtosecond."""
     frame = max(1, round(frame_interval * 1e4))
     divisors = [tenths for tenths in range(1, frame + 1) if frame % tenths == 0]
     below = [tenths for tenths in divisors if tenths < step_size * 1e4][-1:]

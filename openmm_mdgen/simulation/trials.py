@@ -17,8 +17,8 @@ from openmm_mdgen.protocol import GeneratedSegment
 from openmm_mdgen.simulation.engine import Engine, Here
 from openmm_mdgen.simulation.gate import Judge, Molecule, Trial, Verdict
 from openmm_mdgen.simulation.landing import Landed, Lander
-from openmm_mdgen.simulation.record import GENERATED, Record, Segment
-from openmm_mdgen.simulation.rollout import Rollout
+from openmm_mdgen.simulation.record import Record, Segment
+from openmm_mdgen.simulation.rollout import INVALID, Rollout, fault_of
 
 _LANDING, _COMPARISON = (0, 1), (0, 2)  # spawn keys of their seeds; velocities of frames have keys of one number
 _LONGEST_BOND = 0.5  # nm
@@ -99,15 +99,13 @@ class Trials:
             try:
                 segment = rollout.begin(here, n_frames)
             except GenerationError as error:
-                verdict, landed = Verdict(False, str(error)), None
+                verdict, landed = Verdict(False, str(error), kind="generation"), None
             else:
                 planned = self._usual_frames = len(segment.frames)
                 verdict, landed = self._judge(here.positions, segment)
             seconds, begin = time.perf_counter() - begin, time.perf_counter()
             steps = planned * frame_steps
-            record.generated(
-                Segment(GENERATED, here.step, steps, verdict.accepted, verdict.reason, dict(verdict.numbers), seconds)
-            )
+            record.generated(Segment.tried(here.step, steps, verdict, seconds))
             if verdict.accepted and landed:
                 self.landed = here.step + steps, landed
                 return True
@@ -183,29 +181,23 @@ class Trials:
             except LandingError:
                 return float("nan")
 
+        if fault := fault_of(segment):
+            return Verdict(False, fault, kind=INVALID), None
         if not np.isfinite(frames).all():
-            return Verdict(False, "positions that are not finite"), None
-        verdict = self.gate.judge(
-            Trial(
-                self.molecule,
-                positions[moved],
-                frames,
-                relaxed_energy,
-                self._real[0],
-            )
-        )
+            return Verdict(False, "positions that are not finite", kind="not finite"), None
+        verdict = self.gate.judge(Trial(self.molecule, positions[moved], frames, relaxed_energy, self._real[0]))
         if not verdict.accepted:
             return verdict, None
         numbers = dict(verdict.numbers)
         try:
             landed = self.lander.land(complete(frames[-1]), self._last_real, self.rollout.seed_of(_LANDING))
         except LandingError as error:
-            return Verdict(False, f"landing: {error}", numbers), None
+            return Verdict(False, f"landing: {error}", numbers, kind="landing"), None
         limit = self._real[1].mean() + self._energy_deviations * self._real[1].std(ddof=1)
         numbers |= {"landed_energy": landed.potential_energy, "landed_energy_limit": float(limit)}
         if landed.potential_energy > limit:
             reason = f"landing: {landed.potential_energy:.0f} kJ/mol, above the {limit:.0f} of real MD"
-            return Verdict(False, reason, numbers), None
+            return Verdict(False, reason, numbers, kind="landing"), None
         return Verdict(True, "", numbers), landed
 
     def _relaxed_energy_of(self, frame: np.ndarray) -> float:

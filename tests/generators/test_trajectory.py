@@ -94,7 +94,9 @@ def test_a_simulation_of_the_same_seed_makes_the_same_frames(generator, molecule
     start = simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     simulation.step(6 * 5000)
     state = simulation.context.getState(positions=True)
-    relaxed = simulation._rollout.propagator.template  # bond lengths and angles come from a structure relaxed further
+    relaxed = (
+        simulation._advance.rollout.propagator.template
+    )  # bond lengths and angles come from a structure relaxed further
     propagator = generator.propagator(topology, start)
     propagator.restore(relaxed.state())
     first = propagator.segment(start, seed=segment_seed(9, 0, 0))

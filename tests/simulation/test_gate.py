@@ -172,3 +172,19 @@ def test_mirror_images_of_chemically_equal_hydrogens_are_seen_too():
     frames[1, [first, second]] = frames[1, [second, first]]
     verdict = Gate().judge(trial(frames))
     assert not verdict.accepted and "SER 3 CB has the wrong handedness" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind"),
+    [
+        (stretched, "bond"),
+        (d_residue, "handedness"),
+        (not_finite, "not finite"),
+        (turned_peptide_bond, "peptide bond"),
+        (lambda frame: frame + 5.0, "jumps"),
+    ],
+)
+def test_a_verdict_names_the_kind_of_fault(plant, kind):
+    frames = md()[2][40:42].copy()
+    frames[1] = plant(frames[1])
+    assert Gate().judge(trial(frames)).kind == kind

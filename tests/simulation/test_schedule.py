@@ -25,6 +25,7 @@ from dipeptide import (
 )
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
+from openmm_mdgen.simulation.gate import Gate
 from openmm_mdgen.simulation.schedule import (
     Alternate,
     Generate,
@@ -284,3 +285,24 @@ def test_while_accepted_generates_and_names_its_retreat():
 def test_schedules_that_cannot_be_kept_are_refused(make, error, match):
     with pytest.raises(error, match=match):
         make()
+
+
+class OnlyFrames:
+    """A user's own schedule, with all members of ours."""
+
+    generates, needs_gate = True, False
+    checked = None
+
+    def check(self, frame_interval):
+        self.checked = frame_interval
+
+    def phase(self, step, step_size):
+        return Phase(generates=True)
+
+
+def test_a_users_own_schedule_is_asked_as_ours_are():
+    schedule = OnlyFrames()
+    simulation = simulation_of(schedule=schedule)
+    assert schedule.checked == simulation.generator.frame_interval and simulation.gate is None
+    schedule.needs_gate = True
+    assert isinstance(simulation_of(schedule=schedule).gate, Gate)
