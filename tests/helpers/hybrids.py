@@ -45,6 +45,11 @@ def recorded(simulation, n_frames):
     return recorder
 
 
+def stretches(simulation):
+    """What was done, in frames: kind, start, length and whether it was accepted."""
+    return [(s.kind, s.start_step // FRAME, s.steps // FRAME, s.accepted) for s in simulation.segments]
+
+
 def run_until_killed(phase):
     """In a process of its own: a run with checkpoints that dies in this phase."""
     simulation = hybrid(Gate())

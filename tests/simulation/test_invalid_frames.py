@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dipeptide import FRAME, Recorder, assert_same_state, simulation_of, state_of
+from hybrids import Says, hybrid, stretches
 from openmm_mdgen.errors import GenerationError, MDGenError
 from openmm_mdgen.protocol import GeneratedSegment
 from openmm_mdgen.simulation.record import GENERATED, Record, Segment, Summary
-from test_trials import Says, hybrid, stretches
 from tumbling import TumblingGenerator
 
 OPEN = "the chain is open between ALA 1 and ALA 2"

@@ -19,7 +19,7 @@ from dipeptide import (
     simulation_of,
     state_of,
 )
-from hybrids import INTERVAL, PERIOD, SCHEDULE, Says, hybrid, recorded
+from hybrids import INTERVAL, PERIOD, SCHEDULE, Says, hybrid, recorded, stretches
 from openmm_mdgen.errors import GenerationError, LandingError, MDGenError, ReportIntervalError, StateError
 from openmm_mdgen.simulation import landing
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
@@ -28,10 +28,6 @@ from openmm_mdgen.simulation.gate import Gate
 from openmm_mdgen.simulation.record import GENERATED, INTEGRATED, Summary, is_real
 from openmm_mdgen.simulation.schedule import Alternate, Generate, Integrate, WhileAccepted
 from tumbling import TumblingGenerator
-
-
-def stretches(simulation):
-    return [(s.kind, s.start_step // FRAME, s.steps // FRAME, s.accepted) for s in simulation.segments]
 
 
 def test_a_gate_that_always_rejects_leaves_plain_md_bit_for_bit():
