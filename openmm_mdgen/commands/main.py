@@ -2,6 +2,7 @@
 
 import pkgutil
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated
 
@@ -35,10 +36,16 @@ def _options(
     """Generated molecular dynamics trajectories."""
 
 
+def _tell(message: Warning | str, *place: object, **options: object) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
 def main() -> None:
-    """Run the command; a mistake in its input is one line on the error stream and exit code 2."""
+    """Run the command; a mistake in its input is one line on the error stream and exit code 2, a warning is a line."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell
+            app()
     except (MDGenError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)

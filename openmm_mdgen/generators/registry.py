@@ -29,6 +29,7 @@ def loaded(
     device: str = "auto",
     ode_solver: str | None = None,
     evaluations: int | None = None,
+    chains: str | None = None,
 ) -> Generator:
     """A generator as an object.
 
@@ -40,6 +41,9 @@ def loaded(
         Weights that fill in the generator's frames.
     device, ode_solver, evaluations
         As in `named`, for what is given by its name.
+    chains : {"each"}, optional
+        ``"each"`` generates every protein chain of a topology by itself; see `generators.each_chain`. Default: the
+        generator decides, and MDGen's weights take one chain.
 
     Raises
     ------
@@ -55,9 +59,17 @@ def loaded(
             f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
             "members of openmm_mdgen.protocol.Generator"
         )
-    if upsampling is None:
+    if upsampling is not None:
+        generator = _filled_in(generator, upsampling, device)
+    if chains is None:
         return generator
 
+    from openmm_mdgen.generators.each_chain import of_chains
+
+    return of_chains(generator, chains)
+
+
+def _filled_in(generator: Generator, upsampling: TrajectoryGenerator | str | Path, device: str) -> Generator:
     from openmm_mdgen.generators.fine import FineGenerator
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 

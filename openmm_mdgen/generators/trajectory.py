@@ -16,6 +16,7 @@ from torch import Tensor
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.design import Design, Designer
+from openmm_mdgen.generators.each_chain import of_chains
 from openmm_mdgen.generators.forward import ForwardModel, MoleculePropagator
 from openmm_mdgen.generators.interpolation import Interpolator
 from openmm_mdgen.generators.rollouts import Stream, stream
@@ -142,7 +143,14 @@ class TrajectoryGenerator:
         return ForwardModel(self.sampler).propagator(topology, positions)
 
     def stream(
-        self, topology: Topology, positions: np.ndarray, n_frames: int, *, replicas: int = 1, seed: int = 0
+        self,
+        topology: Topology,
+        positions: np.ndarray,
+        n_frames: int,
+        *,
+        replicas: int = 1,
+        seed: int = 0,
+        chains: str | None = None,
     ) -> Stream:
         """Generate any number of frames in bounded memory.
 
@@ -156,23 +164,42 @@ class TrajectoryGenerator:
         replicas : int
             Independent trajectories, generated in one batch.
         seed : int
+        chains : {"each"}, optional
+            ``"each"`` generates every protein chain by itself; see `generators.each_chain`. Default: there has to be
+            one chain.
 
         Returns
         -------
         Stream
-            Iterator of arrays (R, at most a segment's frames, n, 3) in nm, of the atoms of the protein chain.
+            Iterator of arrays (R, at most a segment's frames, n, 3) in nm, of the atoms of the protein chains.
         """
-        return stream(self, topology, positions, n_frames, replicas=replicas, seed=seed)
+        generator = of_chains(self, chains)
+        return stream(generator, topology, positions, n_frames, replicas=replicas, seed=seed)
 
-    def rollout(self, topology: Topology, positions: np.ndarray, n_frames: int, *, seed: int = 0) -> mdtraj.Trajectory:
-        """One trajectory of the protein chain, held in memory; parameters as in `stream`."""
-        return self.rollouts(topology, positions, n_frames, replicas=1, seed=seed)[0]
+    def rollout(
+        self,
+        topology: Topology,
+        positions: np.ndarray,
+        n_frames: int,
+        *,
+        seed: int = 0,
+        chains: str | None = None,
+    ) -> mdtraj.Trajectory:
+        """One trajectory of the protein, held in memory; parameters as in `stream`."""
+        return self.rollouts(topology, positions, n_frames, replicas=1, seed=seed, chains=chains)[0]
 
     def rollouts(
-        self, topology: Topology, positions: np.ndarray, n_frames: int, *, replicas: int, seed: int = 0
+        self,
+        topology: Topology,
+        positions: np.ndarray,
+        n_frames: int,
+        *,
+        replicas: int,
+        seed: int = 0,
+        chains: str | None = None,
     ) -> list[mdtraj.Trajectory]:
         """Several trajectories, generated in one batch; parameters as in `stream`."""
-        chunks = self.stream(topology, positions, n_frames, replicas=replicas, seed=seed)
+        chunks = self.stream(topology, positions, n_frames, replicas=replicas, seed=seed, chains=chains)
         xyz = np.concatenate(list(chunks), axis=1)
         time = np.arange(1, n_frames + 1) * self.frame_interval
         return _trajectories(topology, chunks.atom_indices, xyz, time)

@@ -288,7 +288,8 @@ def _protein_residues(topology: Topology) -> list[Residue]:
     if len(chains) > 1:
         raise UnsupportedTopologyError(
             f"chains {', '.join(repr(chain.id) for chain in chains)} are all protein, and the model takes one chain. "
-            f"Delete all but one, e.g. with openmm.app.Modeller.delete; "
+            f"Delete all but one, e.g. with openmm.app.Modeller.delete, or generate each by itself, without contacts "
+            f"between chains, by chains='each' (--each-chain); "
             f"the second begins at {_describe(_first_protein_residue(chains[1]))}."
         )
     members = []

@@ -65,6 +65,10 @@ class MDGenSimulation(app.Simulation):
     upsampling : TrajectoryGenerator or str or Path, optional
         Weights that fill in the generator's frames: steps and reports may fall on any of their frames (0.1 ps with the
         bundled ones, `"upsampling_tetrapeptide"`). Each of those is then generated, which takes longer.
+    chains : {"each"}, optional
+        ``"each"`` generates every protein chain by itself, without contacts between chains; the generator then counts
+        frames in which chains overlap, see `openmm_mdgen.generators.each_chain.EachChain`. Default: there has to be one
+        chain.
     seed : int, optional
         Same seed, same start, same run. Drawn where absent; see the attribute `seed`.
 
@@ -94,10 +98,11 @@ class MDGenSimulation(app.Simulation):
         gate: Judge | None = None,
         landing: LandingSettings | None = None,
         upsampling: TrajectoryGenerator | str | Path | None = None,
+        chains: str | None = None,
         seed: int | None = None,
     ) -> None:
         self.schedule = checks.valid_schedule(Generate() if schedule is None else schedule)
-        model = registry.loaded(generator, upsampling) if self.schedule.generates else None
+        model = registry.loaded(generator, upsampling, chains=chains) if self.schedule.generates else None
         judge = checks.valid_gate(gate, self.schedule)
         valid = valid_seed(seed)
         if model:
