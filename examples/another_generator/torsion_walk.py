@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from openmm_mdgen.errors import CheckpointError, UnsupportedTopologyError
-from openmm_mdgen.geometry.atom14 import backbone_rigids, torsion_mask, torsions
+from openmm_mdgen.generators.sampler import frames_of
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.placement import place
+from openmm_mdgen.molecule.placement import BackboneFromTorsions
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 SPREAD = np.deg2rad([4.0, 15.0, 15.0, 12.0, 12.0, 12.0, 12.0])  # rad: omega, phi, psi, chi1 to chi4
@@ -45,12 +45,9 @@ class TorsionWalkPropagator:
 
     def segment(self, positions, seed):
         chain, random = self.template.chain, np.random.default_rng(seed)
-        aatype = torch.from_numpy(chain.aatype)
-        atoms = chain.atom14(np.asarray(positions, dtype=np.float64))
-        rest, now = (
-            torch.atan2(x[..., 0], x[..., 1]).numpy() for x in (self.template.torsions, torsions(aatype, atoms))
-        )
-        away = np.angle(np.exp(1j * (now - rest))) * torsion_mask(aatype).numpy()  # (L, 7), from -pi to pi
+        frame = frames_of(chain, np.asarray(positions, dtype=np.float64)[None, None], dtype=torch.float64)
+        rest, now = (torch.atan2(x[..., 0], x[..., 1]).numpy() for x in (self.template.torsions, frame.torsions[0, 0]))
+        away = np.angle(np.exp(1j * (now - rest))) * chain.torsion_mask.numpy()  # (L, 7), from -pi to pi
         kept = np.exp(-self.frame_interval / RELAXATION)
         walk = []
         for noise in random.normal(size=(FRAMES, *away.shape)) * SPREAD:
@@ -58,8 +55,8 @@ class TorsionWalkPropagator:
             walk.append(rest + away)
         angles = torch.from_numpy(np.array(walk))[None]  # (1, FRAMES, L, 7)
         turned = torch.stack([angles.sin(), angles.cos()], dim=-1)
-        near = backbone_rigids(atoms)[None, None].expand(1, FRAMES, len(aatype))  # frames are laid over where it was
-        return place(self.template, near, turned, "torsions")[0].numpy()
+        near = frame.rigids.expand(1, FRAMES, len(chain.sequence))  # each frame is laid over where the molecule was
+        return BackboneFromTorsions().place(self.template, near, turned)[0].numpy()
 
     def state(self):
         return self.template.state()

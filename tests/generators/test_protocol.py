@@ -39,7 +39,8 @@ def test_the_example_conforms(monkeypatch):
     assert len((EXAMPLE / "torsion_walk.py").read_text().splitlines()) < 80
     import torsion_walk
 
-    assert_it_conforms(torsion_walk.generator(device="cpu"), refused=[app.Topology()])
+    for sequence in ("AGSA", "PK"):
+        assert_conforms(torsion_walk.generator(device="cpu"), *peptide(sequence), refused=[app.Topology()])
     sys.modules.pop("torsion_walk")
 
 
