@@ -22,7 +22,7 @@ torch.manual_seed(0)
 flow, info = checkpoints.load(weights)
 recordings = read_folders([folder])
 held_out = HeldOut(recordings, info.n_frames, info.frame_interval, seed=1)
-figure = figure_for(flow)
+figure = figure_for(flow.config.task)
 
 print(f"{info.name}: {figure.name}\n\n| peptide | generated | real |\n|---|---|---|")
 rows = []

@@ -2,56 +2,51 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.from_settings import read_config, with_settings
-from openmm_mdgen.commands.training_data import TrainingData, require_training
+from openmm_mdgen.commands.from_settings import ConfigFile, with_settings
+from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
+from openmm_mdgen.settings import documented, setting
 from openmm_mdgen.training.config import FineTuningConfig, RunOptions
 
 _WEIGHTS = "Weights"
 
 
+@documented
+@dataclass(frozen=True)
+class _TunedWeights:
+    """What the new weights say of themselves."""
+
+    name: str | None = setting(
+        None,
+        "Name that is stored in the new weights.",
+        group=_WEIGHTS,
+        shown_default="that of the given weights with 'fine-tuned' after it",
+    )
+    temperature: float | None = setting(
+        None,
+        "Temperature of the trajectories in kelvin.",
+        group=_WEIGHTS,
+        shown_default="that of the given weights",
+    )
+    force_field: str | None = setting(
+        None, "Force field of the trajectories.", group=_WEIGHTS, shown_default="that of the given weights"
+    )
+
+
 @with_settings
 def fine_tune(
     weights: Annotated[str, typer.Argument(help="Weights to begin with: the name of bundled ones, or a file.")],
-    folders: Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one molecule each.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run that is found there goes on.")],
+    folders: Folders,
+    out: RunFolder,
     data: TrainingData,
+    about: _TunedWeights,
     settings: FineTuningConfig,
     run: RunOptions,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            callback=read_config,
-            is_eager=True,
-            help="YAML file of options by their long names; options on the command line take precedence over it.",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            help="Name that is stored in the new weights.",
-            show_default="the given weights' name with 'fine-tuned' after it",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Temperature of the trajectories in kelvin.",
-            show_default="that of the given weights",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    force_field: Annotated[
-        str | None,
-        typer.Option(
-            help="Force field of the trajectories.", show_default="that of the given weights", rich_help_panel=_WEIGHTS
-        ),
-    ] = None,
+    config: ConfigFile = None,
     accelerator: Annotated[
         str, typer.Option(help="Kind of device to train on: auto, cpu or gpu.", rich_help_panel="The run")
     ] = "auto",
@@ -66,18 +61,9 @@ def fine_tune(
 
     splits = data.splits()
     training.require_writable(out)
+    recordings = data.read(folders, None if splits is None else splits.train, data.excluded())
     tuned = training.fine_tune(
-        data.read(folders, None if splits is None else splits.train, data.excluded()),
-        out,
-        weights,
-        settings,
-        name=name,
-        temperature=temperature,
-        force_field=force_field,
-        accelerator=accelerator,
-        hours=run.hours,
-        save_every=run.save_every,
-        progress=run.progress,
+        recordings, out, weights, settings, accelerator=accelerator, **asdict(about), **asdict(run)
     )
     floor = "not defined" if tuned.floor is None else f"{tuned.floor:.3f}"
     typer.echo(

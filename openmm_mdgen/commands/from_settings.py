@@ -138,3 +138,13 @@ def _made(kind: type, values: dict[str, Any]) -> Any:
         if value is not None and value != ():
             made[name] = value
     return kind(**made)
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        callback=read_config,
+        is_eager=True,
+        help="YAML file of options by their long names; options on the command line take precedence over it.",
+    ),
+]

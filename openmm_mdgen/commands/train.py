@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.from_settings import read_config, with_settings
-from openmm_mdgen.commands.training_data import TrainingData, require_training
+from openmm_mdgen.commands.from_settings import ConfigFile, with_settings
+from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.settings import documented, setting
 from openmm_mdgen.training.config import RunOptions, TrainingConfig
 from openmm_mdgen.training.devices import Devices
 
 _WEIGHTS, _VALIDATION = "Weights", "Validation"
+
+
+@documented
+@dataclass(frozen=True)
+class _NewWeights:
+    """What the weights say of themselves, and what they begin with."""
+
+    name: str | None = setting(
+        None, "Name that is stored in the weights.", group=_WEIGHTS, shown_default="that of the task"
+    )
+    temperature: float = setting(350.0, "Temperature of the trajectories in kelvin.", group=_WEIGHTS)
+    force_field: str = setting("amber14-all.xml, implicit/gbn2.xml", "Force field of the trajectories.", group=_WEIGHTS)
+    init: str | None = setting(
+        None,
+        "Weights to begin with, by name or path, as far as they fit the network.",
+        group=_WEIGHTS,
+        shown_default="random weights",
+    )
+
+
+@documented
+@dataclass(frozen=True)
+class _ValidationData:
+    """The MD that is validated on."""
+
+    validate: tuple[Path, ...] = setting(
+        (),
+        "Folder with MD of other peptides: the weights that do best on them are kept. The option may be repeated.",
+        group=_VALIDATION,
+    )
+    validation_split: Path | None = setting(
+        None,
+        "CSV file of the sequences to validate on, which are read from --validate or, without it, from the folders to "
+        "train on.",
+        group=_VALIDATION,
+    )
 
 
 def _moved(weights: str | None) -> None:
@@ -26,54 +64,15 @@ def _moved(weights: str | None) -> None:
 
 @with_settings
 def train(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one molecule each.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run that is found there goes on.")],
+    folders: Folders,
+    out: RunFolder,
     data: TrainingData,
+    validation: _ValidationData,
+    weights: _NewWeights,
     settings: TrainingConfig,
     devices: Devices,
     run: RunOptions,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            callback=read_config,
-            is_eager=True,
-            help="YAML file of options by their long names; options on the command line take precedence over it.",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Name that is stored in the weights.", show_default="the task", rich_help_panel=_WEIGHTS),
-    ] = None,
-    temperature: Annotated[
-        float, typer.Option(help="Temperature of the trajectories in kelvin.", rich_help_panel=_WEIGHTS)
-    ] = 350.0,
-    force_field: Annotated[
-        str, typer.Option(help="Force field of the trajectories.", rich_help_panel=_WEIGHTS)
-    ] = "amber14-all.xml, implicit/gbn2.xml",
-    init: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights to begin with, by name or path, as far as they fit the network.",
-            show_default="random weights",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    validate: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Folder with MD of other peptides: the weights that do best on them are kept. The option may be "
-            "repeated.",
-            rich_help_panel=_VALIDATION,
-        ),
-    ] = None,
-    validation_split: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV file of the sequences to validate on, which are read from --validate or, without it, from the "
-            "folders to train on.",
-            rich_help_panel=_VALIDATION,
-        ),
-    ] = None,
+    config: ConfigFile = None,
     fine_tune: Annotated[str | None, typer.Option(callback=_moved, is_eager=True, hidden=True)] = None,
 ) -> None:
     """Train a model on trajectories of peptides or proteins."""
@@ -81,25 +80,28 @@ def train(
     from openmm_mdgen import training
     from openmm_mdgen.model.checkpoints import ModelInfo
 
-    splits = data.splits(validation_split)
+    splits = data.splits(validation.validation_split)
     training.require_writable(out)
     text = "" if config is None else config.read_text(encoding="utf-8")
-    about = {"training": {"config": text}} if text else {}
     info = ModelInfo(
-        name or settings.task, settings.n_frames, settings.frame_interval, temperature, force_field, about=about
+        weights.name or settings.task,
+        settings.n_frames,
+        settings.frame_interval,
+        weights.temperature,
+        weights.force_field,
+        about={"training": {"config": text}} if text else {},
     )
     recordings = data.read(folders, None if splits is None else splits.train, data.excluded())
     validated = None if splits is None else splits.validation or None
-    weights = training.train(
+    places = list(validation.validate) or folders
+    written = training.train(
         recordings,
         out,
         settings,
         info,
-        validation=data.read(validate or folders, validated) if validate or validated else (),
-        init=init,
+        validation=data.read(places, validated) if validation.validate or validated else (),
+        init=weights.init,
         devices=devices,
-        hours=run.hours,
-        save_every=run.save_every,
-        progress=run.progress,
+        **asdict(run),
     )
-    typer.echo(f"{len(recordings)} trajectories; weights in {weights}")
+    typer.echo(f"{len(recordings)} trajectories; weights in {written}")

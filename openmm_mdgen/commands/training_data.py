@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.settings import documented, setting
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from openmm_mdgen.data import Recording, Splits
 
 _DATA = "Data"
+
+Folders = Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one molecule each.")]
+RunFolder = Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run that is found there goes on.")]
 
 
 @documented
