@@ -17,6 +17,7 @@ import numpy as np
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 
 ENTRY_POINTS = "openmm_mdgen.generators"  # the group in which installed packages offer generators
+MOST_INVALID = 10  # segments in a row that a generator may call invalid before a run gives up
 
 _BATCH_TOLERANCE = 1e-3  # nm: a network in single precision rounds a batch differently
 

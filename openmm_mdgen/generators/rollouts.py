@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openmm_mdgen.errors import GenerationError, MDGenError
-from openmm_mdgen.protocol import BatchPropagator, GeneratedSegment, Generator, draw
+from openmm_mdgen.protocol import MOST_INVALID, BatchPropagator, GeneratedSegment, Generator, draw
 from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
     from openmm.app import Topology
-
-MOST_INVALID = 10  # segments of a replica in a row
 
 
 class Stream(Iterator[np.ndarray]):

@@ -10,7 +10,7 @@ from abc import abstractmethod
 import numpy as np
 
 from openmm_mdgen.errors import GenerationError
-from openmm_mdgen.protocol import Generator
+from openmm_mdgen.protocol import MOST_INVALID, Generator
 from openmm_mdgen.simulation import restart
 from openmm_mdgen.simulation.advance import Advance, Reports, Stretch
 from openmm_mdgen.simulation.engine import Engine, Here
@@ -18,8 +18,6 @@ from openmm_mdgen.simulation.gate import Verdict
 from openmm_mdgen.simulation.record import Record, Segment
 from openmm_mdgen.simulation.rollout import INVALID, Rollout, fault_of, unbound_arrays
 from openmm_mdgen.simulation.schedule import Phase, require_end_on_frame, require_report_on_frame, steps_per_frame
-
-_MOST_INVALID = 10  # segments that the generator calls invalid, in a row
 
 
 class WithGenerator(Advance):
@@ -114,7 +112,7 @@ class Generating(WithGenerator):
         elif self.rollout.frames_left:
             return self.rollout.frames_left
         rollout = self.rollout or self.bind(self.engine.relaxed())
-        for _ in range(_MOST_INVALID):
+        for _ in range(MOST_INVALID):
             begin = time.perf_counter()
             segment = rollout.begin(here)
             fault = fault_of(segment)
@@ -127,7 +125,7 @@ class Generating(WithGenerator):
             if verdict.accepted:
                 return len(segment.frames)
         raise GenerationError(
-            f"the generator gave {_MOST_INVALID} segments in a row that it calls invalid; of the last one: {fault}. "
+            f"the generator gave {MOST_INVALID} segments in a row that it calls invalid; of the last one: {fault}. "
             "Start from a relaxed structure, or try another seed or another generator"
         )
 

@@ -122,7 +122,8 @@ def test_what_cannot_be_is_refused_in_a_line(command, generators, tmp_path, word
     assert not any((tmp_path / "work").iterdir())
 
 
-def test_segments_drawn_anew_are_told(command, generators):
-    code, out, _ = command("AGS", "--generator", "faulty", "--time", "80ps", "--seed", 1, "--replicas", 2)
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_segments_drawn_anew_are_told(command, generators, replicas):
+    code, out, _ = command("AGS", "--generator", "faulty", "--time", "80ps", "--seed", 1, "--replicas", replicas)
     assert code == 0
     assert re.search(r"\n[1-9]\d* segments were drawn anew: the generator called frames of them invalid\n", out)

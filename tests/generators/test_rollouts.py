@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from openmm_mdgen.errors import GenerationError, MDGenError
-from openmm_mdgen.generators.rollouts import MOST_INVALID, stream
-from openmm_mdgen.protocol import GeneratedSegment
+from openmm_mdgen.generators.rollouts import stream
+from openmm_mdgen.protocol import MOST_INVALID, GeneratedSegment
 from openmm_mdgen.seeds import segment_seed
 from structures import peptide
 from wandering import WanderingGenerator, WanderingPropagator
