@@ -6,20 +6,24 @@ Lengths in nanometre, angles in degree, heavy atoms only (all are there whatever
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import mdtraj
 import numpy as np
 from scipy.spatial import cKDTree
 
-CLASH = 0.23  # nm, between heavy atoms more than three bonds apart; tetrapeptides at 350 K stay above 0.25
+from openmm_mdgen.geometry.bonds import (
+    ALPHA_CENTRE,
+    CLASH,
+    SIDE_CHAIN_CENTRES,
+    BondGraph,
+    lengths,
+    triple_products,
+)
+
 BREAK = 0.2  # nm, of a peptide bond (0.133 nm)
 BOND_EDGES = np.linspace(0.10, 0.22, 121)  # nm; shorter and longer ones are counted in the outer bins
 ANGLE_EDGES = np.linspace(60, 180, 121)  # degree; likewise
-
-# A stereocentre and three neighbours, in the order that makes their triple product positive.
-_ALPHA = ("CA", "N", "C", "CB")
-_SIDE_CHAIN = {"ILE": ("CB", "CA", "CG1", "CG2"), "THR": ("CB", "CA", "OG1", "CG2")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +55,10 @@ class GeometryCounter:
         heavy = topology.subset([a.index for a in topology.atoms if a.element.symbol not in ("H", "D")])
         self._heavy = np.array([a.index for a in topology.atoms if a.element.symbol not in ("H", "D")])
         symbols = [atom.element.symbol for atom in heavy.atoms]
-        bonded = np.zeros((len(symbols), len(symbols)), dtype=bool)
-        pairs: list[tuple[int, ...]] = [(first.index, second.index) for first, second in heavy.bonds]
-        for i, j in pairs:
-            bonded[i, j] = bonded[j, i] = True
-        neighbours = [np.flatnonzero(row).tolist() for row in bonded]
-        self._near = _within_three_bonds(neighbours)
-        corners: list[tuple[int, ...]] = [
-            (i, j, k) for j, around in enumerate(neighbours) for i, k in combinations(around, 2)
-        ]
-        self._bonds = _by_element(pairs, symbols)
-        self._angles = _by_element(corners, symbols)
+        graph = BondGraph.of(len(symbols), ((first.index, second.index) for first, second in heavy.bonds))
+        self._near = graph.near()
+        self._bonds = _by_element(graph.bonds, symbols)
+        self._angles = _by_element(graph.angles(), symbols)
         self._links = _peptide_bonds(heavy)
         self._centres = _stereocentres(heavy)
         self._totals = np.zeros(5, dtype=int)  # frames; valid; without clash; unbroken; of right chirality
@@ -72,11 +69,11 @@ class GeometryCounter:
         """(n_frames, n_atoms, 3) nm."""
         xyz = xyz[:, self._heavy]
         clear = np.array([not self._clashes(frame) for frame in xyz])
-        whole = (_lengths(xyz, self._links) <= BREAK).all(axis=1)
-        chiral = (_triple_products(xyz, self._centres) > 0).all(axis=1)
+        whole = (lengths(xyz, self._links) <= BREAK).all(axis=1)
+        chiral = (triple_products(xyz, self._centres) > 0).all(axis=1)
         self._totals += [len(xyz), (clear & whole & chiral).sum(), clear.sum(), whole.sum(), chiral.sum()]
         for name, index in self._bonds.items():
-            self._bond_sums[name].add(_lengths(xyz, index))
+            self._bond_sums[name].add(lengths(xyz, index))
         for name, index in self._angles.items():
             self._angle_sums[name].add(_corner_angles(xyz, index))
 
@@ -123,21 +120,10 @@ class _Sums:
         return Histogram(self._counts, float(mean + self._shift), float(np.sqrt(variance)))
 
 
-def _within_three_bonds(neighbours: list[list[int]]) -> np.ndarray:
-    """(n, n) bool: pairs at most three bonds apart, atoms with themselves included."""
-    near = np.eye(len(neighbours), dtype=bool)
-    for i in range(len(neighbours)):
-        reached = {i}
-        for _ in range(3):
-            reached |= {k for j in reached for k in neighbours[j]}
-        near[i, list(reached)] = True
-    return near
-
-
-def _by_element(tuples: list[tuple[int, ...]], symbols: list[str]) -> dict[str, np.ndarray]:
+def _by_element(tuples: np.ndarray, symbols: list[str]) -> dict[str, np.ndarray]:
     """Index tuples gathered under the elements' names, read from the end that comes first in the alphabet."""
     groups: dict[str, list[tuple[int, ...]]] = {}
-    for members in tuples:
+    for members in tuples.tolist():
         elements = [symbols[k] for k in members]
         groups.setdefault("-".join(min(elements, elements[::-1])), []).append(members)
     return {name: np.array(groups[name]) for name in sorted(groups)}
@@ -157,22 +143,13 @@ def _stereocentres(topology: mdtraj.Topology) -> np.ndarray:
     centres = []
     for residue in topology.residues:
         named = {atom.name: atom.index for atom in residue.atoms}
-        for centre in (_ALPHA, _SIDE_CHAIN.get(residue.name)):
+        for centre in (ALPHA_CENTRE, SIDE_CHAIN_CENTRES.get(residue.name)):
             if centre and named.keys() >= set(centre):
                 centres.append([named[name] for name in centre])
     return np.array(centres, dtype=int).reshape(-1, 4)
-
-
-def _lengths(xyz: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(xyz[:, pairs[:, 0]] - xyz[:, pairs[:, 1]], axis=-1)
 
 
 def _corner_angles(xyz: np.ndarray, triples: np.ndarray) -> np.ndarray:
     first, second = (xyz[:, triples[:, k]] - xyz[:, triples[:, 1]] for k in (0, 2))
     cosine = (first * second).sum(-1) / np.linalg.norm(first, axis=-1) / np.linalg.norm(second, axis=-1)
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-
-
-def _triple_products(xyz: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    a, b, c = (xyz[:, centres[:, k]] - xyz[:, centres[:, 0]] for k in (1, 2, 3))
-    return (a * np.cross(b, c)).sum(-1)

@@ -19,9 +19,10 @@ from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids, backbone_points, dihedral
 from openmm_mdgen.geometry.residues import ATOM14_NAMES, ONE_TO_THREE, RESTYPES
 from openmm_mdgen.geometry.rigid import Rigid, superposition
+from openmm_mdgen.geometry.units import to_nm
 from openmm_mdgen.model.tasks import Inpainting
 from openmm_mdgen.model.tokens import Frames
-from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
+from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import RECORDED, whole_number
 
@@ -166,7 +167,7 @@ class Designer:
         rigids = Rigid.where(known[:, 0], frames.rigids, rigids)
         sequences = self._sequences(frames, tokens[..., tokenizer.width :].mean(1).argmax(-1).cpu())
         aatype = torch.tensor([[RESTYPES.index(letter) for letter in s] for s in sequences], device=tokens.device)
-        atoms = atom14_from_rigids(aatype[:, None], rigids, torsions).cpu().numpy() / ANGSTROM_PER_NM
+        atoms = to_nm(atom14_from_rigids(aatype[:, None], rigids, torsions).cpu().numpy())
         time = np.arange(atoms.shape[1]) * self.sampler.frame_interval
         return [
             Design(sequence, self.task.designed, _heavy_atoms(sequence, xyz, time))

@@ -12,9 +12,10 @@ import torch
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.given_frames import Keys, batches
 from openmm_mdgen.generators.sampler import Sampler
+from openmm_mdgen.geometry.units import moved
 from openmm_mdgen.model.tasks import Interpolation
 from openmm_mdgen.model.tokens import Frames
-from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
+from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import whole_number
 
@@ -90,9 +91,9 @@ class Interpolator:
         window = window.to(torch.float32)
         share = torch.linspace(0, 1, n_frames)[1:-1]
         result = np.empty((paths, n_frames, *keys.atoms.shape[1:]))
-        laid_over = motions[1].apply(torch.from_numpy((keys.atoms[1] - keys.centres[1]) * ANGSTROM_PER_NM)).numpy()
         result[:, 0] = keys.atoms[0]
-        result[:, -1] = laid_over / ANGSTROM_PER_NM + keys.centres[0]
+        laid_over = moved(motions[1], torch.from_numpy(keys.atoms[1] - keys.centres[1]))
+        result[:, -1] = laid_over.numpy() + keys.centres[0]
         first, second = keys.templates
         for members in batches(paths, n_frames * len(chain.sequence)):
             frames = Frames.cat([window] * len(members)).to(sampler.device)

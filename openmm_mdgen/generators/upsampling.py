@@ -17,9 +17,10 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.given_frames import Keys, batches
 from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.geometry.rigid import Rigid, between
+from openmm_mdgen.geometry.units import moved
 from openmm_mdgen.model.tasks import Upsampling
 from openmm_mdgen.model.tokens import Frames
-from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
+from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import RECORDED
 
@@ -114,7 +115,7 @@ class Upsampler:
         first, second = keys.templates[k], keys.templates[k + 1]
         placed = self.sampler.backbone.place_between(first, second, rigids, torsions, share)
         pose = between(from_pose, to_pose, share.double())  # turns about the molecule, not about the origin
-        there = pose.inverse()[:, None].apply(placed.double().cpu() * ANGSTROM_PER_NM).numpy() / ANGSTROM_PER_NM
+        there = moved(pose.inverse()[:, None], placed.double().cpu()).numpy()
         along = share.double().numpy()[:, None]
         centres = (1 - along) * keys.centres[k] + along * keys.centres[k + 1]
         return there + centres[:, None]

@@ -30,9 +30,15 @@ class Rigid:
 
     def __getitem__(self, index: Any) -> Rigid:
         """Index the batch axes."""
-        index = index if isinstance(index, tuple) else (index,)
-        tail = (slice(None),) if any(i is Ellipsis for i in index) else ()
+        index, tail = _batch_index(index)
         return Rigid(self.rotation[index + tail + tail], self.translation[index + tail])
+
+    def replaced(self, index: Any, other: Rigid) -> Rigid:
+        """A copy that has other rigids at an index of the batch axes."""
+        index, tail = _batch_index(index)
+        changed = Rigid(self.rotation.clone(), self.translation.clone())
+        changed.rotation[index + tail + tail], changed.translation[index + tail] = other.rotation, other.translation
+        return changed
 
     def __matmul__(self, other: Rigid) -> Rigid:
         """Composition: ``(a @ b)(x) = a(b(x))``."""
@@ -107,6 +113,12 @@ class Rigid:
         e1 = e1 - e0 * (e0 * e1).sum(-1, keepdim=True)
         e1 = e1 / torch.sqrt((e1**2).sum(-1, keepdim=True) + _EPSILON)
         return Rigid(torch.stack([e0, e1, torch.linalg.cross(e0, e1)], dim=-1), origin)
+
+
+def _batch_index(index: Any) -> tuple[tuple, tuple]:
+    """An index of the batch axes as a tuple, and what stands for each axis behind them after an ellipsis."""
+    index = index if isinstance(index, tuple) else (index,)
+    return index, (slice(None),) if any(i is Ellipsis for i in index) else ()
 
 
 def full_precision(device: torch.device) -> torch.autocast:

@@ -1,6 +1,6 @@
 """A chain built from its torsions alone, with the peptide bonds of a given structure.
 
-Axes as in `reconstruct`. The rigid of residue i + 1 follows from that of residue i by psi of i and omega and phi of
+Axes as in `template`. The rigid of residue i + 1 follows from that of residue i by psi of i and omega and phi of
 i + 1, and by what does not turn: the bond lengths and angles in between. A chain placed so holds together exactly,
 however inexact the generated rigids are; those then say where in space it lies. Errors of torsions add up along the
 chain, so this is for peptides, not for proteins.
@@ -45,7 +45,7 @@ class PeptideLinks:
             after_omega.inverse() @ phi,
             after_phi.inverse() @ backbone_rigids(atom14)[1:],
         )
-        return cls(Rigid(torch.stack([x.rotation for x in links]), torch.stack([x.translation for x in links])))
+        return cls(Rigid.cat([link[None] for link in links]))
 
     def build(self, torsions: Float[Tensor, "*batch L 7 2"], to_psi: Rigid) -> Rigid:
         """Rigids (..., L) of the chain with these torsions, its first residue at the origin.

@@ -34,14 +34,18 @@ def blended(
         """(..., h, 3): each hydrogen along the bond to its parent, and in the plane across it."""
         return _bond_frames(points, parent, axis_start).inverse().apply(points[..., hydrogen, :])
 
+    # By how much each hydrogen turns about its bond from the first geometry to the second, as a complex number.
     one, two = around(first), around(second)
     turn = torch.complex(*one[..., 1:].unbind(-1)).conj() * torch.complex(*two[..., 1:].unbind(-1))
+    # The turn that those of one heavy atom have in common: the direction of the sum of theirs.
     group = torch.as_tensor(np.unique(parent, return_inverse=True)[1])
     mean = torch.zeros(*turn.shape[:-1], int(group.max()) + 1, dtype=turn.dtype).to(turn.device)
     common = mean.index_add_(-1, group.to(turn.device), turn)[..., group].angle()
+    # What is left to each of them is small, so the hydrogens of a methyl group go the same way round.
     own = torch.angle(turn * torch.polar(torch.ones_like(common), -common))
     share = share[..., 0]
     angle = torch.atan2(one[..., 2], one[..., 1]) + share * (common + own)
+    # Distance from the bond's axis and along it go straight, the angle about it as found; the axis is the blended one.
     radius = (1 - share) * one[..., 1:].norm(dim=-1) + share * two[..., 1:].norm(dim=-1)
     along = (1 - share) * one[..., 0] + share * two[..., 0]
     turned = torch.stack([along, radius * angle.cos(), radius * angle.sin()], dim=-1)
@@ -57,10 +61,7 @@ def _bond_frames(points: Tensor, parent: np.ndarray, axis: np.ndarray) -> Rigid:
 
 def _rotors(chain: ProteinChain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(h,), (h,), (h, 2): hydrogens, their parents, a heavy neighbour of each parent and one of that neighbour's."""
-    neighbours: list[list[int]] = [[] for _ in chain.atom_indices]
-    for a, b in chain.bonds.tolist():
-        neighbours[a].append(b)
-        neighbours[b].append(a)
+    neighbours = chain.graph.neighbours
     hydrogens = np.flatnonzero(chain.is_hydrogen)
     parents = np.array([neighbours[h][0] for h in hydrogens], dtype=np.int64)
     axes = []

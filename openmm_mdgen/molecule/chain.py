@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,15 +19,15 @@ from torch import Tensor
 from openmm_mdgen.errors import StateError, UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids, torsion_mask
+from openmm_mdgen.geometry.bonds import METHYL_CENTRES, BondGraph, stereocentres, triple_products
 from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule import caps
 from openmm_mdgen.molecule.caps import CAP_NAMES, Cap, is_hydrogen
 
 if TYPE_CHECKING:
     from openmm.app import Topology
     from openmm.app.topology import Atom, Residue
-
-ANGSTROM_PER_NM = 10.0
 
 _PROTONATION_VARIANTS = {
     **dict.fromkeys(("HID", "HIE", "HIP", "HSD", "HSE", "HSP"), "HIS"),
@@ -39,15 +39,7 @@ _PROTONATION_VARIANTS = {
 _STANDARD_NAME = {name: name for name in residues.RESTYPE_INDEX} | _PROTONATION_VARIANTS
 _PSI_GROUP, _PHI_GROUP = 3, 2
 
-# Stereocentre and three neighbours. The last two of LEU and VAL are chemically equal: files differ in their names.
-_SIDE_CHAIN_CENTRES = {
-    "ILE": ("CB", "CA", "CG1", "CG2"),
-    "THR": ("CB", "CA", "OG1", "CG2"),
-    "VAL": ("CB", "CA", "CG1", "CG2"),
-    "LEU": ("CG", "CB", "CD1", "CD2"),
-}
-_INTERCHANGEABLE = {"VAL", "LEU"}
-
+_ONE_CENTRE = np.arange(4)[None]  # of four points
 _AMINE_HYDROGENS = {"H1", "H2", "H3"}
 
 
@@ -145,6 +137,11 @@ class ProteinChain:
             before_index=None if n_cap is None else n_cap.before_index,
         )
 
+    @cached_property
+    def graph(self) -> BondGraph:
+        """The bonds of the chain's atoms."""
+        return BondGraph(len(self.atom_indices), self.bonds)
+
     @property
     def termini(self) -> np.ndarray:
         """(L,) int64, which residues carry a cap; see `model.tokens.Frames.termini`."""
@@ -179,12 +176,12 @@ class ProteinChain:
         atom14_index = self.atom14_index.copy()
         for i, letter in enumerate(self.sequence):
             three = residues.ONE_TO_THREE[letter]
-            for centre in _stereocentres(three):
+            for centre in stereocentres(three):
                 slots = [residues.ATOM14_NAMES[three].index(name) for name in centre]
-                ideal = _handedness(_ideal_residues()[self.aatype[i], slots])
-                if ideal * _handedness(positions[atom14_index[i, slots]]) > 0:
+                ideal = triple_products(_ideal_residues()[self.aatype[i], slots], _ONE_CENTRE)
+                if ideal * triple_products(positions[atom14_index[i, slots]], _ONE_CENTRE) > 0:
                     continue
-                if three not in _INTERCHANGEABLE or centre[0] == "CA":
+                if centre != METHYL_CENTRES.get(three):
                     raise UnsupportedTopologyError(
                         f"{self.residue_labels[i]}, atom {centre[0]}: mirrored or flat. The model knows L amino acids "
                         "only; check the structure, or minimise it first."
@@ -210,8 +207,8 @@ class ProteinChain:
             If positions are not finite or not of this topology.
         """
         index = torch.as_tensor(self.atom14_index)
-        atoms = torch.as_tensor(self._checked(positions))[..., index.clamp_min(0), :] * ANGSTROM_PER_NM
-        return atoms * (index >= 0)[..., None]
+        atoms = torch.as_tensor(self._checked(positions))[..., index.clamp_min(0), :]
+        return to_angstrom(atoms) * (index >= 0)[..., None]
 
     def before(self, positions: np.ndarray) -> Tensor | None:
         """The points of an N-terminal cap that stand for CA and C of a residue before the first.
@@ -228,7 +225,7 @@ class ProteinChain:
         if self.n_cap is None:
             return None
         positions = np.asarray(positions)[..., self.before_index, :]
-        return torch.as_tensor(caps.before(self.n_cap, positions)) * ANGSTROM_PER_NM
+        return to_angstrom(torch.as_tensor(caps.before(self.n_cap, positions)))
 
     def warn_of_caps(self, weights: str, *, known: bool) -> None:
         """Warn if the chain is capped and the weights of that name were trained on free ends only."""
@@ -419,20 +416,6 @@ def _hydrogen_group(three: str, parent: str, *, is_free: bool) -> int:
         if parent == axis_end:
             return 4 + k
     return _heavy_group(three, parent)
-
-
-def _stereocentres(three: str) -> list[tuple[str, str, str, str]]:
-    """The residue's stereocentres, each with three of its neighbours."""
-    centres = [] if three == "GLY" else [("CA", "N", "C", "CB")]
-    if three in _SIDE_CHAIN_CENTRES:
-        centres.append(_SIDE_CHAIN_CENTRES[three])
-    return centres
-
-
-def _handedness(points: np.ndarray) -> float:
-    """Triple product of three neighbours about their centre, (4, 3); its sign tells mirror images apart."""
-    a, b, c = points[1:] - points[0]
-    return float(np.dot(a, np.cross(b, c)))
 
 
 @cache

@@ -1,6 +1,6 @@
 """Turning generated torsions by as little as lifts overlaps of atoms.
 
-Axes as in `reconstruct`. A network trained on little data places bulky side chains without regard to each other. Atoms
+Axes as in `template`. A network trained on little data places bulky side chains without regard to each other. Atoms
 more than three bonds apart that come nearer than they do in MD at 350 K are pushed apart in torsion space: bond
 lengths, angles and peptide bonds stay as they are, and frames without overlap are not touched.
 """
@@ -12,11 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM
+from openmm_mdgen.geometry.bonds import COMFORTABLE
+from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
-# Nearest approach in ångström, by how many of the two are hydrogens: as seen in MD of tetrapeptides.
-_CONTACT = (2.6, 1.7, 1.6)
 _ALLOWED = 0.1  # ångström of overlap that is left alone
 _ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
 _SMALL = 0.1  # Å² per radian: slopes below are no reason to turn, and rounding does not decide
@@ -71,19 +70,15 @@ def _pairs(angles: Tensor) -> Tensor:
 
 def _distances(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
     """(F, n, n) ångström."""
-    atoms = template.place(template.chain_rigids(torsions), torsions) * ANGSTROM_PER_NM
+    atoms = to_angstrom(template.place(template.chain_rigids(torsions), torsions))
     return torch.sqrt((atoms[:, :, None] - atoms[:, None]).square().sum(-1) + 1e-6)
 
 
 def _contacts(template: AllAtomTemplate) -> Tensor:
-    """(n, n) nearest approach of each pair, 0 within three bonds."""
+    """(n, n) ångström: how near each pair may come, 0 within three bonds."""
     chain = template.chain
-    n = len(chain.atom_indices)
-    bonded = np.eye(n, dtype=bool)
-    bonded[chain.bonds[:, 0], chain.bonds[:, 1]] = bonded[chain.bonds[:, 1], chain.bonds[:, 0]] = True
-    near = np.linalg.matrix_power(bonded.astype(np.int64), 3) > 0
     hydrogens = chain.is_hydrogen[:, None].astype(int) + chain.is_hydrogen[None]
-    return torch.from_numpy(np.where(near, 0.0, np.array(_CONTACT)[hydrogens]))
+    return torch.from_numpy(np.where(chain.graph.near(), 0.0, to_angstrom(np.array(COMFORTABLE))[hydrogens]))
 
 
 def _free(template: AllAtomTemplate) -> Tensor:

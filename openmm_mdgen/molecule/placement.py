@@ -16,9 +16,9 @@ from torch import Tensor
 
 from openmm_mdgen.geometry.atom14 import backbone_points
 from openmm_mdgen.geometry.rigid import Rigid, between, superposition
+from openmm_mdgen.geometry.units import moved
 from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.blending import blended
-from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM
 from openmm_mdgen.molecule.clashes import relieve_clashes
 from openmm_mdgen.molecule.proline import limit_puckers
 from openmm_mdgen.molecule.template import AllAtomTemplate
@@ -96,10 +96,10 @@ class BackboneFromTorsions(Backbone):
         one = first.chain_rigids(torsions)
         # Nearly equal to the first; only what comes of both is laid over the generated rigids.
         two = laid_over(second.chain_rigids(torsions), one)
-        atoms = blended(first.chain, first.place(one, torsions), second.place(two, torsions), share) * ANGSTROM_PER_NM
+        atoms = blended(first.chain, first.place(one, torsions), second.place(two, torsions), share)
         points = backbone_points(between(one, two, share[:, None]))
         motion = superposition(points, backbone_points(rigids), torch.ones_like(points[..., 0]))
-        return motion[..., None].apply(atoms) / ANGSTROM_PER_NM
+        return moved(motion[..., None], atoms)
 
 
 @dataclass(frozen=True)

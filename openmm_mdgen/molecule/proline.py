@@ -1,6 +1,6 @@
 """Keeping proline's generated torsions within reach of a closed ring.
 
-Axes as in `reconstruct`, which closes a ring by bending two of its angles. With fixed angles the distance N-CD depends
+Axes as in `template`, which closes a ring by bending two of its angles. With fixed angles the distance N-CD depends
 on chi1 and chi2 alone and grows with their common amplitude, so each direction in the (chi1, chi2) plane, that is each
 pucker, has one amplitude at which the ring is closed; torsions far from it are moved along their direction.
 """
@@ -38,18 +38,22 @@ def limit_puckers(template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7
         groups = group_rigids(Rigid.identity(turned.shape[:-2], turned), turned, default)
         return (groups[..., 5].apply(cd) - groups[..., 0].apply(n)).norm(dim=-1)
 
+    # The pucker that was asked for, as a direction and an amplitude in the plane of (chi1, chi2).
     found = torsions[..., prolines, :, :]
     angles = torch.atan2(found[..., _CHI1 : _CHI2 + 1, 0], found[..., _CHI1 : _CHI2 + 1, 1])  # (..., P, 2)
     flat = angles.norm(dim=-1, keepdim=True) < 1e-3  # no pucker to keep: the template's
     angles = torch.where(flat, torch.atan2(own[..., _CHI1 : _CHI2 + 1, 0], own[..., _CHI1 : _CHI2 + 1, 1]), angles)
+    # N-CD at that amplitude, and the nearest length from which bending two angles closes the ring.
     ideal, actual = length(own), length(_with_chi(found, angles))
     target = actual.clamp(ideal - TOLERANCE, ideal + TOLERANCE)
     direction = angles / angles.norm(dim=-1, keepdim=True)
+    # The amplitude of that length, by halving: the distance grows with the amplitude.
     low, high = torch.zeros_like(angles[..., 0]), torch.full_like(angles[..., 0], _LARGEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         long = length(_with_chi(found, direction * middle[..., None])) > target
         low, high = torch.where(long, low, middle), torch.where(long, middle, high)
+    # Where the ring is within reach already, the torsions stay exactly as they were.
     angles = torch.where((target == actual)[..., None], angles, direction * ((low + high) / 2)[..., None])
     closed = torsions.clone()
     closed[..., prolines, :, :] = _with_chi(found, angles)

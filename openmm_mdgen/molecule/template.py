@@ -17,8 +17,9 @@ from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.geometry.atom14 import backbone_rigids, group_rigids, table, torsions
 from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.geometry.units import to_angstrom, to_nm
 from openmm_mdgen.molecule.backbone import PeptideLinks
-from openmm_mdgen.molecule.chain import ANGSTROM_PER_NM, ProteinChain
+from openmm_mdgen.molecule.chain import ProteinChain
 
 _N, _CA, _C = range(3)
 _OMEGA, _PHI = range(2)
@@ -77,7 +78,7 @@ class AllAtomTemplate:
         if before is not None:
             default = _with_cap_frame(default, atom14, before, own)
         groups = _groups(chain, rigids, own, default)
-        atoms = torch.as_tensor(positions[chain.atom_indices]) * ANGSTROM_PER_NM
+        atoms = to_angstrom(torch.as_tensor(positions[chain.atom_indices]))
         rings = atom14[_prolines(chain)]
         ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
         links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP])
@@ -109,7 +110,7 @@ class AllAtomTemplate:
         )
         # Sum of products: many times faster than one small matrix product per atom.
         turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
-        return (turned + per_atom.translation) / ANGSTROM_PER_NM
+        return to_nm(turned + per_atom.translation)
 
     def state(self) -> dict[str, np.ndarray]:
         """What was measured, for checkpoints."""
@@ -166,19 +167,14 @@ def _groups(chain: ProteinChain, rigids: Rigid, torsions: Tensor, default: Rigid
     if chain.n_cap is None:
         return groups
     omega = groups[..., 0, _PHI_GROUP] @ default[0, _OMEGA_GROUP].turned(torsions[..., 0, _OMEGA, :])
-    rotation, translation = groups.rotation.clone(), groups.translation.clone()
-    rotation[..., 0, _OMEGA_GROUP, :, :], translation[..., 0, _OMEGA_GROUP, :] = omega.rotation, omega.translation
-    return Rigid(rotation, translation)
+    return groups.replaced((..., 0, _OMEGA_GROUP), omega)
 
 
 def _with_cap_frame(default: Rigid, atom14: Tensor, before: Tensor, torsions: Tensor) -> Rigid:
     """Default frames (L, 8) with that of omega in the first residue relative to its phi group, at omega zero."""
     phi = backbone_rigids(atom14)[0] @ default[0, _PHI_GROUP].turned(torsions[0, _PHI])
     omega = Rigid.from_three_points(atom14[0, _N], before[1], atom14[0, _CA])
-    frame = phi.inverse() @ omega
-    rotation, translation = default.rotation.clone(), default.translation.clone()
-    rotation[0, _OMEGA_GROUP], translation[0, _OMEGA_GROUP] = frame.rotation, frame.translation
-    return Rigid(rotation, translation)
+    return default.replaced((0, _OMEGA_GROUP), phi.inverse() @ omega)
 
 
 def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
@@ -191,11 +187,11 @@ def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
 
 
 def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Tensor) -> Rigid:
-    """Groups (..., L, 8) with the ring of each PRO closed: N-CD as long as in the structure, chi1, chi2 as asked.
+    """Groups (..., L, 8) with the ring of each PRO closed: N-CD as long as in the structure, chi1 and chi2 as asked.
 
-    Two torsions and fixed angles do not close a ring. The angles CA-CB-CG and CB-CG-CD are bent, by as little as it
-    takes, about the normals of their own planes (the z axes of groups 4 and 5), which leaves both torsions as they are.
-    Torsions too far from a pucker of proline stay open, at the largest bend.
+    Two torsions and fixed angles do not close a ring. The angles CA-CB-CG and CB-CG-CD are bent, by as little as is
+    needed, about the normals of their own planes (the z axes of groups 4 and 5), which leaves both torsions as they
+    are. A ring whose torsions are too far from any pucker of proline stays open, at the largest bend.
     """
     proline = torch.as_tensor(_prolines(chain)).to(groups.translation.device)
     if len(proline) == 0:
@@ -203,26 +199,33 @@ def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Te
     atom_n, atom_cd = (
         positions[np.searchsorted(chain.atom_indices, chain.atom14_index[_prolines(chain), slot])] for slot in (_N, _CD)
     )  # (P, 3) in groups 0 and 5
+    # All that follows is in the coordinates of group 4, whose origin is CB: where N lies, and how group 5, whose origin
+    # is CG, is placed in it.
     chi1, chi2 = groups[..., proline, 4], groups[..., proline, 5]
     step = chi1.inverse() @ chi2
     nitrogen = chi1.inverse().apply(groups[..., proline, 0].apply(atom_n))
     bend = torch.zeros_like(nitrogen[..., :2])
-    for _ in range(4):  # Newton's method for the bond length, by the shortest step in the two angles
+    for _ in range(4):  # Newton's method for one length in two angles, each time by the shortest step
+        # CD as seen from each of the two atoms about which it is bent.
         first, second = _about_z(bend[..., 0]), _about_z(bend[..., 1])
         from_cg = first @ step.rotation @ second @ atom_cd[..., None]
         from_cb = first @ step.translation[..., None] + from_cg
+        # The bond N-CD as it is now.
         gap = from_cb[..., 0] - nitrogen
         length = gap.norm(dim=-1, keepdim=True)
+        # Bending by an angle moves CD along normal x arm; the part of it along the bond changes the length.
         normals = torch.stack([first[..., 2], (first @ step.rotation)[..., 2]], dim=-2)
         arms = torch.stack([from_cb[..., 0], from_cg[..., 0]], dim=-2)
         slope = (torch.linalg.cross(normals, arms) * gap[..., None, :]).sum(-1) / length
+        # The shortest change of the angles that mends the length; where they hardly change it, a bounded one.
         change = (length - bonds[:, None]) * slope / (slope**2).sum(-1, keepdim=True).clamp_min(0.01)
         bend = (bend - change).clamp(-_LARGEST_BEND, _LARGEST_BEND)
+    # Group 4 turns about its own origin; group 5 is carried along, then turned about its own.
     rotation, translation = groups.rotation.clone(), groups.translation.clone()
     rotation[..., proline, 4, :, :] = chi1.rotation @ _about_z(bend[..., 0])
-    bent = Rigid(rotation[..., proline, 4, :, :], chi1.translation) @ step
-    rotation[..., proline, 5, :, :] = bent.rotation @ _about_z(bend[..., 1])
-    translation[..., proline, 5, :] = bent.translation
+    carried = Rigid(rotation[..., proline, 4, :, :], chi1.translation) @ step
+    rotation[..., proline, 5, :, :] = carried.rotation @ _about_z(bend[..., 1])
+    translation[..., proline, 5, :] = carried.translation
     return Rigid(rotation, translation)
 
 
@@ -253,11 +256,7 @@ def _default_frames(aatype: Tensor, atom14: Tensor, rigids: Rigid) -> Rigid:
     parents = Rigid.stack([rigids] * 5 + [chi_as_found[:, k] for k in range(3)])
     default = parents.inverse() @ groups
     exists = torch.cat([torch.ones_like(atom14[:, :4, 0]), table(residues.CHI_MASK, atom14)[aatype]], dim=-1) > 0
-    identity = torch.eye(3).to(atom14)
-    return Rigid(
-        torch.where(exists[..., None, None], default.rotation, identity),
-        torch.where(exists[..., None], default.translation, torch.zeros_like(default.translation)),
-    )
+    return Rigid.where(exists, default, Rigid.identity(default.shape, atom14))
 
 
 def _no_turn(like: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.spatial import cKDTree
+
+from openmm_mdgen.geometry.bonds import TOO_CLOSE, BondGraph, Contacts, lengths, triple_products
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -62,20 +63,15 @@ class Molecule:
         place = {int(index): k for k, index in enumerate(moved)}
         atoms = [atom for atom in topology.atoms() if atom.index in place]
         pairs = [(place[i.index], place[j.index]) for i, j in topology.bonds() if i.index in place and j.index in place]
-        bonds = np.array(pairs, dtype=int).reshape(-1, 2)
-        bonded = np.eye(len(moved), dtype=bool)
-        bonded[bonds[:, 0], bonds[:, 1]] = bonded[bonds[:, 1], bonds[:, 0]] = True
-        around = [np.flatnonzero(row & (np.arange(len(row)) != k)) for k, row in enumerate(bonded)]
-        angles = [pair for neighbours in around for pair in combinations(neighbours, 2)]
-        centres = [(k, *neighbours[:3]) for k, neighbours in enumerate(around) if len(neighbours) == 4]
+        graph = BondGraph.of(len(moved), pairs)
         return cls(
             names=tuple(f"{a.residue.name} {a.residue.id} {a.name}" for a in atoms),
             is_hydrogen=np.array([a.element is not None and a.element.atomic_number == 1 for a in atoms], dtype=bool),
-            bonds=bonds,
-            angles=np.array(angles, dtype=int).reshape(-1, 2),
-            near=np.linalg.matrix_power(bonded.astype(np.int64), 3) > 0,
-            centres=np.array(centres, dtype=int).reshape(-1, 4),
-            peptide_bonds=_peptide_bonds([a.name for a in atoms], pairs, around),
+            bonds=graph.bonds,
+            angles=graph.angles()[:, [0, 2]],
+            near=graph.near(),
+            centres=graph.centres(),
+            peptide_bonds=_peptide_bonds([a.name for a in atoms], pairs, graph),
             positions=relaxed[moved],
         )
 
@@ -140,7 +136,7 @@ class Gate:
     retries: int = 2
     bond_tolerance: float = 0.03
     angle_tolerance: float = 0.06
-    contacts: tuple[float, float, float] = (0.21, 0.125, 0.12)
+    contacts: Contacts = TOO_CLOSE
     largest_turn: float = 75.0
     largest_jump: float = 2.0
     energy_frames: int = 3
@@ -185,7 +181,7 @@ class Gate:
     ) -> str:
         """Compare distances of pairs (p, 2) with those in the relaxed structure."""
         molecule = trial.molecule
-        off = np.abs(_distances(trial.frames, pairs) - _distances(molecule.positions[None], pairs))
+        off = np.abs(lengths(trial.frames, pairs) - lengths(molecule.positions[None], pairs))
         numbers[f"{name}_deviation"] = _largest(off)
         if _largest(off) <= tolerance:
             return ""
@@ -198,7 +194,8 @@ class Gate:
 
     def _wrong_handedness(self, trial: Trial, numbers: dict[str, float]) -> str:
         molecule = trial.molecule
-        handed = _handedness(trial.frames, molecule.centres) * _handedness(molecule.positions[None], molecule.centres)
+        now, usual = (triple_products(x, molecule.centres) for x in (trial.frames, molecule.positions[None]))
+        handed = np.sign(now) * np.sign(usual)
         numbers["wrong_handedness"] = float((handed <= 0).sum())
         if not (handed <= 0).any():
             return ""
@@ -243,7 +240,7 @@ class Gate:
             close = close[~molecule.near[close[:, 0], close[:, 1]]]
             if len(close):
                 kinds = molecule.is_hydrogen[close].sum(axis=1)
-                depths = allowed[kinds] - _distances(frame[None], close)[0]
+                depths = allowed[kinds] - lengths(frame, close)
                 k = int(depths.argmax())
                 worst = max(worst, (float(depths[k]), number, int(close[k, 0]), int(close[k, 1])))
         return worst
@@ -266,25 +263,15 @@ class Gate:
         return f"frame {chosen[k]}: relaxed energy {energies[k]:.0f} kJ/mol, above the {limit:.0f} that real MD allows"
 
 
-def _peptide_bonds(names: list[str], bonds: list[tuple[int, int]], around: list[np.ndarray]) -> np.ndarray:
+def _peptide_bonds(names: list[str], bonds: list[tuple[int, int]], graph: BondGraph) -> np.ndarray:
     found = []
     for pair in bonds:
         for c, n in (pair, pair[::-1]):
             if (names[c], names[n]) == ("C", "N"):
-                before = [k for k in around[c] if names[k] == "CA"]
-                after = [k for k in around[n] if names[k] == "CA"]
+                before = [k for k in graph.neighbours[c] if names[k] == "CA"]
+                after = [k for k in graph.neighbours[n] if names[k] == "CA"]
                 found += [(before[0], c, n, after[0])] if before and after else []
     return np.array(found, dtype=int).reshape(-1, 4)
-
-
-def _distances(frames: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(frames[:, pairs[:, 0]] - frames[:, pairs[:, 1]], axis=-1)
-
-
-def _handedness(frames: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The sign of the triple product of three neighbours about their centre."""
-    a, b, c = (frames[:, centres[:, k]] - frames[:, centres[:, 0]] for k in (1, 2, 3))
-    return np.sign((a * np.cross(b, c)).sum(-1))
 
 
 def _dihedrals(frames: np.ndarray, quadruples: np.ndarray) -> np.ndarray:

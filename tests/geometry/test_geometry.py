@@ -152,3 +152,20 @@ def test_dihedral_has_the_iupac_sign():
     points = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 1]], dtype=torch.float64)
     sin, cos = atom14.dihedral(points)
     assert abs(float(torch.atan2(sin, cos)) - torch.pi / 2) < 1e-6
+
+
+def test_rigids_replaced_at_an_index_leave_the_others_and_the_original_alone():
+    rigids, other = (
+        Rigid(random_rotations(n, n).unflatten(0, shape), torch.randn(*shape, 3, dtype=torch.float64))
+        for n, shape in ((48, (2, 3, 8)), (6, (2, 3)))
+    )
+    changed = rigids.replaced((..., 4), other)
+    close(changed[..., 4].rotation, other.rotation, 0)
+    close(changed[..., 4].translation, other.translation, 0)
+    close(changed[..., :4].translation, rigids[..., :4].translation, 0)
+    assert not torch.equal(changed[..., 4].translation, rigids[..., 4].translation)
+    single = rigids.replaced((0, 1, 2), other[0, 1])
+    close(single[0, 1, 2].rotation, other[0, 1].rotation, 0)
+    some = rigids.replaced((..., torch.tensor([0, 2]), 5), other[:, :2])
+    close(some[:, 2, 5].translation, other[:, 1].translation, 0)
+    close(some[:, 1].translation, rigids[:, 1].translation, 0)

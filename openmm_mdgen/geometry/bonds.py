@@ -1,0 +1,94 @@
+"""What bonds say of a molecule: neighbours, angles, who is near whom, handedness, and how close atoms may come.
+
+Axes: ``n`` atoms, numbered from 0, ``b`` bonds, any batch axes (frames). Lengths in nanometre where a length is named,
+else in any unit. Numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+# How near atoms more than three bonds apart may come, in nm: two heavy atoms, a heavy atom and a hydrogen, two
+# hydrogens. MD of tetrapeptides at 350 K in amber14 stays above (0.239, 0.144, 0.136).
+Contacts = tuple[float, float, float]
+COMFORTABLE: Contacts = (0.26, 0.17, 0.16)  # generated atoms that are nearer are turned apart
+TOO_CLOSE: Contacts = (0.21, 0.125, 0.12)  # a frame with nearer atoms is no conformation of the molecule
+CLASH = 0.23  # two heavy atoms that are nearer are counted as a clash in comparisons with MD
+
+# A stereocentre and three of its neighbours, in the order that makes their triple product positive in L amino acids.
+ALPHA_CENTRE = ("CA", "N", "C", "CB")
+SIDE_CHAIN_CENTRES = {
+    "ILE": ("CB", "CA", "CG1", "CG2"),
+    "THR": ("CB", "CA", "OG1", "CG2"),
+}
+# The same for carbons whose last two neighbours are chemically equal: files differ in which of them has which name.
+METHYL_CENTRES = {
+    "VAL": ("CB", "CA", "CG1", "CG2"),
+    "LEU": ("CG", "CB", "CD1", "CD2"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class BondGraph:
+    """The bonds of some atoms."""
+
+    n_atoms: int
+    bonds: np.ndarray  # (b, 2) int
+
+    @classmethod
+    def of(cls, n_atoms: int, bonds: Iterable[tuple[int, int]]) -> BondGraph:
+        """From pairs of atoms in any order."""
+        return cls(n_atoms, np.array([tuple(bond) for bond in bonds], dtype=np.int64).reshape(-1, 2))
+
+    @cached_property
+    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+        """The atoms that each atom is bonded to, in the order in which bonds are listed."""
+        around: list[dict[int, None]] = [{} for _ in range(self.n_atoms)]
+        for a, b in self.bonds.tolist():
+            around[a][b] = around[b][a] = None
+        return tuple(tuple(members) for members in around)
+
+    def near(self, n_bonds: int = 3) -> np.ndarray:
+        """(n, n) bool: pairs at most so many bonds apart, an atom with itself included."""
+        near = np.eye(self.n_atoms, dtype=bool)
+        for atom in range(self.n_atoms):
+            reached = edge = {atom}
+            for _ in range(n_bonds):
+                edge = {k for j in edge for k in self.neighbours[j]} - reached
+                reached = reached | edge
+            near[atom, list(reached)] = True
+        return near
+
+    def angles(self) -> np.ndarray:
+        """(a, 3) int: both ends of each bond angle, and the atom at its corner in the middle."""
+        found = [
+            (i, k, j) for k, around in enumerate(self.neighbours) for i, j in combinations(sorted(around), 2)
+        ]  # fmt: skip
+        return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+    def centres(self) -> np.ndarray:
+        """(c, 4) int: each atom with four neighbours, and three of these."""
+        found = [(k, *sorted(around)[:3]) for k, around in enumerate(self.neighbours) if len(around) == 4]
+        return np.array(found, dtype=np.int64).reshape(-1, 4)
+
+
+def stereocentres(residue: str) -> list[tuple[str, str, str, str]]:
+    """The stereocentres of a standard residue, those of equal methyl groups included, by the names of their atoms."""
+    centres = [] if residue == "GLY" else [ALPHA_CENTRE]
+    return centres + [table[residue] for table in (SIDE_CHAIN_CENTRES, METHYL_CENTRES) if residue in table]
+
+
+def lengths(points: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(..., p) distances of pairs (p, 2) of points (..., n, 3)."""
+    return np.linalg.norm(points[..., pairs[:, 0], :] - points[..., pairs[:, 1], :], axis=-1)
+
+
+def triple_products(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(..., c) triple products of three neighbours about their centre (c, 4): the sign tells mirror images apart."""
+    a, b, c = (points[..., centres[:, k], :] - points[..., centres[:, 0], :] for k in (1, 2, 3))
+    return (a * np.cross(b, c)).sum(-1)
