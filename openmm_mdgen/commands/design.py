@@ -27,7 +27,7 @@ def design(
     ],
     residues: Annotated[
         str | None,
-        typer.Option(help="Residues to design, counted from 1, such as 2,3; by default those of the weights."),
+        typer.Option(help="Residues to design, counted from 1, such as 2,3. [default: those of the weights]"),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Number of designs to draw.")] = 20,
     seed: Seed = None,

@@ -20,7 +20,7 @@ def interpolate(
     end: Annotated[Path, typer.Argument(help="PDB file of the last structure, of the same molecule.")],
     out: Annotated[Path, typer.Option(help="Folder for path_000.dcd and so on, and topology.pdb; made if it is new.")],
     time: Annotated[
-        str | None, typer.Option(help="Physical time from start to end, such as 1ns; by default that of the weights.")
+        str | None, typer.Option(help="Physical time from start to end, such as 1ns. [default: that of the weights]")
     ] = None,
     paths: Annotated[int, typer.Option(min=1, help="Number of paths to generate.")] = 1,
     seed: Seed = None,

@@ -7,30 +7,28 @@ import typer
 GeneratorName = Annotated[
     str | None,
     typer.Option(
-        help="Name of bundled weights or of an installed package's generator, or a file of weights; by default bundled "
-        "weights."
+        help="Name of bundled weights or of an installed package's generator, or a file of weights. [default: bundled "
+        "weights]"
     ),
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="Name of bundled weights, or a file of weights; by default bundled weights.")
+    str | None, typer.Option(help="Name of bundled weights, or a file of weights. [default: bundled weights]")
 ]
 Device = Annotated[str, typer.Option(help="Device where the network runs: auto, cpu or cuda.")]
 OdeSolver = Annotated[
     str | None,
     typer.Option(
-        help="Solver of the flow: euler, midpoint, heun, rk4, multistep or dopri5; by default the one named in the "
-        "weights."
+        help="Solver of the flow: euler, midpoint, heun, rk4, multistep or dopri5. [default: the one named in the "
+        "weights]"
     ),
 ]
 Evaluations = Annotated[
     int | None,
-    typer.Option(help="Evaluations of the network for each batch of frames; by default as many as the solver has."),
+    typer.Option(help="Evaluations of the network for each batch of frames. [default: as many as the solver has]"),
 ]
-Seed = Annotated[
-    int | None, typer.Option(min=0, help="Seed of all random numbers; by default one is drawn and printed.")
-]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers. [default: drawn, and printed]")]
 FrameInterval = Annotated[
     str | None,
-    typer.Option(help="Time between the given frames, such as 10ps; by default as the file of the trajectory says."),
+    typer.Option(help="Time between the given frames, such as 10ps. [default: as the trajectory's file says]"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]

@@ -82,7 +82,7 @@ def run(
     device: Device = "auto",
     report_interval: Annotated[
         str | None,
-        typer.Option(help="Time between written frames, such as 100ps; by default every generated frame is written."),
+        typer.Option(help="Time between written frames, such as 100ps. [default: every generated frame is written]"),
     ] = None,
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,

@@ -21,7 +21,7 @@ def upsample(
     top: Annotated[Path, typer.Option(help="Topology of the trajectory, such as a PDB file.")],
     factor: Annotated[
         int | None,
-        typer.Option(min=2, help="Number of generated frames for each given one; by default that of the weights."),
+        typer.Option(min=2, help="Number of generated frames for each given one. [default: that of the weights]"),
     ] = None,
     out: Annotated[
         Path, typer.Option(help="Trajectory file to write, .dcd; its topology is written to a .pdb file beside it.")
