@@ -1,11 +1,12 @@
-"""What each departure from the published model brings: two small networks a row, equal in all but that one choice.
+"""Measures what each departure from the published model brings, on pairs of small networks that differ in it alone.
 
 python benchmarks/before_after.py OUT TRAIN FINE HELD_OUT HELD_OUT_FINE [STEPS]
 
-TRAIN and HELD_OUT are folders of MD with a frame a picosecond, FINE and HELD_OUT_FINE with ten. Networks are trained in
-OUT for STEPS steps from the same seed, and measured on the held-out peptides: torsion distances to real MD of frames
-between known ones (0 equal, 0.83 disjoint), or the share of right residues among those designed, on windows of the
-training peptides too.
+TRAIN and HELD_OUT are folders of real MD with a frame each picosecond, FINE and HELD_OUT_FINE with one each 0.1 ps. The
+networks are trained in OUT for STEPS steps (default 400) from the same seed. Two figures are measured on the held-out
+peptides: the distance between the torsions of generated and of real frames (0 where the distributions are equal, 0.83
+where they are disjoint), and the share of designed residues that are right, which is measured on the training peptides
+too.
 """
 
 import sys
@@ -22,6 +23,7 @@ from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.training import TrainingConfig, train
 from openmm_mdgen.training.initial_flow import new_flow
 from openmm_mdgen.training.validation import HeldOut, generate
+from shared import print_header, print_row
 
 out, folders = Path(sys.argv[1]), [read_folders([f]) for f in sys.argv[2:6]]
 steps = int(sys.argv[6]) if len(sys.argv) > 6 else 400
@@ -34,7 +36,7 @@ DESIGNED = replace(SMALL, task="inpainting", n_frames=25, frame_interval=4.0)
 
 
 def trained(name: str, config: TrainingConfig, recordings: list[Recording], **changes: object) -> TrajectoryFlow:
-    """A flow whose configuration differs by `changes`, trained in OUT/name."""
+    """Train a flow in OUT/name whose configuration differs by `changes`."""
     torch.manual_seed(config.seed)
     windows = Windows(recordings, n_frames=config.n_frames, frame_interval=config.frame_interval)
     flow = new_flow(config, windows)
@@ -47,12 +49,12 @@ def trained(name: str, config: TrainingConfig, recordings: list[Recording], **ch
 
 
 def figure(flow: TrajectoryFlow, config: TrainingConfig, recordings: list[Recording]) -> float:
-    """Mean of the task's figure over recordings."""
+    """The mean of the task's figure over the recordings."""
     return float(np.mean(HeldOut(recordings, config.n_frames, config.frame_interval, seed=1).figures(flow)))
 
 
 def at_the_seam(flow: TrajectoryFlow, config: TrainingConfig) -> float:
-    """Torsion step onto the next given frame over the ordinary step, both root mean squares; 1 is no seam."""
+    """Root-mean-square change of torsions onto the next given frame, over that of all other steps; 1 shows no seam."""
     ratios = []
     for recording in unseen_fine:
         windows = Windows([recording], n_frames=config.factor + 1, frame_interval=config.frame_interval)
@@ -66,15 +68,11 @@ def at_the_seam(flow: TrajectoryFlow, config: TrainingConfig) -> float:
     return float(np.mean(ratios))
 
 
-rows: list[tuple[str, str, float, float]] = []
+def row(choice: str, measured: str, before: float, after: float) -> None:
+    print_row(choice, measured, f"{before:.3f}", f"{after:.3f}")
 
 
-def row(what: str, measure: str, before: float, after: float) -> None:
-    rows.append((what, measure, before, after))
-    print(f"| {what} | {measure} | {before:.3f} | {after:.3f} |", flush=True)
-
-
-print("| choice | measured | before | after |\n|---|---|---|---|")
+print_header("choice", "measured", "before", "after")
 after = trained("held", PATHS, coarse)
 before = trained("noised", PATHS, coarse, hold_known=False)
 row("known frames kept", "distance between the ends", figure(before, PATHS, unseen), figure(after, PATHS, unseen))

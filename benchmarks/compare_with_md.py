@@ -1,9 +1,10 @@
-"""How near generated trajectories come to real MD that the weights have not seen, beside shorter stretches of that MD.
+"""Compares generated trajectories with real MD, beside shorter stretches of that MD.
 
 python benchmarks/compare_with_md.py FOLDER [WEIGHTS] [NANOSECONDS] [DEVICE]
 
-FOLDER holds NAME.pdb and NAME.xtc of one peptide each. The first nanosecond of each is what 100 ps and 1 ns of MD are
-taken from; the rest is the reference. Prints a table of mean torsion distances (0 equal, 0.83 disjoint).
+FOLDER holds NAME.pdb and NAME.xtc of each peptide, which the weights should not have been trained on. The first
+nanosecond of a trajectory gives the stretches of 100 ps and 1 ns; the rest is the reference. The script prints mean
+distances between torsion distributions: 0 where they are equal, 0.83 where they are disjoint.
 """
 
 import sys
@@ -18,6 +19,7 @@ from rich.progress import track
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances
 from openmm_mdgen.md.systems import relaxed
+from shared import print_header, print_row
 
 folder = Path(sys.argv[1])
 weights = sys.argv[2] if len(sys.argv) > 2 else None
@@ -45,11 +47,11 @@ for pdb in track(sorted(folder.glob("*.pdb")), "comparing"):
 
 columns = (f"generated, {nanoseconds:g} ns", "MD, 100 ps", "MD, 1 ns")
 print(f"reference: {len(reference) * md.timestep / 1000:.2f} ns a peptide; backbone / side chains / all\n")
-print(f"| peptide | {' | '.join(columns)} |\n|---|---|---|---|")
+print_header("peptide", *columns)
 for name, means in rows.items():
-    print(f"| {name} | {' | '.join(f'{m.backbone:.3f} / {m.sidechain:.3f} / {m.all:.3f}' for m in means)} |")
+    print_row(name, *(f"{m.backbone:.3f} / {m.sidechain:.3f} / {m.all:.3f}" for m in means))
 overall = np.array(list(rows.values())).mean(axis=0)
-print(f"| mean | {' | '.join(' / '.join(f'{x:.3f}' for x in row) for row in overall)} |")
+print_row("mean", *(" / ".join(f"{x:.3f}" for x in row) for row in overall))
 for label, bonds in (("generated", peptide_bonds), ("MD", md_bonds)):
     lengths = np.concatenate([b.ravel() for b in bonds])
     print(f"peptide bond C-N, {label}: {lengths.mean():.4f} nm, standard deviation {lengths.std():.4f}")

@@ -1,10 +1,11 @@
-"""How often a designed residue is the true one, beside a baseline that sees the two ends alone, and chance.
+"""Counts how often a designed residue is the one of the peptide whose motion was given, beside chance.
 
 python benchmarks/design_table.py FOLDER WEIGHTS [MORE_WEIGHTS ...]
 
-FOLDER holds NAME.pdb and NAME.xtc of peptides that no weights were trained on, a frame a picosecond. Windows are drawn
-at random, and where the busiest transition between two metastable states happens (the paper's high-flux windows).
-Chance is one in twenty; always leucine, the most frequent residue of proteins, stands beside it.
+FOLDER holds NAME.pdb and NAME.xtc of peptides that none of the weights were trained on, with a frame each picosecond.
+Windows are drawn at random, and where the busiest transition between two metastable states happens (the paper's
+high-flux windows). Two lines stand for comparison: a residue drawn at random, and leucine everywhere, which is the most
+frequent residue of proteins.
 """
 
 import sys
@@ -14,21 +15,19 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen import TrajectoryGenerator
-from openmm_mdgen.analysis import Definitions, TrajectoryFile, UndefinedError
+from openmm_mdgen.analysis import Definitions, UndefinedError
 from openmm_mdgen.analysis.design import design_recovery
 from openmm_mdgen.analysis.folders import pairs, read_md
-from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.analysis.markov import busiest_transition, flux_matrix
+from shared import print_header, print_row, states_of
 
 folder, N_WINDOWS, N_SAMPLES = Path(sys.argv[1]), 20, 5
 peptides = {name: (read_md(*files), files) for name, files in pairs(folder).items()}
 
 
 def high_flux_starts(files: tuple[Path, Path], length: int) -> np.ndarray:
-    """First frames of windows of so many frames that go through the busiest transition."""
-    reference = PathReference.fit(
-        TrajectoryFile(files[1], files[0]), definitions=Definitions.SOUND, n_clusters=50, n_states=5
-    )
+    """The first frames of those windows of `length` frames that begin and end as the busiest transition does."""
+    reference = states_of(*files)
     coarse = reference.states.coarse
     flux = flux_matrix(coarse.transition, coarse.stationary, definitions=Definitions.SOUND)
     start, end = (int(coarse.active[k]) for k in busiest_transition(flux))
@@ -44,7 +43,7 @@ def sequences(generator: TrajectoryGenerator, md: mdtraj.Trajectory, starts: np.
     ]
 
 
-print("| weights | windows | right | right, majority | peptides |\n|---|---|---|---|---|")
+print_header("weights", "windows", "right", "right, majority", "peptides")
 for weights in sys.argv[2:]:
     generator = TrajectoryGenerator.load(weights)
     length = round((generator.info.n_frames - 1) * generator.frame_interval) + 1
@@ -63,6 +62,7 @@ for weights in sys.argv[2:]:
                 found[kind].append(design_recovery(made, name[:4], definitions=Definitions.SOUND))
     for kind, rows in found.items():
         right, majority = (np.mean([getattr(r, key) for r in rows]) for key in ("designed", "majority_designed"))
-        print(f"| {generator.info.name} | {kind} | {right:.3f} | {majority:.3f} | {len(rows)} |", flush=True)
+        print_row(generator.info.name, kind, f"{right:.3f}", f"{majority:.3f}", str(len(rows)))
 inner = [letter for name in peptides for letter in name[1:3]]
-print(f"| chance | | 0.050 | | |\n| always L | | {np.mean([letter == 'L' for letter in inner]):.3f} | | |")
+print_row("chance", "", "0.050", "", "")
+print_row("always L", "", f"{np.mean([letter == 'L' for letter in inner]):.3f}", "", "")

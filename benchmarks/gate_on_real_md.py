@@ -1,9 +1,10 @@
-"""How many frames of real MD the gate rejects, each judged alone: with the default thresholds it should be none.
+"""Counts how many frames of real MD the gate rejects. With its default thresholds it should reject none.
 
     python benchmarks/gate_on_real_md.py FRAMES MD.pdb MD.xtc [MD.pdb MD.xtc ...]
 
-FRAMES of each trajectory are judged, evenly spread, each against the relaxed energies of 20 others. Give one run each:
-in joined ones equal hydrogens may bear each other's names, which the gate would see.
+The gate is what judges generated segments in a hybrid run. Here it judges FRAMES frames of each trajectory, evenly
+spread, one at a time, against the relaxed energies of 20 others. Give each run by itself: where runs were joined, two
+hydrogens of one carbon may have exchanged their names, which the gate takes for a change of handedness.
 """
 
 import sys

@@ -1,10 +1,11 @@
-"""What real MD is like after a landing: temperature and energy in the 20 ps that follow, beside plain MD.
+"""Measures temperature and energy in the 20 ps of real MD that follow a landing, beside plain MD.
 
     python benchmarks/landings.py [--water] [--landings N] SEQUENCE [SEQUENCE ...]
 
-Each run is a hybrid: 20 ps of real MD, a generated segment that the gate accepted, a landing, and again. A landing
-counts as stable if nothing fails and its mean energy over the last 10 ps lies where single frames of plain MD lie (the
-middle 99 %). With `--water` in a box of TIP3P-FB with a barostat: minutes for each landing on a CPU core.
+A landing prepares a generated frame for real MD: it is minimised under restraints, given velocities and thermalised.
+Each run alternates between 20 ps of real MD and a generated segment that the gate accepted. A landing counts as stable
+if the mean energy of the last 10 ps lies within the middle 99 % of single frames of plain MD. With `--water` the
+peptide is in a box of TIP3P-FB at constant pressure, and a landing takes minutes on a CPU core.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from openmm import app, unit
 from openmm_mdgen import Alternate, MDGenSimulation
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed, solvated, thermal_energy
+from shared import print_header, print_row, standard_error
 
 AFTER, GENERATED = 20, 50  # ps
-PLAIN = {False: 200, True: 160}  # ps, by whether there is water
-MOST_REJECTED = 4  # segments for each landing, before a sequence is given up
+PLAIN = {False: 200, True: 160}  # ps of plain MD, by whether there is water
+MOST_REJECTED = 4  # rejected segments for each landing, after which a sequence is given up
 PICOSECOND = 250  # steps of 4 fs
 CPU = openmm.Platform.getPlatform("CPU")
 
@@ -50,9 +52,7 @@ def observed(simulation: app.Simulation, picoseconds: int) -> np.ndarray:
 
 
 friction = 1.0 if options.water else 0.3
-print(
-    "| | landings | temperature after, K | plain MD | in the band | rejected |\n|---|---|---|---|---|---|", flush=True
-)
+print_header("", "landings", "temperature after, K", "plain MD", "in the band", "rejected")
 means, n_inside = [], 0
 for sequence in options.sequences:
     topology, built = build_peptide(sequence, seed=1)
@@ -94,14 +94,12 @@ for sequence in options.sequences:
     warmth = runs[:, :, 0].mean(1)
     means += list(warmth)
     n_inside += int(inside.sum())
-    error = warmth.std(ddof=1) / np.sqrt(len(warmth))
     own = equilibrium[:, 0].reshape(-1, AFTER).mean(1)
-    print(
-        f"| {sequence} | {len(runs)} | {warmth.mean():.1f} ± {error:.1f} | {own.mean():.1f} ± "
-        f"{own.std(ddof=1) / np.sqrt(len(own)):.1f} | {inside.sum()} | {reasons.total()} |",
-        flush=True,
-    )
+    temperatures = (f"{values.mean():.1f} ± {standard_error(values):.1f}" for values in (warmth, own))
+    print_row(sequence, str(len(runs)), *temperatures, str(inside.sum()), str(reasons.total()))
     for reason, times in reasons.most_common(3):
         print(f"{times} segments of {sequence} rejected: {reason}", file=sys.stderr)
-error = np.std(means, ddof=1) / np.sqrt(len(means))
-print(f"\n{n_inside} of {len(means)} in the band; {np.mean(means):.2f} ± {error:.2f} K, of a thermostat of 350 K")
+print(
+    f"\n{n_inside} of {len(means)} in the band; {np.mean(means):.2f} ± {standard_error(means):.2f} K, "
+    "with a thermostat of 350 K"
+)

@@ -1,9 +1,9 @@
-"""CPU seconds and memory of one long sample: a pentapeptide, one pass of a network with a long convolution over frames.
+"""Measures the CPU time and the memory that one long trajectory of a pentapeptide takes, generated in one piece.
 
     python benchmarks/long_sample.py --frames 100000
 
-The weights are random: this measures what a sample costs, not how good it is. Memory is the most that the process held
-above what it held before sampling.
+The network mixes frames by a long convolution. Its weights are random: this measures what a sample costs, not how good
+it is. The memory printed is the most that the process held, less what it held before.
 """
 
 import argparse
@@ -28,7 +28,8 @@ SEQUENCE = "AKLVG"
 
 
 def megabytes() -> float:
-    """The most that this process has held. Linux hands `ru_maxrss` down from the process that started it."""
+    """The most memory that this process has held."""
+    # Not `ru_maxrss` on Linux, which counts in the process that started this one.
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -60,10 +61,10 @@ def generator_for(n_frames: int, width: int, evaluations: int, backbone: str) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=100_000, help="of the sample, the known first one included")
-    parser.add_argument("--width", type=int, default=32, help="of the network")
-    parser.add_argument("--evaluations", type=int, default=14, help="of the network")
-    parser.add_argument("--backbone", default="rigids", choices=("rigids", "torsions"))
+    parser.add_argument("--frames", type=int, default=100_000, help="frames to generate, counting the known first one")
+    parser.add_argument("--width", type=int, default=32, help="width of the network")
+    parser.add_argument("--evaluations", type=int, default=14, help="evaluations of the network")
+    parser.add_argument("--backbone", default="rigids", choices=("rigids", "torsions"), help="what atoms are placed by")
     options = parser.parse_args()
     topology, positions = build_peptide(SEQUENCE, seed=0)
     start = np.array(positions.value_in_unit(unit.nanometer))

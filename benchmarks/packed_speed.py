@@ -1,8 +1,9 @@
-"""What packing small peptides into one System gains: the same 16, one at a time and all at once, on all cores.
+"""Measures what packing gains: real MD of 16 peptides, one at a time and all in one System, on all cores.
 
 python benchmarks/packed_speed.py [PLATFORM]
 
-Both are timed in turns, after their kernels were compiled, so that what else the machine does meets both alike.
+The two are timed in turns, after their kernels were compiled, so that other work of the machine slows both alike.
+PLATFORM is the name of OpenMM's platform (default: the fastest).
 """
 
 import sys
@@ -16,6 +17,7 @@ from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import fastest_platform, implicit_system, langevin, positions_of, relaxed
+from shared import print_header, print_row
 
 SEQUENCES = "AAKQ AEAF CRMN DIGN EKME FHLQ HEGV IKQG KDKI LQRL MHGM NWPN PIAC QASA SNCV TTLY".split()
 STEP, ROUNDS, STEPS_ALONE, STEPS_PACKED = 0.004, 3, 500, 2000  # ps; steps of each peptide a round
@@ -46,10 +48,8 @@ packed = PackedSystem([Molecule(*p) for p in peptides], batched=platform.getName
 together = simulation(packed.topology, packed.system, packed.positions)
 
 DAY = unit.day.conversion_factor_to(unit.second)
-print(
-    f"{platform.getName()}; aggregate ns a day of {len(SEQUENCES)} peptides\n\n"
-    "| one at a time | packed | ratio |\n|---|---|---|"
-)
+print(f"{platform.getName()}; nanoseconds a day, summed over {len(SEQUENCES)} peptides\n")
+print_header("one at a time", "packed", "ratio")
 ratios = []
 for _ in range(ROUNDS):
     seconds = sum(timed(one, STEPS_ALONE) for one in alone)
@@ -57,5 +57,5 @@ for _ in range(ROUNDS):
     together.context.setPositions(packed.recentred(positions_of(together.context)))
     fast = len(alone) * STEPS_PACKED * STEP / 1000 / timed(together, STEPS_PACKED) * DAY
     ratios.append(fast / slow)
-    print(f"| {slow:.0f} | {fast:.0f} | {ratios[-1]:.2f} |", flush=True)
-print(f"| | median | {np.median(ratios):.2f} |")
+    print_row(f"{slow:.0f}", f"{fast:.0f}", f"{ratios[-1]:.2f}")
+print_row("", "median", f"{np.median(ratios):.2f}")

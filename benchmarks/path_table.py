@@ -1,10 +1,10 @@
-"""Generated transition paths beside those of Markov models of shorter MD, scored by long MD (the paper's figure 3).
+"""Scores generated transition paths by long MD, beside paths of Markov models of shorter MD (the paper's figure 3).
 
 python benchmarks/path_table.py LONG SHORT [WEIGHTS] [N_PATHS]
 
-LONG and SHORT are folders with NAME.pdb and NAME.xtc of the same peptides, two independent runs of each, a frame a
-picosecond. States are found in LONG; paths go between the two states with the least flux that is not zero, from and to
-frames drawn from them.
+LONG and SHORT are folders with NAME.pdb and NAME.xtc of the same peptides, from independent runs, with a frame each
+picosecond. States are found in LONG. Paths lead between the two states with the smallest flux that is not zero; their
+ends are frames drawn from these states. N_PATHS (default 100) are generated for each peptide.
 """
 
 import sys
@@ -15,14 +15,14 @@ import numpy as np
 from openmm import app
 
 from openmm_mdgen import TrajectoryGenerator
-from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile, UndefinedError
+from openmm_mdgen.analysis import NotDefined, UndefinedError
 from openmm_mdgen.analysis.folders import pairs, read_md
-from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.analysis.paths import PathScores
+from shared import print_header, print_row, shown, states_of
 
 long, short = Path(sys.argv[1]), Path(sys.argv[2])
 weights, n_paths = sys.argv[3] if len(sys.argv) > 3 else "interpolation_tetrapeptide", int((sys.argv[4:] or ["100"])[0])
-PAIRS = 20  # of ends, each with as many paths
+PAIRS = 20  # pairs of ends, each with as many paths
 LENGTHS = (200.0, 500.0, 1000.0, 2000.0)  # ps of the shorter MD
 generator = TrajectoryGenerator.load(weights)
 rows: dict[str, list[PathScores]] = {}
@@ -34,21 +34,15 @@ def ends_met(path: mdtraj.Trajectory, ends: mdtraj.Trajectory) -> float:
     return max(float(mdtraj.rmsd(path[i], ends[k], atom_indices=heavy)[0]) for k, i in ((0, 0), (1, -1)))
 
 
-def told(value: float | NotDefined) -> str:
-    return "" if isinstance(value, NotDefined) else f"{value:.3f}"
-
-
 worst = 0.0
-print("| peptide | what | JSD | possible | probability |\n|---|---|---|---|---|")
+print_header("peptide", "what", "JSD", "possible", "probability")
 for name, (top, xtc) in pairs(long).items():
     md = read_md(top, xtc)
     topology = app.PDBFile(str(top)).topology
     try:
-        reference = PathReference.fit(
-            TrajectoryFile(xtc, top), definitions=Definitions.SOUND, n_clusters=50, n_states=5
-        )
+        reference = states_of(top, xtc)
     except UndefinedError as error:
-        print(f"| {name} | no states: {error} | | | |")
+        print_row(name, f"no states: {error}", "", "", "")
         continue
     rng = np.random.default_rng(0)
     starts, ends = (rng.choice(frames, PAIRS) for frames in reference.end_frames())
@@ -64,16 +58,11 @@ for name, (top, xtc) in pairs(long).items():
             found[f"MD, {length:g} ps"] = reference.score_md(replicate, time=length)
     for what, scores in found.items():
         rows.setdefault(what, []).append(scores)
-        print(
-            f"| {name} | {what} | {told(scores.jsd)} | {scores.valid_rate:.2f} | {scores.mean_probability:.2e} |",
-            flush=True,
-        )
-print(
-    f"\nends: at most {worst:.4f} nm away\n\n"
-    "| mean | JSD | possible | probability | without a path |\n|---|---|---|---|---|"
-)
+        print_row(name, what, shown(scores.jsd), f"{scores.valid_rate:.2f}", f"{scores.mean_probability:.2e}")
+print(f"\nends: at most {worst:.4f} nm away\n")
+print_header("mean", "JSD", "possible", "probability", "without a path")
 for what, several in rows.items():
     known = [s.jsd for s in several if not isinstance(s.jsd, NotDefined)]
     rates, probabilities = ([getattr(s, key) for s in several] for key in ("valid_rate", "mean_probability"))
-    jsd = f"{np.mean(known):.3f}" if known else ""
-    print(f"| {what} | {jsd} | {np.mean(rates):.2f} | {np.mean(probabilities):.2e} | {len(several) - len(known)} |")
+    jsd = shown(np.mean(known) if known else None)
+    print_row(what, jsd, f"{np.mean(rates):.2f}", f"{np.mean(probabilities):.2e}", str(len(several) - len(known)))

@@ -1,11 +1,11 @@
-"""How torsions forget within picoseconds: real, upsampled, and interpolated along straight lines.
+"""Compares autocorrelation functions of torsions within picoseconds: real, upsampled, and along straight lines.
 
 python benchmarks/upsampling_table.py FOLDER [WEIGHTS] [FIGURE.png]
 
-FOLDER holds NAME.pdb and NAME.xtc of fine MD, frames as close as the weights' (0.1 ps). Every so many frames of it are
-kept, as the weights want them, and the rest filled in. Prints for each kind of torsion how far autocorrelations are
-from the real ones over lags up to 10 ps, that of the mean over all torsions of the kind and the mean of those of each,
-and draws the means.
+FOLDER holds NAME.pdb and NAME.xtc of real MD with frames as close as those of the weights (0.1 ps). The frames that the
+weights ask for are kept, and the others are filled in. For each kind of torsion the script prints the mean absolute
+difference from the real autocorrelation function over lags up to 10 ps, twice: for the mean over all torsions of the
+kind, and as the mean over single torsions. It draws the means into FIGURE.png (default: upsampling.png).
 """
 
 import sys
@@ -22,6 +22,7 @@ from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.kinetics import circular_autocorrelation
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from shared import print_header, print_row
 
 folder = Path(sys.argv[1])
 weights = sys.argv[2] if len(sys.argv) > 2 else "upsampling_tetrapeptide"
@@ -52,16 +53,14 @@ for k, (top, xtc) in enumerate(pairs(folder).values()):
         for what, angles in kinds.items():
             of_kind.setdefault(what, []).append(circular_autocorrelation(angles[:, column], n_lags))
 
-print(
-    f"{generator.info.name}: mean absolute difference from the real autocorrelation, {interval:g} to {LONGEST:g} ps\n"
-)
-print("| torsions | mean: upsampled | straight lines | each: upsampled | straight lines |\n|---|---|---|---|---|")
+print(f"{generator.info.name}: mean absolute difference from the real autocorrelation function up to {LONGEST:g} ps\n")
+print_header("torsions", "mean: upsampled", "straight lines", "each: upsampled", "straight lines")
 shown, axes = plt.subplots(1, len(curves), figsize=(3 * len(curves), 3), sharey=True)
 for ax, (kind, of_kind) in zip(np.atleast_1d(axes), curves.items(), strict=True):
     off = {what: np.array(rows)[:, 1:] - np.array(of_kind["real"])[:, 1:] for what, rows in of_kind.items()}
     means = [np.abs(off[what].mean(axis=0)).mean() for what in ("upsampled", "straight lines")]
     each = [np.abs(off[what]).mean() for what in ("upsampled", "straight lines")]
-    print(f"| {kind} ({len(of_kind['real'])}) | " + " | ".join(f"{value:.4f}" for value in [*means, *each]) + " |")
+    print_row(f"{kind} ({len(of_kind['real'])})", *(f"{value:.4f}" for value in [*means, *each]))
     for what, rows in of_kind.items():
         ax.semilogx(interval * np.arange(1, n_lags), np.mean(rows, axis=0)[1:], label=what)
     ax.set(title=kind, xlabel="lag, ps")

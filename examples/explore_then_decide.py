@@ -1,11 +1,12 @@
-"""Explore with the generator, decide with real MD; beside long real MD where there is some.
+"""Starts short runs of real MD where the generator says a molecule may go, and gets populations from them.
 
 python examples/explore_then_decide.py SEQUENCE FOLDER [REFERENCE]
 
-Runs rounds of short real MD in FOLDER (the same command goes on where it was), first from generated frames, then from
-where populations are least certain, and prints populations and the slowest relaxation with their 95 % intervals.
-REFERENCE is a folder of long runs of the sequence, such as `openmm-mdgen simulate SEQUENCE --replicas 8 --time 5ns
---out REFERENCE` writes; states are then those of the reference, whose own intervals come from pieces of it.
+Runs rounds of short real MD in FOLDER; the same command goes on where it was stopped. The first round starts from
+generated frames, later ones start where populations are least certain. A Markov model of the real runs gives the
+populations of metastable states and the slowest relaxation time, with intervals of 95 %. REFERENCE is a folder of long
+runs of the sequence, such as `openmm-mdgen simulate SEQUENCE --replicas 8 --time 5ns --out REFERENCE` writes. With it,
+the states are those of the long runs, and a column of the table is for them.
 """
 
 import sys
@@ -47,7 +48,7 @@ while exploration.n_rounds < N_ROUNDS:
 kinetics = exploration.kinetics()
 
 long = [read_md(xtc.with_suffix(".pdb"), xtc) for xtc in replicas]
-shown = mdtraj.join(long) if long else generated  # what states are found in
+shown = mdtraj.join(long) if long else generated  # the trajectory whose states are found
 shown.time = shown.timestep * np.arange(shown.n_frames)
 sorted_by = PathReference.fit(shown, definitions=Definitions.SOUND, n_clusters=50, n_states=N_STATES)
 longer = Kinetics.of(kinetics.pieces, lagtime=2 * plan.lagtime, n_microstates=plan.n_microstates)

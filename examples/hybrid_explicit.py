@@ -1,10 +1,10 @@
-"""A hybrid run in a box of water at constant pressure: the solute jumps, and is led back into real MD.
+"""A hybrid run in a box of water at constant pressure.
 
     python examples/hybrid_explicit.py [SEQUENCE] [OUTPUT]
 
-The generator moves the peptide alone, so the trajectory holds the peptide alone. Before MD goes on, targeted MD leads
-the peptide from where it was to where it was generated, with the water free. A few minutes on one CPU core. The bundled
-weights learned from implicit solvent: here they say where to look, and the MD in water what is there.
+The generator moves the peptide alone, so the trajectory holds the peptide alone. Before MD goes on from a generated
+frame, targeted MD moves the peptide from where MD left it to that frame while the water follows. The bundled weights
+were trained on implicit solvent: here they propose where to look, and the MD in water finds what is there.
 """
 
 import sys

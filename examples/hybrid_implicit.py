@@ -1,9 +1,9 @@
-"""A hybrid run in implicit solvent: generated segments jump, real MD corrects, and the record says which is which.
+"""A hybrid run in implicit solvent: real MD and generated segments take turns, and a record says which is which.
 
     python examples/hybrid_implicit.py [SEQUENCE] [OUTPUT]
 
-Writes into the folder OUTPUT (default ``hybrid``): the trajectory, one row of the mask for each of its frames (1 where
-real MD made it), and the record of segments, rejected ones too.
+Writes into the folder OUTPUT (default ``hybrid``) the trajectory, a table that tells of each of its frames whether MD
+made it (1) or the generator (0), and the record of all segments, those that were rejected among them.
 """
 
 import sys

@@ -1,6 +1,8 @@
-"""Ten generated nanoseconds of a peptide on the CPU, beside a short stretch of real MD.
+"""Generates ten nanoseconds of a peptide on the CPU, beside a short stretch of real MD.
 
 python examples/quickstart.py [SEQUENCE] [FOLDER]
+
+Writes both trajectories, their topology and a figure into FOLDER (default: the present one).
 """
 
 import sys
@@ -25,7 +27,7 @@ STEPS_PER_PS = 250  # of 4 fs
 
 
 def simulate(simulation, file: Path, picoseconds: int, report_ps: int) -> float:
-    """Write a trajectory through OpenMM's own reporter; nanoseconds per second."""
+    """Write a trajectory through OpenMM's own reporter, and return the speed in nanoseconds per second."""
     simulation.reporters.append(DCDReporter(str(file), report_ps * STEPS_PER_PS))
     start = time.perf_counter()
     for _ in track(range(picoseconds // report_ps), f"{picoseconds / 1000:g} ns to {file.name}"):
@@ -62,7 +64,7 @@ with open(pdb, "w") as file:
 md.context.setVelocitiesToTemperature(350, 1)
 md_speed = simulate(md, md_dcd, MD_PS, 1)
 
-# The same script, generating.
+# The same script with frames that are generated.
 simulation = MDGenSimulation(topology, system, langevin(seed=1), cpu, {"Threads": "1"}, seed=7)
 simulation.context.setPositions(minimum)
 speed = simulate(simulation, dcd, GENERATED_PS, 10)

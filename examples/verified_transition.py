@@ -1,13 +1,15 @@
-"""A transition of a peptide: generated, then led in real MD, then judged by committors.
+"""A transition of a peptide: generated, pulled over in real MD, and tested by committors.
 
 python examples/verified_transition.py [SEQUENCE]
 
-1. A generated trajectory shows the two states between which the molecule is slowest, and the torsions that differ.
-2. Generated paths from one to the other become one path: progress and distance along it.
-3. A force along the path leads real MD over; windows give the free energy.
-4. Shots of real MD from frames of the windows tell what share reaches the end before the start: the committor.
+1. A generated trajectory shows the two states between which the molecule moves most slowly, and the torsions in which
+   they differ.
+2. Generated paths from one state to the other become one path. It gives each frame its progress along the path and its
+   distance from it.
+3. A force along the path pulls real MD over; umbrella windows along it give the free energy.
+4. Short runs of real MD from frames of the windows give the committor: the share that reaches the end before the start.
 
-Minutes on a laptop. Writes verified_transition.png.
+Writes verified_transition.png.
 """
 
 import sys
@@ -32,7 +34,7 @@ from openmm_mdgen.steering.force import SPRING_CONSTANT
 
 sequence = sys.argv[1] if len(sys.argv) > 1 else "CACS"
 TEMPERATURE, N_WINDOWS, N_FRAMES, N_SHOTS = 350.0, 12, 8, 8
-AT_END, NEAR_PATH = 0.15, 0.5  # a state: how far from its end of the path, and from the path
+AT_END, NEAR_PATH = 0.15, 0.5  # a frame is in a state within this progress of its end, and this distance of the path
 topology, built = build_peptide(sequence, seed=1)
 positions = relaxed(topology, built)
 
@@ -53,12 +55,15 @@ simulation.context.setPositions(first)
 openmm.LocalEnergyMinimizer.minimize(simulation.context)
 simulation.context.setVelocitiesToTemperature(TEMPERATURE, 1)
 simulation.step(2500)
-led = pull(simulation, path, time=100.0)
-print(f"led in 100 ps from {led.progress[0]:.2f} to {led.progress[-1]:.2f}, with {led.work[-1]:.1f} kJ/mol of work")
+pulled = pull(simulation, path, time=100.0)
+print(
+    f"pulled in 100 ps from {pulled.progress[0]:.2f} to {pulled.progress[-1]:.2f}, "
+    f"with {pulled.work[-1]:.1f} kJ/mol of work"
+)
 
 centres = np.linspace(0, 1, N_WINDOWS)
-with progress_bar("held", N_WINDOWS, "windows") as advance:
-    windows = sample_windows(simulation, path, led.trajectory.xyz, centres=centres, time=40.0, progress=advance)
+with progress_bar("sampling windows", N_WINDOWS, "windows") as advance:
+    windows = sample_windows(simulation, path, pulled.trajectory.xyz, centres=centres, time=40.0, progress=advance)
 profile = free_energy(windows, spring=SPRING_CONSTANT, temperature=TEMPERATURE)
 print(f"barrier {np.nanmax(profile.energy[2:-2]):.1f} kJ/mol; windows overlap by at least {profile.overlap.min():.2f}")
 
@@ -72,7 +77,7 @@ def is_at(end: int, frame: np.ndarray) -> bool:
     return bool(abs(progress - end) < AT_END and distance < NEAR_PATH)
 
 
-with progress_bar("shot", len(frames) * N_SHOTS, "shots") as advance:
+with progress_bar("shooting", len(frames) * N_SHOTS, "shots") as advance:
     committor = shoot(
         Swarm(topology, positions, temperature=TEMPERATURE),
         frames,
