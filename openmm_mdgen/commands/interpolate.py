@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Seed, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Weights
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.terminal import parse_time, tell_changes
 from openmm_mdgen.commands.trajectories import output_folder, write_dcd
 
 
 def interpolate(
-    start: Annotated[Path, typer.Argument(help="PDB file of the first structure.")],
-    end: Annotated[Path, typer.Argument(help="PDB file of the last structure, of the same molecule.")],
+    start: Annotated[Path, typer.Argument(help="File of the first structure (.pdb, .cif or .gro).")],
+    end: Annotated[Path, typer.Argument(help="File of the last structure, of the same molecule.")],
     out: Annotated[Path, typer.Option(help="Folder for path_000.dcd and so on, and topology.pdb; made if it is new.")],
     time: Annotated[
         str | None, typer.Option(help="Physical time from start to end, such as 1ns. [default: that of the weights]")
@@ -25,6 +25,7 @@ def interpolate(
     paths: Annotated[int, typer.Option(min=1, help="Number of paths to generate.")] = 1,
     seed: Seed = None,
     generator: Weights = None,
+    ph: Ph = 7.0,
     device: Device = "auto",
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,
@@ -32,7 +33,8 @@ def interpolate(
 ) -> None:
     """Generate paths from one structure of a peptide to another.
 
-    The first frame of a path is the start, the last is the end laid over it; hydrogens that a file lacks are added.
+    The first frame of a path is the start, the last is the end laid over it. What a file lacks is added, and what is
+    not protein is removed; each change is told in a line.
     """
     duration = None if time is None else parse_time("--time", time)
     names = [output_folder(out) / f"path_{k:03d}.dcd" for k in range(paths)]
@@ -40,26 +42,26 @@ def interpolate(
     if out.is_dir():
         check_outputs([("--out", path) for path in (*names, topology_path)], inputs=[start, end], force=force)
 
-    from openmm import unit
-
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-    from openmm_mdgen.md.structures import load_structure, write_pdb
+    from openmm_mdgen.md.prepare import prepare
+    from openmm_mdgen.md.structures import write_pdb
     from openmm_mdgen.molecule.inputs import atom_order
 
     model = TrajectoryGenerator.load(
         generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
     seed = secrets.randbelow(2**31) if seed is None else seed
-    topology, first = load_structure(start, seed=seed)
-    other, last = load_structure(end, seed=seed)
-    order = atom_order(str(end), other, topology)
-    ends = first.value_in_unit(unit.nanometer), last.value_in_unit(unit.nanometer)[order]
+    first, last = prepare(start, ph=ph, seed=seed), prepare(end, ph=ph, seed=seed)
+    topology = first.topology
+    ends = first.positions, last.positions[atom_order(str(end), last.topology, topology)]
     begun = clock.perf_counter()
     made = model.interpolate(topology, *ends, paths=paths, seed=seed, duration=duration)
     out.mkdir(exist_ok=True)
     write_pdb(topology_path, topology, ends[0])
     for name, path in zip(names, made, strict=True):
         write_dcd(name, topology, path.xyz, model.frame_interval)
+    for structure, prepared in ((start, first), (end, last)):
+        tell_changes(str(structure), prepared)
     typer.echo(
         f"{names[0]}{'' if paths == 1 else f' to {names[-1].name}'}: {made[0].n_frames} frames each, "
         f"{model.frame_interval:g} ps apart, topology {topology_path}, seed {seed}; generated in "

@@ -27,6 +27,12 @@ Evaluations = Annotated[
     typer.Option(help="Evaluations of the network for each batch of frames. [default: as many as the solver has]"),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers. [default: drawn, and printed]")]
+Ph = Annotated[
+    float,
+    typer.Option(
+        "--ph", min=0, max=14, help="pH for residues that a file neither names a form of nor gives hydrogens."
+    ),
+]
 FrameInterval = Annotated[
     str | None,
     typer.Option(help="Time between the given frames, such as 10ps. [default: as the trajectory's file says]"),

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, GeneratorName, OdeSolver, Seed
+from openmm_mdgen.commands.options import Device, Evaluations, Force, GeneratorName, OdeSolver, Ph, Seed
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.terminal import parse_time, progress_bar
+from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.files import replacing
 from openmm_mdgen.times import nearest_multiples, whole_number
@@ -60,7 +60,9 @@ class _Job:
 
 
 def run(
-    structure: Annotated[str, typer.Argument(help="PDB file, or a sequence of one-letter codes.")],
+    structure: Annotated[
+        str, typer.Argument(help="Structure file (.pdb, .cif or .gro), or a sequence such as AKLV or ACE-A-NME.")
+    ],
     time: Annotated[
         str | None, typer.Option(help="Physical time to generate, with its unit, such as 500ps, 10ns or 1us.")
     ] = None,
@@ -79,6 +81,11 @@ def run(
         int,
         typer.Option(min=1, help="Number of independent trajectories, written to NAME_000.dcd and so on."),
     ] = 1,
+    ph: Ph = 7.0,
+    each_chain: Annotated[
+        bool,
+        typer.Option("--each-chain", help="Take several chains, and generate each by itself, without contacts."),
+    ] = False,
     device: Device = "auto",
     report_interval: Annotated[
         str | None,
@@ -90,9 +97,11 @@ def run(
 ) -> None:
     """Generate the trajectory of a peptide.
 
-    The structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
+    What a structure file lacks is added, and what is not protein is removed; each change is told in a line. The
+    structure is minimised in amber14 with GBn2. The topology file holds that start, the trajectory what follows it.
     """
     from openmm_mdgen.generators import registry
+    from openmm_mdgen.md.prepare import prepare
     from openmm_mdgen.md.structures import write_pdb
     from openmm_mdgen.md.systems import relaxed
 
@@ -100,9 +109,14 @@ def run(
     topology_path, trajectory_paths = _output_paths(out, replicas)
     outputs = [("--out", path) for path in (topology_path, *trajectory_paths)]
     check_outputs(outputs, inputs=[Path(structure)], force=force)
-    model = registry.loaded(generator, device=device, ode_solver=ode_solver, evaluations=evaluations)
+    chains = "each" if each_chain else None
+    model = registry.loaded(generator, device=device, ode_solver=ode_solver, evaluations=evaluations, chains=chains)
     length = _length(model, total, interval) if samples is None else _samples(model, samples)
-    job = _prepare(structure, length, seed, model)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    prepared = prepare(structure, ph=ph, seed=seed, each_chain=each_chain)
+    model.check(prepared.topology)
+    tell_changes(structure, prepared)
+    job = _Job(model, prepared.topology, prepared.positions, length, seed)
 
     start = clock.perf_counter()
     positions = relaxed(job.topology, job.positions)
@@ -171,20 +185,6 @@ def _samples(generator: Generator, samples: int) -> _Length:
             f"their length with --time, such as --time {samples * generator.frame_interval:g}ps"
         )
     return _Length(samples)
-
-
-def _prepare(structure: str, length: _Length, seed: int | None, generator: Generator) -> _Job:
-    """Find out whether the molecule can be taken; raises before any long work."""
-    from openmm import unit
-
-    from openmm_mdgen.md.structures import load_structure
-    from openmm_mdgen.md.systems import implicit_system
-
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    topology, positions = load_structure(structure, seed=seed)
-    generator.check(topology)
-    implicit_system(topology)
-    return _Job(generator, topology, positions.value_in_unit(unit.nanometer), length, seed)
 
 
 def _whole(option: str, value: float, step: float, what: str) -> int:

@@ -9,14 +9,17 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.terminal import parse_time, progress_bar
+from openmm_mdgen.commands.options import Ph
+from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes
 from openmm_mdgen.errors import MDGenError
 
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder of the results. A run found there goes on.")],
     time: Annotated[str, typer.Option(help="Length of each trajectory, such as 100ns.")],
-    sources: Annotated[list[str] | None, typer.Argument(help="Sequences of one-letter codes, or PDB files.")] = None,
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Sequences such as AKLV or ACE-A-NME, or structure files.")
+    ] = None,
     sequences: Annotated[
         Path | None, typer.Option(help="CSV file of more sequences, with the columns name, seqres, or both.")
     ] = None,
@@ -28,6 +31,7 @@ def simulate(
     temperature: Annotated[float, typer.Option(min=1.0, help="Temperature in kelvin.")] = 350.0,
     equilibration: Annotated[str, typer.Option(help="Time simulated before the first frame that is kept.")] = "20ps",
     packed: Annotated[int, typer.Option(min=1, help="Implicit-solvent peptides packed into one OpenMM System.")] = 16,
+    ph: Ph = 7.0,
     platform: Annotated[str | None, typer.Option(help="Platform of OpenMM. [default: the fastest]")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the CPU platform. [default: one for each core]")
@@ -36,18 +40,23 @@ def simulate(
 ) -> None:
     """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
+    Structures are PDB, mmCIF or GROMACS files. What they lack is added, and what is not protein is removed; each change
+    is told in a line.
+
     Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14, and bonds to hydrogen
     are constrained. To go on with a run that was stopped, give the same command again.
     """
     import torch
 
     from openmm_mdgen.md.conditions import MDProtocol
+    from openmm_mdgen.md.prepare import prepare
     from openmm_mdgen.md.production import planned
     from openmm_mdgen.md.production import simulate as produce
+    from openmm_mdgen.md.readers import kind_of
 
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
-        raise MDGenError("nothing to simulate: give sequences, PDB files, or --sequences FILE.csv")
+        raise MDGenError("nothing to simulate: give sequences, structure files, or --sequences FILE.csv")
     step = parse_time("--step-size", step_size)
     protocol = MDProtocol(
         solvent=solvent,
@@ -58,7 +67,10 @@ def simulate(
         step_size=step,
         hydrogen_mass=3.0 if step > 0.002 else 1.008,
     )
-    systems = planned(names, replicas=replicas, seed=seed)
+    systems = planned(names, replicas=replicas, seed=seed, ph=ph)
+    for name in dict.fromkeys(names):
+        if kind_of(Path(name)) is not None:
+            tell_changes(name, prepare(name, ph=ph))
     if threads is not None:
         torch.set_num_threads(threads)
     start = clock.perf_counter()

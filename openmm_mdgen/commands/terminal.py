@@ -6,8 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import typer
 
 from openmm_mdgen.errors import MDGenError
+
+if TYPE_CHECKING:
+    from openmm_mdgen.md.prepare import Prepared
 
 _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
 
@@ -32,3 +38,9 @@ def progress_bar(label: str, total: int, unit: str = "frames") -> Iterator[Calla
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(unit, total=total)
         yield lambda n: progress.advance(task, n)
+
+
+def tell_changes(source: str, prepared: Prepared) -> None:
+    """Print what was changed in a structure that was given, a line for each kind of change."""
+    for note in prepared.notes:
+        typer.echo(f"{source}: {note}")

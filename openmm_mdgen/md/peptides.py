@@ -1,19 +1,28 @@
-"""Peptides built from their sequences.
+"""Peptides built from their sequences, with free or capped ends.
 
-Positions are ``(n_atoms, 3)`` quantities in nanometre, angles in degrees.
+A *cap* is a small group at an end of the chain: ACE before the first residue, NME or NH2 after the last. Positions are
+``(n_atoms, 3)`` quantities in nanometre, angles in degrees.
 """
 
 from __future__ import annotations
 
 import io
 import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.geometry.residues import RESTYPES
-from openmm_mdgen.md.protonation import with_hydrogens
+from openmm_mdgen.md.drafts import Draft
+from openmm_mdgen.md.hydrogens import protonate
+from openmm_mdgen.md.systems import require_parameters
+from openmm_mdgen.molecule.names import CAP_ALIASES
+
+if TYPE_CHECKING:
+    import Bio.PDB
 
 # Backbone basins (phi, psi): both sides of the helices, sheet, polyproline, extended, bridge, inverse gamma turn.
 _BASINS = ((-63, -42), (-120, 130), (-70, 145), (-140, 160), (-90, 0), (-80, 80))
@@ -21,15 +30,72 @@ _PROLINE_PHI = -65
 _SPREAD = 12  # standard deviation within a basin
 
 
-def build_peptide(sequence: str, *, seed: int = 0) -> tuple[app.Topology, unit.Quantity]:
-    """Build a peptide with free termini, protonated for pH 7, in a conformation drawn at random.
+_N_CAPS, _C_CAPS = ("ACE",), ("NME", "NH2")  # those that amber14 has parameters for
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One-letter codes, and the caps of both ends where there are any."""
+
+    letters: str
+    n_cap: str | None = None
+    c_cap: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Sequence:
+        """Read a sequence such as ``AKLV``, ``aklv`` or ``ACE-AKLV-NME``.
+
+        Parameters
+        ----------
+        text : str
+            One-letter codes, all in upper or all in lower case, with caps by hyphens.
+
+        Raises
+        ------
+        MDGenError
+            If a letter or a cap is not known, cases are mixed, or the chain is too short.
+        """
+        parts = text.split("-")
+        is_first_cap = len(parts) == 3 or (len(parts) == 2 and parts[0].upper() in CAP_ALIASES)
+        n_cap = cls._cap(parts.pop(0), _N_CAPS, text) if is_first_cap else None
+        c_cap = cls._cap(parts.pop(), _C_CAPS, text) if len(parts) == 2 else None
+        if len(parts) > 1:
+            raise MDGenError(f"{text!r}: hyphens part caps from the sequence, as in ACE-AKLV-NME")
+        letters = parts[0]
+        if letters.upper() != letters and letters.lower() != letters:
+            raise MDGenError(
+                f"{text!r} mixes upper and lower case, by which some mean D residues: only L residues are known, so "
+                "write all letters in one case"
+            )
+        unknown = sorted(set(letters.upper()) - set(RESTYPES))
+        if unknown:
+            raise MDGenError(f"{''.join(unknown)!r} in {text!r}: not among the 20 amino acids {RESTYPES}")
+        if len(letters) < 2 - bool(n_cap or c_cap):
+            raise MDGenError(f"{text!r}: a peptide needs at least two residues, or one and a cap")
+        return cls(letters.upper(), n_cap, c_cap)
+
+    @staticmethod
+    def _cap(name: str, known: tuple[str, ...], text: str) -> str:
+        cap = CAP_ALIASES.get(name.upper())
+        if cap not in known:
+            raise MDGenError(
+                f"{name!r} in {text!r}: not a cap of that end ({' or '.join(known)}); ACE comes first, NME or NH2 last"
+            )
+        return cap
+
+
+def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app.Topology, unit.Quantity]:
+    """Build a peptide in a conformation drawn at random.
 
     Each residue starts in a backbone basin drawn uniformly. Its atoms may still overlap: minimise before use.
 
     Parameters
     ----------
     sequence : str
-        At least two one-letter codes.
+        At least two one-letter codes, or one and a cap; all in upper or all in lower case. Ends are free but for caps,
+        which are written with hyphens: ``"ACE-A-NME"``, ``"ACE-AKLV-NH2"``.
+    ph : float
+        pH for which residues are protonated.
     seed : int
         The same sequence and seed give the same structure.
 
@@ -41,7 +107,7 @@ def build_peptide(sequence: str, *, seed: int = 0) -> tuple[app.Topology, unit.Q
     Raises
     ------
     MDGenError
-        If the sequence is shorter than two residues or has an unknown letter.
+        If the sequence is too short, or has an unknown letter or cap.
 
     Examples
     --------
@@ -49,23 +115,22 @@ def build_peptide(sequence: str, *, seed: int = 0) -> tuple[app.Topology, unit.Q
     >>> topology.getNumResidues()
     4
     """
-    unknown = sorted(set(sequence) - set(RESTYPES))
-    if unknown:
-        raise MDGenError(f"{''.join(unknown)!r} in {sequence!r}: not among the 20 amino acids {RESTYPES}")
-    if len(sequence) < 2:
-        raise MDGenError(f"{sequence!r}: a peptide needs at least two residues")
-    heavy = app.PDBFile(_heavy_atoms(sequence, random.Random(seed)))
-    return with_hydrogens(heavy.topology, heavy.positions, seed)
+    heavy = app.PDBFile(_heavy_atoms(Sequence.parse(sequence), random.Random(seed)))
+    draft = Draft.of(heavy.topology, heavy.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    topology, positions, _ = protonate(draft, ph=ph, seed=seed)
+    require_parameters(topology)
+    return topology, positions * unit.nanometer
 
 
-def _heavy_atoms(sequence: str, rng: random.Random) -> io.StringIO:
-    """A PDB text with all heavy atoms of the peptide."""
+def _heavy_atoms(sequence: Sequence, rng: random.Random) -> io.StringIO:
+    """A PDB text with all heavy atoms of the peptide; caps are cut from a glycine more at that end."""
     import Bio.PDB
     import PeptideBuilder
     from PeptideBuilder import Geometry
 
     geometries, psi = [], 0.0
-    for letter in sequence:
+    letters = "G" * bool(sequence.n_cap) + sequence.letters + "G" * bool(sequence.c_cap)
+    for letter in letters:
         geometry = Geometry.geometry(letter)
         basin_phi, basin_psi = rng.choice(_BASINS)
         geometry.phi = rng.gauss(_PROLINE_PHI if letter == "P" else basin_phi, _SPREAD)
@@ -73,17 +138,33 @@ def _heavy_atoms(sequence: str, rng: random.Random) -> io.StringIO:
         psi = rng.gauss(basin_psi, _SPREAD)
         geometries.append(geometry)
     structure = PeptideBuilder.make_structure_from_geos(geometries)
-    with np.errstate(invalid="ignore"):  # from a dihedral of exactly 180 degrees, which comes out right
-        PeptideBuilder.add_terminal_OXT(structure)
+    if sequence.c_cap is None:
+        with np.errstate(invalid="ignore"):  # from a dihedral of exactly 180 degrees, which comes out right
+            PeptideBuilder.add_terminal_OXT(structure)
     for residue in structure.get_residues():
         if residue.get_resname() == "LEU":  # PeptideBuilder has the two methyl groups' names the wrong way round
             first, second = residue["CD1"], residue["CD2"]
             positions = first.coord.copy(), second.coord.copy()
             second.set_coord(positions[0])
             first.set_coord(positions[1])
+    residues = list(structure.get_residues())
+    if sequence.n_cap is not None:
+        _cut(residues[0], sequence.n_cap, {"CA": "CH3", "C": "C", "O": "O"})
+    if sequence.c_cap is not None:
+        _cut(residues[-1], sequence.c_cap, {"N": "N", "CA": "C"} if sequence.c_cap == "NME" else {"N": "N"})
     text = io.StringIO()
     writer = Bio.PDB.PDBIO()
     writer.set_structure(structure)
     writer.save(text)
     text.seek(0)
     return text
+
+
+def _cut(residue: Bio.PDB.Residue.Residue, name: str, atoms: dict[str, str]) -> None:
+    """Make a cap of a glycine: it keeps some atoms, under other names."""
+    residue.resname = name
+    for atom in list(residue):
+        if atom.name in atoms:
+            atom.name, atom.fullname = atoms[atom.name], f" {atoms[atom.name]:<3}"
+        else:
+            residue.detach_child(atom.id)

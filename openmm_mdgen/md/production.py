@@ -22,7 +22,7 @@ import numpy as np
 import openmm
 from filelock import FileLock, Timeout
 from mdtraj.formats import XTCTrajectoryFile
-from openmm import app, unit
+from openmm import app
 
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
@@ -30,7 +30,9 @@ from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.engines import Engine, SolvatedSystem, advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.structures import load_structure, write_pdb
+from openmm_mdgen.md.prepare import NEUTRAL_PH, prepare
+from openmm_mdgen.md.readers import stem_of
+from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of
 
 _FRAMES_A_BLOCK = 100
@@ -46,27 +48,32 @@ class MDSystem:
     name : str
         Name of its folder and files.
     source : str
-        A sequence of one-letter codes, built in backbone basins drawn from the seed, or a PDB file.
+        A sequence, built in backbone basins drawn from the seed, or a structure file, as `prepare` takes them.
     seed : int
         Seed of the start and the random forces.
+    ph : float
+        pH for which hydrogens are added.
     """
 
     name: str
     source: str
     seed: int
+    ph: float = NEUTRAL_PH
 
 
-def planned(sources: Sequence[str], *, replicas: int, seed: int) -> list[MDSystem]:
+def planned(sources: Sequence[str], *, replicas: int, seed: int, ph: float = NEUTRAL_PH) -> list[MDSystem]:
     """Plan one trajectory of each source, or several that start differently.
 
     Parameters
     ----------
     sources : sequence of str
-        Sequences of one-letter codes, or names of PDB files.
+        Sequences such as ``AKLV`` or ``ACE-AKLV-NME``, or names of structure files.
     replicas : int
         Trajectories of each source.
     seed : int
         Source of all seeds.
+    ph : float
+        pH for which hydrogens are added.
 
     Returns
     -------
@@ -80,11 +87,12 @@ def planned(sources: Sequence[str], *, replicas: int, seed: int) -> list[MDSyste
     """
     systems = []
     for source in sources:
-        stem = Path(source).stem if source.lower().endswith((".pdb", ".ent")) else source
+        stem = stem_of(Path(source)) or source.upper()
         for replica in range(replicas):
             name = stem if replicas == 1 else f"{stem}_{replica}"
             entropy = [seed, replica, *stem.encode()]
-            systems.append(MDSystem(name, source, int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)))
+            own = int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+            systems.append(MDSystem(name, source, own, ph))
     names = [system.name for system in systems]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -164,6 +172,7 @@ def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
         "force_field": list(protocol.force_field),
         "constraints": "HBonds",
         "integrator": "LangevinMiddle",
+        **({} if system.ph == NEUTRAL_PH else {"ph": system.ph}),  # older folders do not state it
     }
 
 
@@ -315,8 +324,8 @@ class _Group:
 
 
 def _molecule(system: MDSystem) -> Molecule:
-    topology, positions = load_structure(system.source, seed=system.seed)
-    return Molecule(topology, np.array(positions.value_in_unit(unit.nanometer), dtype=np.float64))
+    prepared = prepare(system.source, ph=system.ph, seed=system.seed)
+    return Molecule(prepared.topology, np.array(prepared.positions, dtype=np.float64))
 
 
 def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> None:

@@ -13,9 +13,9 @@ from openmm import app, unit
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 from openmm_mdgen.geometry.residues import RESTYPES
+from openmm_mdgen.md.hydrogens import with_hydrogens
 from openmm_mdgen.md.peptides import build_peptide
-from openmm_mdgen.md.protonation import with_hydrogens
-from openmm_mdgen.md.systems import force_field
+from openmm_mdgen.md.systems import force_field, require_parameters
 from openmm_mdgen.molecule.chain import ProteinChain
 
 _PDB_SUFFIXES = {".pdb", ".ent"}
@@ -78,4 +78,5 @@ def _read_pdb(path: Path, seed: int) -> tuple[app.Topology, unit.Quantity]:
     ProteinChain.from_openmm(topology)  # names missing heavy atoms, which hydrogens must not be added to
     if force_field().getUnmatchedResidues(topology):
         topology, positions = with_hydrogens(topology, positions, seed)
+        require_parameters(topology)
     return topology, positions

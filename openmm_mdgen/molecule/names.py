@@ -91,6 +91,12 @@ _CARBOXYL = {
     **dict.fromkeys(("O1", "OT1", "OC1", "OCT1", "O'"), "O"),
     **dict.fromkeys(("O2", "OT2", "OC2", "OCT2", "OT", "O''"), "OXT"),
 }
+_CAP_HYDROGENS: dict[str, dict[str, tuple[str, ...]]] = {
+    "ACE": {"CH3": ("H1", "H2", "H3")},
+    "FOR": {"C": ("H",)},
+    "NME": {"N": ("H",), "C": ("H1", "H2", "H3")},
+    "NH2": {"N": ("HN1", "HN2")},
+}
 _HEAVY_ATOM_ALIASES = {"ILE": {"CD": "CD1"}, "MET": {"SE": "SD"}}
 
 
@@ -136,3 +142,32 @@ def heavy_atom(name: str, residue: str) -> str:
         Standard name of its residue.
     """
     return _HEAVY_ATOM_ALIASES.get(residue, {}).get(name) or _CARBOXYL.get(name, name)
+
+
+def hydrogens(atom: str, count: int, residue: str) -> tuple[str, ...]:
+    """The PDB's names of the hydrogens of a heavy atom.
+
+    Parameters
+    ----------
+    atom : str
+        The PDB's name of the heavy atom.
+    count : int
+        Number of hydrogens that are bonded to it.
+    residue : str
+        Standard name of the residue, or that of a cap.
+
+    Returns
+    -------
+    tuple of str
+        `count` names.
+    """
+    if residue in _CAP_HYDROGENS:
+        known = _CAP_HYDROGENS[residue].get(atom, ())
+    elif atom == "N":
+        known = ("H", "H2", "H3")
+    elif count == 1:
+        known = (f"H{atom[1:]}",)
+    else:
+        first = 2 if count == 2 and atom[0] == "C" else 1  # those of CH2 are 2 and 3, those of NH2 and CH3 from 1
+        known = tuple(f"H{atom[1:]}{k}" for k in range(first, first + count))
+    return (known + tuple(f"H{atom}{k}" for k in range(count)))[:count]

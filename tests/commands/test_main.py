@@ -171,6 +171,31 @@ def test_a_mistake_is_told_in_a_line_before_any_work(command, tmp_path, argument
         assert len(errors.splitlines()) == 1
 
 
+def test_what_is_changed_in_a_structure_is_told(command, tmp_path):
+    cases = Path(__file__).parent.parent / "data" / "cases"
+    code, out, errors = command(cases / "hip.pdb", "--time", "10ps", "--out", "a.dcd", "--seed", 1)
+    assert code == 0, errors
+    told, summary = out.splitlines()
+    assert told.endswith("hip.pdb: 29 hydrogens added for pH 7, HIP 2 as named") and summary.startswith(
+        "a.dcd: 1 frames"
+    )
+    made = [line[12:20].split() for line in open("a.pdb") if line[22:26].strip() == "2"]
+    assert {"HD1", "HE2"} <= {atom for atom, _ in made} and {residue for _, residue in made} == {"HIP"}
+    code, out, errors = command(cases / "two.pdb", "--time", "10ps", "--out", "b.dcd")
+    assert code == 2 and out == "" and "the TER between them is missing" in errors and len(errors.splitlines()) == 1
+
+
+def test_lower_case_and_ph_are_taken(command, tmp_path):
+    command("GKES", "--time", "10ps", "--out", "a.dcd", "--seed", 1)
+    command("gkes", "--time", "10ps", "--out", "b.dcd", "--seed", 1)
+    assert (tmp_path / "a.pdb").read_text() == (tmp_path / "b.pdb").read_text()
+    code, _, errors = command("GKES", "--time", "10ps", "--out", "c.dcd", "--seed", 1, "--ph", 2)
+    assert code == 0, errors
+    assert mdtraj.load("c.pdb").n_atoms == mdtraj.load("a.pdb").n_atoms + 1  # GLU is neutral
+    code, _, errors = command("GKES", "--time", "10ps", "--out", "d.dcd", "--ph", 15)
+    assert code == 2 and "--ph" in errors
+
+
 def test_unknown_weights_are_refused(command, tmp_path):
     code, _, errors = command("AKLV", "--time", "1ns", "--out", "a.dcd", generator="no_such_weights")
     assert code == 2 and "no weights at no_such_weights" in errors and not names(tmp_path)

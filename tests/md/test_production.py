@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import mdtraj
 import numpy as np
@@ -390,6 +391,31 @@ def test_the_command_takes_rows_of_a_file(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 0, capsys.readouterr().err
     assert [p.name for p in (tmp_path / "md").iterdir()] == ["GG"]
     assert "1 trajectories" in capsys.readouterr().out
+
+
+def test_the_command_takes_capped_peptides_and_files_to_be_completed(tmp_path, monkeypatch, capsys):
+    case = Path(__file__).parent.parent / "data" / "cases" / "fragment.pdb"
+    words = ["simulate", "ACE-A-NME", "ag", str(case), "--time", "40fs", "--frame-interval", "20fs", "--platform"]
+    words += ["Reference", "--equilibration", "20fs", "--packed", "1", "--out", str(tmp_path / "md")]
+    monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    told = capsys.readouterr()
+    assert stop.value.code == 0, told.err
+    assert "fragment.pdb: heavy atoms added: OXT of VAL 4" in told.out
+    assert sorted(path.name for path in (tmp_path / "md").iterdir()) == ["ACE-A-NME", "AG", "fragment"]
+    trajectory = mdtraj.load(
+        str(tmp_path / "md/ACE-A-NME/ACE-A-NME.xtc"), top=str(tmp_path / "md/ACE-A-NME/ACE-A-NME.pdb")
+    )
+    assert trajectory.n_frames == 2 and trajectory.n_atoms == 22
+    assert json.loads((tmp_path / "md/fragment/protocol.json").read_text()).get("ph") is None
+
+
+def test_another_ph_is_another_protocol(tmp_path):
+    simulate(planned(["AEG"], replicas=1, seed=1, ph=2.0), tmp_path, SHORT, platform="Reference")
+    made = json.loads((tmp_path / "AEG" / PROTOCOL_FILE).read_text())
+    assert made["ph"] == 2.0
+    assert any(line[17:20] == "GLU" and line[12:16].strip() == "HE2" for line in open(tmp_path / "AEG" / "AEG.pdb"))
 
 
 def test_force_field_is_the_published_one():

@@ -1,0 +1,89 @@
+"""Preparation of the structures that a command is given.
+
+A file is read as a `Draft` and changed step by step until amber14 with GBn2 has parameters for all of it: what does not
+belong to a protein chain is removed, names become those of the PDB, and heavy atoms and hydrogens that are missing are
+added. Each step is a function that changes the draft and returns a note, one line, for each kind of change. What cannot
+be mended is refused: gaps, D residues, nucleic acids, and whatever is bonded to the chain. Positions are in nanometre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from openmm import app, unit
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.completion import add_heavy_atoms
+from openmm_mdgen.md.hydrogens import protonate
+from openmm_mdgen.md.peptides import Sequence, build_peptide
+from openmm_mdgen.md.readers import kind_of, read_draft
+from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains, standard_names
+from openmm_mdgen.md.soundness import check_chains, make_whole
+from openmm_mdgen.md.systems import require_parameters
+
+NEUTRAL_PH = 7.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A structure with all atoms, of which amber14 with GBn2 knows every residue."""
+
+    topology: app.Topology
+    positions: np.ndarray  # (n_atoms, 3) nm
+    notes: tuple[str, ...]  # what was changed, a line each
+
+
+def prepare(source: str | Path, *, ph: float = NEUTRAL_PH, seed: int = 0, each_chain: bool = False) -> Prepared:
+    """Read a structure file and complete it, or build a peptide from its sequence.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file name that ends in .pdb, .ent, .cif, .mmcif or .gro (or these with .gz), or a sequence as `build_peptide`
+        takes it. A file that lacks nothing keeps its atoms, their names and order.
+    ph : float
+        pH for which hydrogens are added where neither a residue's name nor its hydrogens say how it is protonated.
+    seed : int
+        Seed of places of atoms that are added, or of `build_peptide`.
+    each_chain : bool
+        Take several protein chains; by default they are refused.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    UnsupportedTopologyError
+        If the file holds no protein, or what cannot be mended.
+    MDGenError
+        If `source` is neither a file nor a sequence, or cannot be read.
+    """
+    if kind_of(Path(source)) is None:
+        return _built(str(source), ph, seed)
+    draft, notes = read_draft(Path(source))
+    notes += keep_protein(draft)
+    notes += standard_names(draft)
+    notes += split_chains(draft)
+    if not each_chain:
+        require_one_chain(draft, notes)
+    notes += make_whole(draft)
+    check_chains(draft)
+    notes += add_heavy_atoms(draft, seed)
+    topology, positions, more = protonate(draft, ph=ph, seed=seed)
+    require_parameters(topology)
+    return Prepared(topology, positions, (*notes, *more))
+
+
+def _built(source: str, ph: float, seed: int) -> Prepared:
+    try:
+        Sequence.parse(source)
+    except MDGenError as error:
+        raise MDGenError(
+            f"{source!r} is neither a PDB file (.pdb), nor another file of a structure (.cif, .gro), nor a sequence of "
+            f"one-letter codes such as AKLV or ACE-AKLV-NME ({error})"
+        ) from error
+    topology, positions = build_peptide(source, ph=ph, seed=seed)
+    return Prepared(topology, positions.value_in_unit(unit.nanometer), ())

@@ -1,0 +1,221 @@
+"""Readers of structure files, with all names as they are written.
+
+PDB files (``.pdb``, ``.ent``), mmCIF files (``.cif``, ``.mmcif``) and GROMACS files (``.gro``), each also compressed
+(``.gz``). Of several models and of alternate locations the first is read. Positions are in nanometre.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mdtraj.utils import lengths_and_angles_to_box_vectors
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue, few
+
+_NM_PER_ANGSTROM = 0.1
+
+
+def kind_of(path: Path) -> str | None:
+    """The format that a file's name stands for: ``pdb``, ``cif`` or ``gro``; None for all others."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    suffix = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else path.suffix.lower()
+    return {".pdb": "pdb", ".ent": "pdb", ".cif": "cif", ".mmcif": "cif", ".gro": "gro"}.get(suffix)
+
+
+def stem_of(path: Path) -> str | None:
+    """The name of a structure file without its suffixes; None for what is no structure file by its name."""
+    if kind_of(path) is None:
+        return None
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
+def read_draft(path: Path) -> tuple[Draft, list[str]]:
+    """Read a structure.
+
+    Parameters
+    ----------
+    path : Path
+        A file of a kind that `kind_of` knows.
+
+    Returns
+    -------
+    draft : Draft
+    notes : list of str
+        What of the file was not read: further models and alternate locations.
+
+    Raises
+    ------
+    MDGenError
+        If the file is missing, cannot be read or holds no atom.
+    """
+    if not path.is_file():
+        raise MDGenError(f"{path}: no such file")
+    reader = {"pdb": _read_pdb, "cif": _read_cif, "gro": _read_gro}[kind_of(path) or "pdb"]
+    kind = {"pdb": "a PDB", "cif": "an mmCIF", "gro": "a GROMACS"}[kind_of(path) or "pdb"]
+    try:
+        text = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+        draft, notes = reader(text.decode())
+    except Exception as error:  # readers raise whatever the malformed field provokes
+        raise MDGenError(f"{path} cannot be read as {kind} file: {error}") from error
+    if not draft.residues:
+        raise MDGenError(f"{path} cannot be read as {kind} file: it holds no atom")
+    return draft, notes
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One atom of a file."""
+
+    chain: str
+    segment: int
+    residue: str
+    number: str
+    insertion_code: str
+    atom: str
+    element: str
+    position: np.ndarray  # nm
+    alternate: str  # location; blank where there is one
+
+
+def _collected(rows: Iterable[_Row], box: np.ndarray | None, models: int) -> tuple[Draft, list[str]]:
+    """Residues out of atoms, with the first location of each that has several."""
+    residues: list[DraftResidue] = []
+    places: dict[tuple[int, str, str], DraftResidue] = {}
+    chosen: dict[tuple[int, str, str], str] = {}  # alternate location of a place in a chain
+    left_out: dict[tuple[int, str, str], DraftResidue] = {}
+    for row in rows:
+        place = (row.segment, row.number, row.insertion_code)
+        if row.alternate.strip() and chosen.setdefault(place, row.alternate) != row.alternate:
+            left_out[place] = places[place]
+            continue
+        last = residues[-1] if residues else None
+        if last is None or (last.segment, last.number, last.insertion_code, last.name) != (*place, row.residue):
+            last = DraftResidue(row.residue, row.number, row.insertion_code, row.chain, row.segment)
+            residues.append(last)
+        places[place] = last
+        last.atoms.append(DraftAtom(row.atom, row.element, row.position))
+    notes = [f"the first of {models} models is taken"] if models > 1 else []
+    if left_out:
+        notes.append(f"alternate locations of {few(left_out.values())}: the first is taken")
+    return Draft(residues, box), notes
+
+
+def _read_pdb(text: str) -> tuple[Draft, list[str]]:
+    lines = text.splitlines()
+    models = sum(line.startswith("MODEL ") for line in lines)
+    rows: list[_Row] = []
+    segment, chain, box, ended = 0, "", None, False
+    for number, line in enumerate(lines, 1):
+        record = line[:6].rstrip()
+        if record == "ENDMDL":
+            break
+        if record == "CRYST1":
+            box = _box(line)
+        elif record == "TER":
+            ended = True
+        elif record in ("ATOM", "HETATM"):
+            try:
+                position = np.array([float(line[k : k + 8]) for k in (30, 38, 46)]) * _NM_PER_ANGSTROM
+            except ValueError:
+                raise ValueError(f"line {number} has no coordinates in columns 31 to 54") from None
+            if rows and (ended or line[21:22] != chain):
+                segment += 1
+            chain, ended = line[21:22], False
+            # Names of four letters, such as NALA, take the column before the chain's.
+            residue, name = line[17:21].strip(), line[12:16].strip()
+            element = _element(line[76:78], name, residue)
+            place = (line[22:26].strip(), line[26:27].strip())
+            rows.append(_Row(chain, segment, residue, *place, name, element, position, line[16:17]))
+    return _collected(rows, box, models)
+
+
+def _box(line: str) -> np.ndarray | None:
+    """Box vectors (3, 3) of a CRYST1 record; None for the unit cube that stands for none."""
+    columns = (6, 15, 24, 33, 40, 47, 54)
+    try:
+        a, b, c, alpha, beta, gamma = (float(line[k:m]) for k, m in zip(columns[:-1], columns[1:], strict=True))
+    except ValueError:
+        return None
+    if min(a, b, c) < 2:
+        return None
+    edges = (length * _NM_PER_ANGSTROM for length in (a, b, c))
+    return np.array(lengths_and_angles_to_box_vectors(*edges, alpha, beta, gamma))
+
+
+def _element(written: str, name: str, residue: str) -> str:
+    """Symbol of an atom's element, from its column or else from its name."""
+    symbol = written.strip().capitalize()
+    if symbol.isalpha():
+        return "H" if symbol == "D" else symbol
+    letters = name.lstrip("0123456789")
+    if residue == "MSE" and letters.startswith("SE"):
+        return "Se"
+    return letters[:1].upper() or "C"
+
+
+def _read_cif(text: str) -> tuple[Draft, list[str]]:
+    from Bio.PDB.MMCIF2Dict import MMCIF2Dict
+
+    table = MMCIF2Dict(io.StringIO(text))
+
+    def column(*names: str, default: str | None = None) -> list[str]:
+        """The first of some columns that is there."""
+        for name in names:
+            if f"_atom_site.{name}" in table:
+                return table[f"_atom_site.{name}"]
+        if default is None:
+            raise ValueError(f"it has no column _atom_site.{names[0]}")
+        return [default] * len(table["_atom_site.Cartn_x"])
+
+    xyz = np.array([column(f"Cartn_{axis}") for axis in "xyz"], dtype=float).T * _NM_PER_ANGSTROM
+    models = column("pdbx_PDB_model_num", default="1")
+    asym = column("label_asym_id", "auth_asym_id")
+    columns = zip(
+        column("auth_asym_id", "label_asym_id"),
+        column("auth_comp_id", "label_comp_id"),
+        column("auth_seq_id", "label_seq_id"),
+        column("pdbx_PDB_ins_code", default="?"),
+        column("auth_atom_id", "label_atom_id"),
+        column("type_symbol", default=""),
+        column("label_alt_id", default="."),
+        strict=True,
+    )
+    rows, segment = [], 0
+    for k, (chain, residue, number, insertion, atom, symbol, alternate) in enumerate(columns):
+        if models[k] != models[0]:
+            continue
+        segment += k > 0 and asym[k] != asym[k - 1]
+        insertion, alternate = ("" if value in "?." else value for value in (insertion, alternate))
+        element = _element("" if symbol in "?." else symbol, atom, residue)
+        rows.append(_Row(chain, segment, residue, number, insertion, atom, element, xyz[k], alternate))
+    return _collected(rows, None, len(set(models)))
+
+
+def _read_gro(text: str) -> tuple[Draft, list[str]]:
+    lines = text.splitlines()
+    n_atoms = int(lines[1])
+    rows = []
+    for line in lines[2 : 2 + n_atoms]:
+        number, residue, atom = (line[k : k + 5].strip() for k in (0, 5, 10))
+        width = line.index(".", line.index(".", 20) + 1) - line.index(".", 20)  # as wide as the file's precision asks
+        position = np.array([float(line[20 + k * width : 20 + (k + 1) * width]) for k in range(3)])
+        rows.append(_Row("A", 0, residue, number, "", atom, _element("", atom, residue), position, ""))
+    if len(rows) < n_atoms or len(lines) < n_atoms + 3:
+        raise ValueError(f"it is cut short: {n_atoms} atoms and a box are announced")
+    edges = [float(word) for word in lines[2 + n_atoms].split()]
+    models = sum(bool(line.strip()) for line in lines) // (n_atoms + 3)
+    return _collected(rows, _gro_box(edges), max(models, 1))
+
+
+def _gro_box(edges: list[float]) -> np.ndarray | None:
+    """Box vectors (3, 3) of a GROMACS file's last line; None where all are zero, which stands for no box."""
+    box = np.diag(edges[:3])
+    if len(edges) == 9:
+        box[0, 1], box[0, 2], box[1, 0], box[1, 2], box[2, 0], box[2, 1] = edges[3:]
+    return box if np.abs(np.diag(box)).min() > 0 else None

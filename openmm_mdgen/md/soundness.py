@@ -1,0 +1,92 @@
+"""Checks that a draft is one unbroken chain of L amino acids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from openmm_mdgen.errors import UnsupportedTopologyError
+from openmm_mdgen.md.drafts import Draft, DraftResidue
+
+_LONGEST_BOND = 0.25  # nm between C and N, as for training data: longer ones are gaps
+_FLAT = 5e-4  # nm^3, of the triple product about CA, which is 0.0026 in an ideal residue
+
+
+def make_whole(draft: Draft) -> list[str]:
+    """Bring atoms together that a periodic box has torn apart.
+
+    Atoms of a residue go to the images nearest to its first atom, and residues to those that are bonded to the residue
+    before. Gaps in the chain stay as they are.
+    """
+    if draft.box is None:
+        return []
+    moved = [_gathered(residue, draft.box) for residue in draft.residues]
+    for first, second in draft.pairs():
+        c, n = first.find("C"), second.find("N")
+        if c is None or n is None:
+            continue
+        shift = _to_nearest_image(n.position - c.position, draft.box)
+        if shift.any() and np.linalg.norm(n.position + shift - c.position) < _LONGEST_BOND:
+            for atom in second.atoms:
+                atom.position = atom.position + shift
+            moved.append(True)
+    return ["the molecule was split across the periodic box and has been made whole"] if any(moved) else []
+
+
+def _gathered(residue: DraftResidue, box: np.ndarray) -> bool:
+    """Bring the atoms of a residue to the images nearest to its first atom; whether any has moved."""
+    shifts = [_to_nearest_image(atom.position - residue.atoms[0].position, box) for atom in residue.atoms]
+    for atom, shift in zip(residue.atoms, shifts, strict=True):
+        atom.position = atom.position + shift
+    return any(shift.any() for shift in shifts)
+
+
+def _to_nearest_image(step: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The shift (3,) by box vectors that makes a step shortest, for boxes that are not too skewed."""
+    return -np.round(step @ np.linalg.inv(box)) @ box
+
+
+def check_chains(draft: Draft) -> None:
+    """Refuse gaps in a chain, D residues and coordinates that are no numbers.
+
+    Raises
+    ------
+    UnsupportedTopologyError
+        Naming the residues.
+    """
+    for residue in draft.residues:
+        for atom in residue.atoms:
+            if not np.isfinite(atom.position).all():
+                raise UnsupportedTopologyError(f"{residue}, atom {atom.name}: its position is not a number")
+    for first, second in draft.pairs():
+        _check_link(first, second)
+    for residue in draft.residues:
+        _check_handedness(residue)
+
+
+def _check_link(first: DraftResidue, second: DraftResidue) -> None:
+    c, n = first.find("C"), second.find("N")
+    if c is None or n is None:
+        residue, name = (first, "C") if c is None else (second, "N")
+        raise UnsupportedTopologyError(f"{residue} has no atom {name}: its backbone has to be complete")
+    if (distance := c.distance(n)) > _LONGEST_BOND:
+        why = "residues are missing" if _is_jump(first, second) else "the chain is broken, or residues are missing"
+        raise UnsupportedTopologyError(f"{first} C and {second} N are {distance:.2f} nm apart: {why}")
+
+
+def _is_jump(first: DraftResidue, second: DraftResidue) -> bool:
+    """Whether residue numbers leave some out."""
+    numbers = (first.number, second.number)
+    return all(n.lstrip("-").isdigit() for n in numbers) and int(second.number) - int(first.number) > 1
+
+
+def _check_handedness(residue: DraftResidue) -> None:
+    atoms = [residue.find(name) for name in ("CA", "N", "C", "CB")]
+    if residue.name == "GLY" or any(atom is None for atom in atoms):
+        return
+    centre, *others = (atom.position for atom in atoms if atom is not None)
+    n, c, cb = (position - centre for position in others)
+    if np.dot(n, np.cross(c, cb)) < -_FLAT:
+        raise UnsupportedTopologyError(
+            f"{residue} is a D amino acid: its CA is the mirror image of that of L amino acids, the only ones that are "
+            "known"
+        )
