@@ -9,6 +9,7 @@ picosecond.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -67,6 +68,8 @@ def equivalent_md_time(
     UndefinedError
         If the MD's frame interval is not known, or it is shorter than ten frames a block.
     """
+    if not reference.names:
+        raise UndefinedError("there is no torsion that all trajectories have")
     generated = generated.ordered(reference.names)
     md = reference if replicate is None else replicate.ordered(reference.names)
     interval = md.known_interval()
@@ -112,11 +115,12 @@ class _Counted:
         binned = _binned(reference)
         blocks = np.stack([_counts(binned[a:b]) for a, b in pairwise(edges)])
         md, source = (reference, binned) if replicate is None else (replicate, _binned(replicate))
-        longest = md.n_frames // 2 if replicate is None else md.n_frames
+        longest = min(md.n_frames // 2, max(md.lengths)) if replicate is None else max(md.lengths)
         lengths = np.unique(np.geomspace(_SHORTEST, longest, N_LENGTHS).astype(int))
         pieces, apart = [], []
         for length in lengths:
-            starts = rng.integers(0, md.n_frames - length + 1, size=N_PIECES)
+            whole = _starts(md.lengths, length)
+            starts = whole[rng.integers(0, len(whole), size=N_PIECES)]
             pieces.append(np.stack([_counts(source[s : s + length]) for s in starts]))
             overlaps = (starts[:, None] < edges[None, 1:]) & (starts[:, None] + length > edges[None, :-1])
             apart.append(~overlaps if replicate is None else np.ones_like(overlaps))
@@ -145,6 +149,12 @@ class _Counted:
             ]
         )
         return _length_at(distance, self.lengths, curve), distance, curve
+
+
+def _starts(runs: Sequence[int], length: int) -> np.ndarray:
+    """First frames of all pieces of that length that lie within one trajectory."""
+    first = np.cumsum([0, *runs[:-1]])
+    return np.concatenate([np.arange(a, a + max(n - length + 1, 0)) for a, n in zip(first, runs, strict=True)])
 
 
 def _binned(series: TorsionSeries) -> np.ndarray:

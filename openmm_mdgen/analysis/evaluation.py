@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 
@@ -12,14 +14,15 @@ from openmm_mdgen.analysis.comparison import Described, Pair, SlowMotion
 from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.distances import js_distance
 from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time
+from openmm_mdgen.analysis.jackknife import Numbers, combined, standard_errors
 from openmm_mdgen.analysis.kinetics import Curve, coordinate_decorrelation, decorrelation_curve, relaxation_time
 from openmm_mdgen.analysis.markov import MarkovModel, estimate_markov_model, flux_correlation, state_frequencies
 from openmm_mdgen.analysis.metrics import Distances
-from openmm_mdgen.analysis.results import Evaluation, Relaxation, Settings, States, TrajectoryFacts, Validity
-from openmm_mdgen.analysis.sources import Measurement, Source, measure
+from openmm_mdgen.analysis.results import Evaluation, Relaxation, Settings, States, TrajectoryFacts, Validity, numbers
+from openmm_mdgen.analysis.sources import Measurement, Sources, as_list, opened_alike
 from openmm_mdgen.analysis.states import LAGTIME, N_CLUSTERS, N_STATES, SEED, StateModel
 from openmm_mdgen.analysis.torsions import TorsionSeries, ramachandran_pairs
-from openmm_mdgen.analysis.undefined import NotDefined, attempt
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
 from openmm_mdgen.analysis.validity import Geometry
 from openmm_mdgen.errors import MDGenError
 
@@ -27,10 +30,10 @@ _PACKAGES = ("deeptime", "mdtraj", "numpy", "scipy")
 
 
 def evaluate(
-    generated: Source,
-    reference: Source,
+    generated: Sources,
+    reference: Sources,
     *,
-    replicate: Source | None = None,
+    replicate: Sources | None = None,
     definitions: Definitions = Definitions.PUBLISHED,
     lagtime: float = LAGTIME,
     n_clusters: int = N_CLUSTERS,
@@ -41,12 +44,16 @@ def evaluate(
 ) -> Evaluation:
     """Compare a generated trajectory with real MD of the same molecule, by the measures of Jing et al. 2024.
 
+    What both have is compared, residue by residue along the chain, and what is left out is named: trajectories may be
+    numbered and named by the conventions of any program, and may lack hydrogens, side chains or all but C-alpha atoms.
+
     Parameters
     ----------
-    generated, reference : TrajectoryFile or mdtraj.Trajectory
-        Written by any program, of any frame interval, with or without hydrogens and solvent. A Trajectory's times are
-        believed; mdtraj numbers the frames of formats that store none, so pass a TrajectoryFile for a DCD file.
-    replicate : TrajectoryFile or mdtraj.Trajectory, optional
+    generated, reference : TrajectoryFile or mdtraj.Trajectory, or several of them
+        Written by any program, of any frame interval, with or without solvent. A Trajectory's times are believed;
+        mdtraj numbers the frames of formats that store none, so pass a TrajectoryFile for a DCD file. Several
+        trajectories of one molecule are taken together, and give a standard error of each number.
+    replicate : TrajectoryFile or mdtraj.Trajectory, or several of them, optional
         A second MD run: its distances show how near to the reference real MD itself comes.
     definitions : Definitions
     lagtime : float
@@ -70,7 +77,7 @@ def evaluate(
         If a file cannot be read, the molecules differ, or an option makes no sense. A single measure that has no value
         for this input raises nothing: it is `NotDefined`.
     StateError
-        If a position is not finite.
+        If a position is not finite, or a molecule is torn over a periodic box that is not known.
 
     Examples
     --------
@@ -78,23 +85,28 @@ def evaluate(
     >>> evaluation.jsd.torsions_all
     """
     _check_options(lagtime, n_clusters, n_states, seed, generated_seconds, reference_seconds)
-    measured, real = measure(generated), measure(reference)
-    repeated = None if replicate is None else measure(replicate)
-    comparable = partial(_comparable, reference=real, definitions=definitions)
+    repeats, n_real = [] if replicate is None else as_list(replicate), len(as_list(reference))
+    opened = opened_alike(as_list(generated), [*as_list(reference), *repeats])
+    measured = [one.measure() for one in opened.generated]
+    real = [one.measure() for one in opened.reference[:n_real]]
+    repeated = [one.measure() for one in opened.reference[n_real:]]
+    comparable = partial(_comparable, definitions=definitions)
 
+    series = comparable(real)
     motion = SlowMotion.fit(
-        comparable(real),
+        series,
         lagtime=lagtime,
         n_clusters=n_clusters,
         n_states=n_states,
         seed=seed,
         definitions=definitions,
     )
-    ours = motion.describe(comparable(measured), generated_seconds)
-    theirs = motion.describe(comparable(real), reference_seconds)
+    ours = motion.describe(comparable(measured), measured, generated_seconds)
+    theirs = motion.describe(series, real, reference_seconds)
     again: Described | NotDefined = NotDefined("no replicate was given")
-    if repeated is not None:
-        again = motion.describe(comparable(repeated), None)
+    if repeated:
+        again = motion.describe(comparable(repeated), repeated, None)
+    pair = Pair(ours, theirs, motion, opened.left_out)
 
     equivalent = attempt(_equivalent_md_time, ours, theirs, None if isinstance(again, NotDefined) else again, seed)
     return Evaluation(
@@ -102,16 +114,18 @@ def evaluate(
         generated=_facts(ours),
         reference=_facts(theirs),
         replicate=attempt(_facts, again),
-        jsd=Distances.of(Pair(ours, theirs, motion)),
-        replicate_jsd=attempt(lambda second: Distances.of(Pair(second, theirs, motion)), again),
+        jsd=Distances.of(pair),
+        replicate_jsd=attempt(lambda second: Distances.of(replace(pair, generated=second)), again),
         tica_dimensions=attempt(lambda tica: tica.n_tica, motion.tica),
-        relaxation={name: _torsion_relaxation(name, ours, theirs) for name in theirs.torsions.names},
+        relaxation=_torsion_relaxations(pair),
         tica_relaxation=_tica_relaxation(ours, theirs, mean_free=definitions is Definitions.SOUND),
         states=attempt(lambda labels, states: _states(labels, states, ours, lagtime), ours.labels, motion.states),
         equivalent_md_time=equivalent,
         equivalent_md_seconds=attempt(lambda e: theirs.seconds_for(e.time), equivalent),
-        validity=_validity(measured.geometry, real.geometry),
+        validity=_validity(ours.geometry, theirs.geometry),
         surfaces=_surfaces(ours, theirs),
+        left_out=opened.left_out,
+        errors=attempt(_errors, pair),
     )
 
 
@@ -134,19 +148,43 @@ def _check_options(
             raise MDGenError(f"{name} {seconds}: give the wall time in seconds, above 0")
 
 
-def _comparable(measured: Measurement, reference: Measurement, definitions: Definitions) -> TorsionSeries:
-    """The torsions in the reference's order, as the definitions have them."""
-    series = measured.torsions.ordered(reference.torsions.names)
+def _comparable(measured: Sequence[Measurement], *, definitions: Definitions) -> TorsionSeries:
+    """The torsions of a side as the definitions have them."""
+    series = TorsionSeries.joined([one.torsions for one in measured])
     return series.sound() if definitions is Definitions.SOUND else series
 
 
 def _facts(side: Described) -> TrajectoryFacts:
-    return TrajectoryFacts(side.torsions.n_frames, side.torsions.frame_interval, side.wall_seconds)
+    return TrajectoryFacts(side.n_trajectories, side.torsions.n_frames, side.torsions.frame_interval, side.wall_seconds)
 
 
 def _equivalent_md_time(ours: Described, theirs: Described, again: Described | None, seed: int) -> EquivalentTime:
     replicate = None if again is None else again.torsions
     return equivalent_md_time(ours.torsions, theirs.torsions, replicate=replicate, seed=seed)
+
+
+def _errors(pair: Pair) -> dict[str, Numbers]:
+    """Standard errors over the trajectories of each side that has several."""
+    sides = (
+        [replace(pair, generated=one) for one in pair.generated.leaving_one_out()],
+        [replace(pair, reference=one) for one in pair.reference.leaving_one_out()],
+    )
+    parts = [standard_errors([_numbers(other) for other in pairs]) for pairs in sides if pairs]
+    if not parts:
+        raise UndefinedError("errors need several trajectories of one side")
+    errors = combined(parts)
+    assert isinstance(errors, dict)
+    return errors
+
+
+def _numbers(pair: Pair) -> dict[str, Numbers]:
+    validity = _validity(pair.generated.geometry, pair.reference.geometry)
+    return numbers(Distances.of(pair), _torsion_relaxations(pair), validity)
+
+
+def _torsion_relaxations(pair: Pair) -> dict[str, Relaxation]:
+    ours, theirs = pair.generated, pair.reference
+    return {name: _torsion_relaxation(name, ours, theirs) for name in theirs.torsions.names}
 
 
 def _torsion_relaxation(name: str, ours: Described, theirs: Described) -> Relaxation:
@@ -157,7 +195,8 @@ def _torsion_relaxation(name: str, ours: Described, theirs: Described) -> Relaxa
 def _tica_relaxation(ours: Described, theirs: Described, *, mean_free: bool) -> Relaxation | NotDefined:
     def curve(side: Described, slow: np.ndarray) -> Curve | NotDefined:
         interval = side.torsions.frame_interval
-        return attempt(partial(coordinate_decorrelation, mean_free=mean_free), slow[:, 0], interval)
+        runs = side.torsions.split(slow[:, 0])
+        return attempt(partial(coordinate_decorrelation, mean_free=mean_free), runs, interval)
 
     def relaxation(a: np.ndarray, b: np.ndarray) -> Relaxation:
         return _relaxation([curve(ours, a), curve(theirs, b)], ours, theirs)
@@ -180,7 +219,8 @@ def _relaxation(curves: list[Curve | NotDefined], ours: Described, theirs: Descr
 
 
 def _states(labels: np.ndarray, states: StateModel, ours: Described, lagtime: float) -> States:
-    own = attempt(lambda: estimate_markov_model(labels, ours.torsions.frames_in(lagtime), states.n_states))
+    runs = ours.torsions.split(labels)
+    own = attempt(lambda: estimate_markov_model(runs, ours.torsions.frames_in(lagtime), states.n_states))
     shares = [state_frequencies(x, states.n_states) for x in (labels, states.labels)]
     return States(
         generated_shares=shares[0],

@@ -5,12 +5,16 @@ Times in picosecond; lags in frames; a curve starts at lag 0 unless said otherwi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
+
+Runs: TypeAlias = np.ndarray | Sequence[np.ndarray]  # one trajectory, (n,), or several of any lengths
 
 LONGEST = 10_000.0  # ps, the longest lag of the published decorrelation curves
 UPSAMPLING_LONGEST = 100.0  # ps, likewise for upsampled trajectories
@@ -31,21 +35,25 @@ class Curve:
         return Curve(self.times[kept], self.values[kept])
 
 
-def autocovariance(series: np.ndarray, n_lags: int) -> np.ndarray:
-    """``sum_t x_t x_(t+k) / (n - k)`` for ``k`` from 0 to ``n_lags - 1``, (n,) to (n_lags,); no mean is subtracted."""
-    n = len(series)
-    size = 1 << (n + n_lags - 1).bit_length()  # long enough that the two ends of the series do not overlap
-    transform = np.fft.rfft(series.astype(float), size)
-    return np.fft.irfft(np.abs(transform) ** 2, size)[:n_lags] / (n - np.arange(n_lags))
+def autocovariance(series: Runs, n_lags: int) -> np.ndarray:
+    """``sum_t x_t x_(t+k) / (n - k)`` for ``k`` from 0 to ``n_lags - 1``, (n,) to (n_lags,); no mean is subtracted.
+
+    Of several trajectories, the sums and the numbers of pairs are added up.
+    """
+    runs = _as_runs(series)
+    lags = np.arange(n_lags)
+    sums = np.sum([_lagged_sums(run, n_lags) for run in runs], axis=0)
+    return sums / np.sum([np.maximum(len(run) - lags, 0) for run in runs], axis=0)
 
 
-def circular_autocorrelation(angles: np.ndarray, n_lags: int) -> np.ndarray:
+def circular_autocorrelation(angles: Runs, n_lags: int) -> np.ndarray:
     """The mean cosine of the angle turned in ``k`` frames, (n,) radian to (n_lags,); it is 1 at lag 0."""
-    angles = angles.astype(float)
-    return autocovariance(np.sin(angles), n_lags) + autocovariance(np.cos(angles), n_lags)
+    runs = [run.astype(float) for run in _as_runs(angles)]
+    sines, cosines = [np.sin(run) for run in runs], [np.cos(run) for run in runs]
+    return autocovariance(sines, n_lags) + autocovariance(cosines, n_lags)
 
 
-def torsion_decorrelation(angles: np.ndarray, n_lags: int) -> np.ndarray:
+def torsion_decorrelation(angles: Runs, n_lags: int) -> np.ndarray:
     """The circular autocorrelation, rescaled so that it falls from 1 to about 0, (n,) radian to (n_lags,).
 
     Its baseline, which uncorrelated angles of the same distribution would have, is subtracted.
@@ -55,8 +63,8 @@ def torsion_decorrelation(angles: np.ndarray, n_lags: int) -> np.ndarray:
     UndefinedError
         If the torsion does not move.
     """
-    angles = angles.astype(float)
-    baseline = np.sin(angles).mean() ** 2 + np.cos(angles).mean() ** 2
+    every = np.concatenate(_as_runs(angles)).astype(float)
+    baseline = np.sin(every).mean() ** 2 + np.cos(every).mean() ** 2
     if 1 - baseline < 1e-9:
         raise UndefinedError("the torsion does not move")
     return (circular_autocorrelation(angles, n_lags) - baseline) / (1 - baseline)
@@ -83,17 +91,18 @@ def decorrelation_curve(series: TorsionSeries, name: str, *, longest: float = LO
         If the frame interval is not known, or the torsion does not move.
     """
     n_lags = _n_lags(series, longest)
-    return Curve(np.arange(n_lags) * series.known_interval(), torsion_decorrelation(series[name], n_lags))
+    return Curve(np.arange(n_lags) * series.known_interval(), torsion_decorrelation(series.split(series[name]), n_lags))
 
 
 def coordinate_decorrelation(
-    values: np.ndarray, frame_interval: float | NotDefined, *, mean_free: bool, longest: float = LONGEST
+    values: Runs, frame_interval: float | NotDefined, *, mean_free: bool, longest: float = LONGEST
 ) -> Curve:
     """The autocovariance of a coordinate such as TICA-0, divided by its value at lag 0.
 
     Parameters
     ----------
-    values : (n,)
+    values : (n,), or a sequence of such arrays
+        The coordinate in each frame; one array a trajectory.
     frame_interval : float or NotDefined
         In ps.
     mean_free : bool
@@ -110,12 +119,13 @@ def coordinate_decorrelation(
     UndefinedError
         If the frame interval is not known, or the coordinate does not move.
     """
-    series = TorsionSeries((), values[:, None], frame_interval)
+    runs = [run.astype(float) for run in _as_runs(values)]
+    every = np.concatenate(runs)
+    series = TorsionSeries((), every[:, None], frame_interval, tuple(len(run) for run in runs))
     n_lags = _n_lags(series, longest)
-    values = values.astype(float)
-    if np.ptp(values) < 1e-9:
+    if np.ptp(every) < 1e-9:
         raise UndefinedError("the coordinate does not move")
-    covariance = autocovariance(values - values.mean() if mean_free else values, n_lags)
+    covariance = autocovariance([run - every.mean() for run in runs] if mean_free else runs, n_lags)
     return Curve(np.arange(n_lags) * series.known_interval(), covariance / covariance[0])
 
 
@@ -158,7 +168,7 @@ def upsampling_curve(series: TorsionSeries, name: str, *, longest: float = UPSAM
         If the frame interval is not known.
     """
     n_lags = _n_lags(series, longest)
-    values = circular_autocorrelation(series[name], n_lags)
+    values = circular_autocorrelation(series.split(series[name]), n_lags)
     return Curve(np.arange(1, n_lags) * series.known_interval(), values[1:])
 
 
@@ -178,7 +188,19 @@ def curve_difference(first: Curve, second: Curve) -> float:
 
 def _n_lags(series: TorsionSeries, longest: float) -> int:
     interval = series.known_interval()
-    n_lags = min(round(longest / interval), series.n_frames // 2) + 1
+    n_frames = max(series.lengths)
+    n_lags = min(round(longest / interval), n_frames // 2) + 1
     if n_lags < 2:
-        raise UndefinedError(f"{series.n_frames} frames of {interval:g} ps show no change in time")
+        raise UndefinedError(f"{n_frames} frames of {interval:g} ps show no change in time")
     return n_lags
+
+
+def _as_runs(series: Runs) -> list[np.ndarray]:
+    return [series] if isinstance(series, np.ndarray) else list(series)
+
+
+def _lagged_sums(run: np.ndarray, n_lags: int) -> np.ndarray:
+    """``sum_t x_t x_(t+k)``, (n,) to (n_lags,)."""
+    size = 1 << (len(run) + n_lags - 1).bit_length()  # long enough that the two ends of the series do not overlap
+    transform = np.fft.rfft(run.astype(float), size)
+    return np.fft.irfft(np.abs(transform) ** 2, size)[:n_lags]

@@ -11,26 +11,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from openmm_mdgen.analysis.comparison import Described, Number, Pair
 from openmm_mdgen.analysis.distances import joint_angle_distance, js_distance, sample_distance
+from openmm_mdgen.analysis.jackknife import Numbers
 from openmm_mdgen.analysis.markov import state_frequencies
 from openmm_mdgen.analysis.torsions import mean_torsion_distances, ramachandran_pairs, torsion_pairs
-from openmm_mdgen.analysis.undefined import UndefinedError, attempt, known
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
 
 
 def torsions_backbone(pair: Pair) -> float:
     """Mean over the distances of phi and psi."""
-    return known(mean_torsion_distances(pair.per_torsion).backbone)
+    return _mean(pair, mean_torsion_distances(pair.per_torsion).backbone, ("PHI", "PSI"))
 
 
 def torsions_sidechain(pair: Pair) -> float:
     """Mean over the distances of chi1 to chi5."""
-    return known(mean_torsion_distances(pair.per_torsion).sidechain)
+    return _mean(pair, mean_torsion_distances(pair.per_torsion).sidechain, ("CHI1",))
 
 
 def torsions_all(pair: Pair) -> float:
     """Mean over the distances of all torsions."""
-    return known(mean_torsion_distances(pair.per_torsion).all)
+    return _mean(pair, mean_torsion_distances(pair.per_torsion).all, ("PHI", "PSI", "CHI1"))
 
 
 def tica_0(pair: Pair) -> float:
@@ -45,8 +48,29 @@ def tica_01(pair: Pair) -> float:
 
 def state_shares(pair: Pair) -> float:
     """Distance of the shares of the metastable states."""
-    labels, states = known(pair.generated.labels), known(pair.motion.states)
-    return float(js_distance(*(state_frequencies(x, states.n_states) for x in (labels, states.labels))))
+    labels = known(pair.generated.labels), known(pair.reference.labels)
+    n_states = known(pair.motion.states).n_states
+    return float(js_distance(*(state_frequencies(x, n_states) for x in labels)))
+
+
+def omega(pair: Pair) -> float:
+    """Mean over the distances of the torsions about peptide bonds."""
+    return _coarse(pair, "omega", "no peptide bond has both C-alpha atoms")
+
+
+def ca_distances(pair: Pair) -> float:
+    """Mean over the distances of the distributions of the lengths from one C-alpha atom to the next."""
+    return _coarse(pair, "ca_distances", "there are no two neighbouring C-alpha atoms")
+
+
+def ca_angles(pair: Pair) -> float:
+    """Mean over the distances of the angles of three C-alpha atoms in a row."""
+    return _coarse(pair, "ca_angles", "there are no three neighbouring C-alpha atoms")
+
+
+def ca_dihedrals(pair: Pair) -> float:
+    """Mean over the distances of the dihedrals of four C-alpha atoms in a row."""
+    return _coarse(pair, "ca_dihedrals", "there are no four neighbouring C-alpha atoms")
 
 
 def published_pairs(pair: Pair) -> dict[str, float]:
@@ -80,23 +104,48 @@ class Distances:
     tica_0: Number = _metric("TICA-0", tica_0, column="TICA-0")
     tica_01: Number = _metric("TICA-0,1", tica_01, column="TICA-0,1")
     msm: Number = _metric("metastable states", state_shares, column="MSM states")
+    omega: Number = _metric("omega", omega)
+    ca_distances: Number = _metric("C-alpha distances", ca_distances)
+    ca_angles: Number = _metric("C-alpha angles", ca_angles)
+    ca_dihedrals: Number = _metric("C-alpha dihedrals", ca_dihedrals)
 
     @classmethod
     def of(cls, pair: Pair) -> Distances:
         """Compute all of them."""
         return cls(**{entry.name: entry.metadata["compute"](pair) for entry in fields(cls)})
 
+    def numbers(self) -> dict[str, Numbers]:
+        """All values by name, as a nested dictionary."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
     def labelled(self) -> dict[str, Number]:
         """The metrics by their labels."""
-        return {
-            entry.metadata["label"]: getattr(self, entry.name) for entry in fields(self) if "label" in entry.metadata
-        }
+        return {label: getattr(self, name) for name, label in labels().items()}
+
+
+def labels() -> dict[str, str]:
+    """Labels of the metrics by their names."""
+    return {entry.name: entry.metadata["label"] for entry in fields(Distances) if "label" in entry.metadata}
 
 
 def columns() -> dict[str, str]:
     """Names of metrics by their columns in the table."""
     found = {entry.metadata.get("column"): entry.name for entry in fields(Distances)}
     return {column: name for column, name in found.items() if column is not None}
+
+
+def _mean(pair: Pair, mean: Number, kinds: tuple[str, ...]) -> float:
+    """A mean over torsions; where there is none, whether a trajectory lacks the atoms for them."""
+    if isinstance(mean, NotDefined) and any(name.startswith(kinds) for name in pair.left_out.torsions):
+        raise UndefinedError("not all trajectories have the atoms of these torsions")
+    return known(mean)
+
+
+def _coarse(pair: Pair, kind: str, why_not: str) -> float:
+    ours, theirs = pair.generated.counts(kind), pair.reference.counts(kind)
+    if not theirs:
+        raise UndefinedError(why_not)
+    return float(np.mean([js_distance(ours[name], theirs[name]) for name in theirs]))
 
 
 def _along_slowest(pair: Pair, n: int) -> float:

@@ -13,9 +13,11 @@ import numpy as np
 from openmm_mdgen.analysis.comparison import Number
 from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.equivalent import EquivalentTime
+from openmm_mdgen.analysis.jackknife import Numbers
 from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.markov import FluxCorrelation
 from openmm_mdgen.analysis.metrics import Distances
+from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.surfaces import Surface
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Geometry
@@ -61,7 +63,8 @@ class Validity:
 class TrajectoryFacts:
     """What was compared."""
 
-    n_frames: int
+    n_trajectories: int
+    n_frames: int  # of all of them together
     frame_interval: Number  # ps
     wall_seconds: Number  # that it took
 
@@ -96,10 +99,52 @@ class Evaluation:
     equivalent_md_seconds: Number  # wall time of that much MD
     validity: Validity
     surfaces: dict[str, Surface]  # Ramachandran per residue, and "TICA-0|TICA-1"
+    left_out: LeftOut
+    errors: dict[str, Numbers] | NotDefined  # standard errors of `numbers`, over several trajectories
+
+    def numbers(self) -> dict[str, Numbers]:
+        """What errors are given of: distances, relaxation times (ps) and shares of frames."""
+        return numbers(self.jsd, self.relaxation, self.validity)
+
+    def error(self, *keys: str) -> Number:
+        """The standard error of one of `numbers`, e.g. ``error("jsd", "torsions_all")``."""
+        found: Numbers | NotDefined = self.errors
+        for key in keys:
+            if not isinstance(found, dict):
+                break
+            found = found[key]
+        assert not isinstance(found, dict)
+        return found
 
     def to_json(self) -> str:
         """JSON text; what is not defined is a string that says so and why, an infinite free energy is null."""
         return json.dumps(plain(self), indent=1, allow_nan=False)
+
+
+def numbers(jsd: Distances, relaxation: dict[str, Relaxation], validity: Validity) -> dict[str, Numbers]:
+    """Those numbers of an evaluation that have a standard error over trajectories, by their names in it.
+
+    Parameters
+    ----------
+    jsd : Distances
+    relaxation : dict of str to Relaxation
+    validity : Validity
+
+    Returns
+    -------
+    nested dict
+    """
+    shares = ("valid", "without_clash", "without_break", "right_chirality")
+    return {
+        "jsd": jsd.numbers(),
+        "relaxation": {
+            name: {"generated": found.generated, "reference": found.reference} for name, found in relaxation.items()
+        },
+        "validity": {
+            "generated": {name: getattr(validity.generated, name) for name in shares},
+            "reference": {name: getattr(validity.reference, name) for name in shares},
+        },
+    }
 
 
 def plain(value: object) -> object:

@@ -1,46 +1,35 @@
 """Trajectories of any program and any length, read piece by piece.
 
-Times in picosecond. A piece is an `mdtraj.Trajectory` of protein atoms alone, of at most `CHUNK` frames: what has been
-measured on it is kept, its coordinates are not. One million frames of a tetrapeptide take well below 2 GB so.
+Times in picosecond. A piece is an `mdtraj.Trajectory` of protein atoms alone, of at most `CHUNK` frames, every molecule
+whole: what has been measured on it is kept, its coordinates are not. One million frames of a tetrapeptide take well
+below 2 GB so.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.analysis.torsions import TorsionSeries, torsions
-from openmm_mdgen.analysis.undefined import NotDefined
+from openmm_mdgen.analysis.coarse import CoarseCounter, Counts
+from openmm_mdgen.analysis.intervals import TrajectoryFile, frame_interval_of, place_in_time
+from openmm_mdgen.analysis.layout import Layout, agreed, is_protein
+from openmm_mdgen.analysis.torsions import TorsionSeries, torsion_atoms
 from openmm_mdgen.analysis.validity import Geometry, GeometryCounter
-from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.times import even_interval
+from openmm_mdgen.analysis.whole import box_vectors, made_whole
+from openmm_mdgen.errors import MDGenError, StateError
 
 CHUNK = 5000  # frames
-_STORES_TIME = {".xtc", ".trr", ".h5", ".hdf5", ".nc", ".netcdf", ".ncdf"}
-_AKMA = 0.04888821  # ps, the unit of time in the header of a DCD file
-
-
-@dataclass(frozen=True)
-class TrajectoryFile:
-    """A trajectory on disk, in any format that mdtraj reads.
-
-    Examples
-    --------
-    >>> evaluate(TrajectoryFile("generated.dcd", "generated.pdb"), TrajectoryFile("md.xtc", "md.pdb"))
-    """
-
-    path: str | Path
-    topology: str | Path  # a file that holds one, such as a PDB file
-    frame_interval: float | None = None  # ps; read from the file where absent
-
+T = TypeVar("T")
 
 Source: TypeAlias = TrajectoryFile | mdtraj.Trajectory
+Sources: TypeAlias = Source | Sequence[Source]
+
+__all__ = ["Measurement", "Opened", "Source", "Sources", "TrajectoryFile", "frame_interval_of", "measure", "pieces"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,38 +38,172 @@ class Measurement:
 
     torsions: TorsionSeries
     geometry: Geometry
+    coarse: Counts
 
 
-def measure(source: Source) -> Measurement:
-    """Read a trajectory once, in pieces.
+@dataclass(frozen=True)
+class LeftOut:
+    """What cannot be compared, since one side lacks it."""
+
+    only_generated: tuple[str, ...]  # names of torsions
+    only_reference: tuple[str, ...]
+    holes: tuple[str, ...]  # where the reference's chain has a gap, which nothing is measured across
+
+    @property
+    def torsions(self) -> tuple[str, ...]:
+        """Those of either side."""
+        return self.only_generated + self.only_reference
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A trajectory whose topology is known."""
+
+    source: Source
+    layout: Layout
+
+    @classmethod
+    def of(cls, source: Source) -> Opened:
+        """Read its topology and its first piece.
+
+        Raises
+        ------
+        MDGenError
+            If it cannot be read, has no protein or no frame.
+        """
+        first = next(_read(source), None)
+        if first is None or first.n_frames == 0:
+            raise MDGenError(f"{_name(source)} has no frame")
+        return cls(source, Layout.of(first.topology, first.xyz, box_vectors(first), file=_name(source)))
+
+    def pieces(self) -> Iterator[mdtraj.Trajectory]:
+        """The protein's atoms, at most `CHUNK` frames at a time.
+
+        Raises
+        ------
+        StateError
+            If a position is not finite, or a molecule is torn over a box that is not known.
+        """
+        done = 0
+        for piece in _read(self.source):
+            finite = np.isfinite(piece.xyz).all(axis=(1, 2))
+            if not finite.all():
+                broken = int(np.argmin(finite))
+                raise StateError(
+                    f"{_name(self.source)} has positions that are not finite, first "
+                    f"{place_in_time(self.source, done + broken, piece.time[broken])}: leave those frames out"
+                )
+            yield made_whole(piece, self.layout, done)
+            done += piece.n_frames
+
+    def measure(self) -> Measurement:
+        """Read the trajectory once, in pieces; see `measure`."""
+        atoms = torsion_atoms(self.layout)
+        index = np.array(list(atoms.values()), dtype=int).reshape(-1, 4)
+        geometry, coarse = None, CoarseCounter(self.layout)
+        angles, times = [], []
+        for piece in self.pieces():
+            found = np.empty((piece.n_frames, len(index)), dtype=np.float32)
+            if len(index):
+                found = mdtraj.compute_dihedrals(piece, index, periodic=False).astype(np.float32, copy=False)
+            angles.append(found)
+            times.append(piece.time)
+            geometry = geometry or GeometryCounter(piece.topology, self.layout)
+            geometry.add(piece.xyz)
+            coarse.add(piece)
+        if geometry is None:
+            raise MDGenError(f"{_name(self.source)} has no frame")
+        counts = coarse.result()
+        if not (atoms or counts["ca_distances"]):
+            raise MDGenError(f"{_name(self.source)} has no torsion: a comparison needs at least two residues")
+        interval = frame_interval_of(self.source, np.concatenate(times))
+        return Measurement(TorsionSeries(tuple(atoms), np.concatenate(angles), interval), geometry.result(), counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """Trajectories that are laid out alike, and what is left out of them for that."""
+
+    generated: list[Opened]
+    reference: list[Opened]
+    left_out: LeftOut
+
+
+def opened_alike(generated: Sequence[Source], reference: Sequence[Source]) -> Alike:
+    """Open trajectories of one molecule, laid out alike: only what all of them have is measured.
+
+    Parameters
+    ----------
+    generated, reference : sequence of TrajectoryFile or mdtraj.Trajectory
+        Names and links of residues are those of the first of the reference.
+
+    Returns
+    -------
+    Alike
 
     Raises
     ------
     MDGenError
-        If it cannot be read, has no protein or no frame.
-    StateError
-        If a position is not finite.
+        If one cannot be read, or the molecules differ.
     """
-    names: tuple[str, ...] = ()
-    angles, times = [], []
-    geometry = None
-    for piece in pieces(source):
-        named = torsions(piece)
-        if not named:
-            raise MDGenError(f"{_name(source)} has no torsion: a comparison needs at least two residues")
-        names = tuple(named)
-        angles.append(np.stack(list(named.values()), axis=1).astype(np.float32, copy=False))
-        times.append(piece.time)
-        geometry = geometry or GeometryCounter(piece.topology)
-        geometry.add(piece.xyz)
-    if geometry is None:
-        raise MDGenError(f"{_name(source)} has no frame")
-    interval = frame_interval_of(source, np.concatenate(times))
-    return Measurement(TorsionSeries(names, np.concatenate(angles), interval), geometry.result())
+    ours, theirs = ([Opened.of(source) for source in sources] for sources in (generated, reference))
+    first = theirs[0].layout
+    layouts = agreed([o.layout for o in (*ours, *theirs)], first)
+    alike = [Opened(o.source, layout) for o, layout in zip((*ours, *theirs), layouts, strict=True)]
+    shared = torsion_atoms(layouts[0]).keys()
+
+    def alone(side: list[Opened]) -> tuple[str, ...]:
+        names = dict.fromkeys(name for o in side for name in torsion_atoms(agreed([o.layout], first)[0]))
+        return tuple(name for name in names if name not in shared)
+
+    label = {residue.place: residue.label.split(" ", 1)[1] for residue in first.residues}
+    holes = tuple(f"{label[a]} and {label[b]}" for a, b in first.holes)
+    return Alike(alike[: len(ours)], alike[len(ours) :], LeftOut(alone(ours), alone(theirs), holes))
+
+
+def measure(source: Source, like: Source | None = None) -> Measurement:
+    """Read a trajectory once, in pieces.
+
+    Parameters
+    ----------
+    source : TrajectoryFile or mdtraj.Trajectory
+    like : TrajectoryFile or mdtraj.Trajectory, optional
+        One of the same molecule whose names and links of residues are taken. Default: its own.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    MDGenError
+        If it cannot be read, has no protein or no frame, or is of another molecule.
+    StateError
+        If a position is not finite, or the molecule is torn over a periodic box that is not known.
+    """
+    return (Opened.of(source) if like is None else opened_alike([source], [like]).generated[0]).measure()
 
 
 def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:
-    """The protein's atoms, at most `CHUNK` frames at a time."""
+    """The protein's atoms, at most `CHUNK` frames at a time, every molecule whole; raises as `measure`."""
+    try:
+        opened = Opened.of(source)
+    except MDGenError as error:
+        if "has no frame" in str(error):
+            return
+        raise
+    yield from opened.pieces()
+
+
+def as_list(sources: Source | Sequence[T]) -> list[Source | T]:
+    """One trajectory or several, as a list."""
+    if isinstance(sources, TrajectoryFile | mdtraj.Trajectory):
+        return [sources]
+    return list(sources)
+
+
+def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
+    """The protein's atoms as they are in the source, at most `CHUNK` frames at a time."""
     if isinstance(source, mdtraj.Trajectory):
         atoms = _protein(source.topology, "the trajectory")
         for start in range(0, source.n_frames, CHUNK):
@@ -114,45 +237,11 @@ def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:
 
 
 def _protein(topology: mdtraj.Topology, name: object) -> np.ndarray:
-    atoms = topology.select("protein")
-    if len(atoms) == 0:
+    atoms = [atom.index for residue in topology.residues if is_protein(residue) for atom in residue.atoms]
+    if not atoms:
         raise MDGenError(f"{name} has no protein: only peptides and proteins can be compared")
-    return atoms
+    return np.array(sorted(atoms))
 
 
 def _name(source: Source) -> str:
     return "the trajectory" if isinstance(source, mdtraj.Trajectory) else str(source.path)
-
-
-def frame_interval_of(source: Source, times: np.ndarray) -> float | NotDefined:
-    """Picoseconds between frames."""
-    if isinstance(source, TrajectoryFile):
-        if source.frame_interval is not None:
-            if not source.frame_interval > 0:
-                raise MDGenError(f"frame_interval {source.frame_interval}: give the time between frames, above 0 ps")
-            return source.frame_interval
-        suffix = Path(source.path).suffix.lower()
-        if suffix == ".dcd":
-            return _dcd_interval(Path(source.path))
-        if suffix not in _STORES_TIME:
-            return NotDefined(f"{suffix} files do not store times: give the frame interval")
-    if len(times) < 2:
-        return NotDefined("a single frame has no interval")
-    if not times.any():
-        return NotDefined("the frames are samples without times: they have no order, and so no kinetics")
-    interval = even_interval(times)
-    if interval is None:
-        return NotDefined("the frames are not evenly spaced in time: give the frame interval")
-    return float(f"{interval:.6g}")
-
-
-def _dcd_interval(path: Path) -> float | NotDefined:
-    """From the header, which mdtraj does not show: steps between frames, and the step in AKMA units."""
-    with path.open("rb") as file:
-        header = file.read(48)
-    order = "<" if header[:4] == struct.pack("<i", 84) else ">"
-    steps = struct.unpack(order + "i", header[16:20])[0]
-    step_size = struct.unpack(order + "f", header[44:48])[0] * _AKMA
-    if steps <= 0 or not step_size > 0:
-        return NotDefined("the DCD file's header has no time step: give the frame interval")
-    return float(f"{steps * step_size:.5g}")

@@ -7,6 +7,7 @@ metastable states by PCCA+, and their labels to a coarse Markov model. Axes: ``n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,16 +70,19 @@ def fit_tica(reference: TorsionSeries, *, lagtime: float, definitions: Definitio
     from deeptime.decomposition import TICA
 
     lag = reference.frames_in(lagtime)
-    n_pairs = reference.n_frames - lag
-    if n_pairs < 2:
-        raise UndefinedError(f"{reference.n_frames} frames are too few for a lag time of {lag} frames ({lagtime:g} ps)")
+    longest = max(reference.lengths)
+    if longest - lag < 2:
+        raise UndefinedError(f"{longest} frames are too few for a lag time of {lag} frames ({lagtime:g} ps)")
+    if not reference.names:
+        raise UndefinedError("there is no torsion that all trajectories have")
     features = reference.features()
     if np.ptp(features, axis=0).max() < 1e-6:
         raise UndefinedError("no torsion moves")
     covariance = TICA.covariance_estimator(lagtime=lag, ncov=5)
-    for start in range(0, n_pairs, _BLOCK):
-        stop = min(start + _BLOCK, n_pairs)
-        covariance.partial_fit((features[start:stop].astype(float), features[start + lag : stop + lag].astype(float)))
+    for run in reference.split(features):
+        for start in range(0, len(run) - lag, _BLOCK):
+            stop = min(start + _BLOCK, len(run) - lag)
+            covariance.partial_fit((run[start:stop].astype(float), run[start + lag : stop + lag].astype(float)))
     covariances = covariance.fetch_model()
     model = TICA(lagtime=lag, var_cutoff=_KINETIC_VARIANCE).fit_from_covariances(covariances).fetch_model()
     if definitions is Definitions.SOUND and model.output_dimension < 2:
@@ -109,6 +113,7 @@ def fit_states(
     projection: np.ndarray,
     lag_frames: int,
     *,
+    runs: Sequence[int] = (),
     n_clusters: int = N_CLUSTERS,
     n_states: int = N_STATES,
     seed: int = SEED,
@@ -122,6 +127,8 @@ def fit_states(
         The reference on its slow coordinates.
     lag_frames : int
         Lag time of the Markov models.
+    runs : sequence of int
+        Numbers of frames of the trajectories that the reference consists of. Default: it is one.
     n_clusters, n_states : int
     seed : int
         Seed of k-means.
@@ -145,7 +152,8 @@ def fit_states(
     clusters = KMeans(
         n_clusters, max_iter=100, tolerance=1e-5, init_strategy="kmeans++", fixed_seed=seed, n_jobs=1
     ).fit_fetch(projection)
-    fine = estimate_markov_model(clusters.transform(projection), lag_frames, n_clusters)
+    ends = np.cumsum(runs)[:-1].astype(int)  # of trajectories but the last
+    fine = estimate_markov_model(np.split(clusters.transform(projection), ends), lag_frames, n_clusters)
     n_active = len(fine.active)
     if definitions is Definitions.PUBLISHED and n_active < n_clusters:
         raise UndefinedError(
@@ -162,5 +170,5 @@ def fit_states(
     nearest = ((centers[:, None] - centers[None, fine.active]) ** 2).sum(-1).argmin(axis=1)  # itself where active
     state_of_cluster = lumped.assignments[nearest]
     labels = state_of_cluster[clusters.transform(projection)]
-    coarse = estimate_markov_model(labels, lag_frames, n_states)
+    coarse = estimate_markov_model(np.split(labels, ends), lag_frames, n_states)
     return StateModel(clusters, state_of_cluster, lumped.coarse_grained_stationary_probability, coarse, labels)

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import NamedTuple
 
 import mdtraj
 import numpy as np
 
+from openmm_mdgen.analysis.coarse import coarse_atoms
 from openmm_mdgen.analysis.distances import angle_histogram, js_distance
+from openmm_mdgen.analysis.layout import TORN, Layout
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.times import RECORDED, whole_number
 
-# How to find each kind, and which of its four atoms belongs to the residue it is named after.
-_BACKBONE = {"PHI": (mdtraj.compute_phi, 1), "PSI": (mdtraj.compute_psi, 0)}
+_BACKBONE = ("PHI", "PSI")
+# Atoms of each kind of side-chain torsion, by names; residues have at most one of each.
 _SIDECHAIN = {
-    "CHI1": (mdtraj.compute_chi1, 0),
-    "CHI2": (mdtraj.compute_chi2, 0),
-    "CHI3": (mdtraj.compute_chi3, 0),
-    "CHI4": (mdtraj.compute_chi4, 0),
-    "CHI5": (mdtraj.compute_chi5, 0),
+    "CHI1": ("N CA CB CG", "N CA CB CG1", "N CA CB SG", "N CA CB OG", "N CA CB OG1"),
+    "CHI2": ("CA CB CG CD", "CA CB CG CD1", "CA CB CG1 CD1", "CA CB CG OD1", "CA CB CG ND1", "CA CB CG SD"),
+    "CHI3": ("CB CG CD NE", "CB CG CD CE", "CB CG CD OE1", "CB CG SD CE"),
+    "CHI4": ("CG CD NE CZ", "CG CD CE NZ"),
+    "CHI5": ("CD NE CZ NH1",),
 }
 # Unchanged by a half turn but for the atoms' names.
 _HALF_TURN = {("CHI2", "ASP"), ("CHI3", "GLU"), ("CHI2", "PHE"), ("CHI2", "TYR")}
@@ -42,15 +45,54 @@ class TorsionMeans(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TorsionSeries:
-    """All torsions of a trajectory, in four bytes each."""
+    """All torsions of a trajectory, in four bytes each; or of several trajectories, one after the other."""
 
     names: tuple[str, ...]  # (n_torsions,)
     angles: np.ndarray  # (n_frames, n_torsions) float32, radian in [-pi, pi]
     frame_interval: float | NotDefined  # ps
+    runs: tuple[int, ...] = ()  # numbers of frames of the trajectories; empty where there is but one
+
+    @classmethod
+    def joined(cls, series: Sequence[TorsionSeries]) -> TorsionSeries:
+        """Several trajectories of the same torsions.
+
+        Raises
+        ------
+        MDGenError
+            If their torsions or their frame intervals differ.
+        """
+        if len(series) == 1:
+            return series[0]
+        ordered = [one.ordered(series[0].names) for one in series]
+        unknown = [one.frame_interval for one in ordered if isinstance(one.frame_interval, NotDefined)]
+        intervals = [one.frame_interval for one in ordered if not isinstance(one.frame_interval, NotDefined)]
+        if intervals and max(intervals) - min(intervals) > RECORDED * min(intervals):
+            raise MDGenError(
+                f"trajectories that belong together have frames {min(intervals):g} and {max(intervals):g} ps apart: "
+                "write them with one frame interval, or state it if the files' times are wrong"
+            )
+        angles = np.concatenate([one.angles for one in ordered])
+        return cls(series[0].names, angles, (unknown or intervals)[0], tuple(one.n_frames for one in ordered))
 
     @property
     def n_frames(self) -> int:
+        """Of all trajectories together."""
         return len(self.angles)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers of frames, one a trajectory."""
+        return self.runs or (self.n_frames,)
+
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """Values of each frame, (n_frames, ...), one array a trajectory."""
+        return np.split(values, np.cumsum(self.lengths)[:-1])
+
+    def without(self, run: int) -> TorsionSeries:
+        """All trajectories but one."""
+        kept = [k for k in range(len(self.lengths)) if k != run]
+        parts = self.split(self.angles)
+        return replace(self, angles=np.concatenate([parts[k] for k in kept]), runs=tuple(self.lengths[k] for k in kept))
 
     def __getitem__(self, name: str) -> np.ndarray:
         """(n_frames,) of one torsion."""
@@ -71,9 +113,11 @@ class TorsionSeries:
         return replace(self, names=tuple(names), angles=self.angles[:, [self.names.index(name) for name in names]])
 
     def every(self, stride: int) -> TorsionSeries:
-        """Every `stride`-th frame, from the first."""
+        """Every `stride`-th frame, from the first of each trajectory."""
         interval = attempt(lambda between: between * stride, self.frame_interval)
-        return replace(self, angles=self.angles[::stride], frame_interval=interval)
+        parts = [part[::stride] for part in self.split(self.angles)]
+        runs = tuple(len(part) for part in parts) if self.runs else ()
+        return replace(self, angles=np.concatenate(parts), frame_interval=interval, runs=runs)
 
     def sound(self) -> TorsionSeries:
         """Leave CHI5 out and fold symmetric ends: their angles are doubled, so that a half turn fills the circle."""
@@ -106,8 +150,43 @@ class TorsionSeries:
         return frames
 
 
-def torsions(trajectory: mdtraj.Trajectory) -> dict[str, np.ndarray]:
+def torsion_atoms(layout: Layout) -> dict[str, tuple[int, ...]]:
+    """Find the four atoms of each torsion, by name and in the published order.
+
+    Where a layout has C-alpha atoms alone, their dihedrals (``"CA 0 ALA 1"``) stand in place of torsions.
+    """
+    before, after = layout.neighbours()
+    phis, psis = [], []
+    for residue in layout.sequence:
+        own = residue.atoms
+        if not {"N", "CA", "C"} <= own.keys():
+            continue
+        if residue.place in before and "C" in before[residue.place].atoms:
+            last = before[residue.place].atoms["C"]
+            phis.append((f"PHI {residue.label}", (last, own["N"], own["CA"], own["C"])))
+        if residue.place in after and "N" in after[residue.place].atoms:
+            following = after[residue.place].atoms["N"]
+            psis.append((f"PSI {residue.label}", (own["N"], own["CA"], own["C"], following)))
+    named = [entry for both in zip_longest(phis, psis) for entry in both if entry is not None]
+    for kind, patterns in _SIDECHAIN.items():
+        for residue in layout.sequence:
+            matching = [p.split() for p in patterns if set(p.split()) <= residue.atoms.keys()]
+            named += [(f"{kind} {residue.label}", tuple(residue.atoms[a] for a in names)) for names in matching[:1]]
+    return dict(named or [(f"CA {label}", atoms) for label, atoms in coarse_atoms(layout)["ca_dihedrals"].items()])
+
+
+def torsions(trajectory: mdtraj.Trajectory, layout: Layout | None = None) -> dict[str, np.ndarray]:
     """Compute every phi, psi and chi1 to chi5 by name, each ``(n_frames,)`` radian in [-pi, pi].
+
+    Parameters
+    ----------
+    trajectory : mdtraj.Trajectory
+    layout : Layout, optional
+        Which residues are linked. Default: those that follow each other without a hole.
+
+    Returns
+    -------
+    dict of str to (n_frames,) float32
 
     Raises
     ------
@@ -120,18 +199,16 @@ def torsions(trajectory: mdtraj.Trajectory) -> dict[str, np.ndarray]:
         raise StateError(
             f"the trajectory has positions that are not finite, first at time {time:g} ps: leave those frames out"
         )
-    pair = [_named(trajectory, kind, *how) for kind, how in _BACKBONE.items()]
-    named = [entry for both in zip(*pair, strict=True) for entry in both]
-    for kind, how in _SIDECHAIN.items():
-        named += _named(trajectory, kind, *how)
-    return dict(named)
+    atoms = torsion_atoms(layout or _layout(trajectory))
+    if not atoms:
+        return {}
+    angles = mdtraj.compute_dihedrals(trajectory, np.array(list(atoms.values())), periodic=False)
+    return dict(zip(atoms, angles.T, strict=True))
 
 
-def _named(trajectory: mdtraj.Trajectory, kind: str, compute, owner: int) -> list[tuple[str, np.ndarray]]:
-    atoms, angles = compute(trajectory, periodic=False)
-    owners = [trajectory.topology.atom(quadruple[owner]).residue for quadruple in atoms]
-    names = [f"{kind} {residue.chain.index} {residue.name} {residue.resSeq}" for residue in owners]
-    return list(zip(names, angles.T, strict=True))
+def _layout(trajectory: mdtraj.Trajectory) -> Layout:
+    """Of frames that may be far from any real chain: only what is torn apart counts as a hole."""
+    return Layout.of(trajectory.topology, trajectory.xyz, longest=TORN)
 
 
 def torsion_histograms(trajectory: mdtraj.Trajectory | Iterable[mdtraj.Trajectory]) -> dict[str, np.ndarray]:
@@ -147,15 +224,23 @@ def torsion_histograms(trajectory: mdtraj.Trajectory | Iterable[mdtraj.Trajector
     MDGenError
         If there is no frame.
     """
+    return _counted(trajectory)[0]
+
+
+def _counted(
+    trajectory: mdtraj.Trajectory | Iterable[mdtraj.Trajectory],
+) -> tuple[dict[str, np.ndarray], Layout]:
     counts: dict[str, np.ndarray] = {}
-    n_frames = 0
+    layout = None
     for piece in [trajectory] if isinstance(trajectory, mdtraj.Trajectory) else trajectory:
-        n_frames += piece.n_frames
-        for name, angles in torsions(piece).items():
+        if piece.n_frames == 0:
+            continue
+        layout = layout or _layout(piece)
+        for name, angles in torsions(piece, layout).items():
             counts[name] = counts.get(name, 0) + angle_histogram(angles)
-    if n_frames == 0:
+    if layout is None:
         raise MDGenError("a trajectory without frames has no distribution")
-    return counts
+    return counts, layout
 
 
 def torsion_distances(
@@ -167,16 +252,24 @@ def torsion_distances(
     Parameters
     ----------
     generated, reference : mdtraj.Trajectory, or its pieces
-        Any numbers of frames.
+        Trajectories of any numbers of frames. Residues are matched by their place in the chain.
+
+    Returns
+    -------
+    dict of str to float
+        By the reference's names.
 
     Raises
     ------
     MDGenError
         If they are not of the same molecule, or one has no frame.
     """
-    ours, theirs = torsion_histograms(generated), torsion_histograms(reference)
+    (ours, own), (theirs, other) = _counted(generated), _counted(reference)
+    if [residue.name for residue in own.sequence] == [residue.name for residue in other.sequence]:
+        renamed = {a.label: b.label for a, b in zip(own.sequence, other.sequence, strict=True)}
+        ours = {f"{name.split()[0]} {renamed[name.split(' ', 1)[1]]}": counts for name, counts in ours.items()}
     require_same_torsions(tuple(ours), tuple(theirs))
-    return {name: float(js_distance(ours[name], theirs[name])) for name in ours}
+    return {name: float(js_distance(ours[name], theirs[name])) for name in theirs}
 
 
 def require_same_torsions(generated: Sequence[str], reference: Sequence[str]) -> None:

@@ -5,13 +5,14 @@ Lengths in nanometre, angles in degree, heavy atoms only (all are there whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import mdtraj
 import numpy as np
 from scipy.spatial import cKDTree
 
+from openmm_mdgen.analysis.layout import Layout
 from openmm_mdgen.geometry.bonds import (
     ALPHA_CENTRE,
     CLASH,
@@ -22,6 +23,8 @@ from openmm_mdgen.geometry.bonds import (
 )
 
 BREAK = 0.2  # nm, of a peptide bond (0.133 nm)
+OPEN = 0.25  # nm, of a disulfide bond (0.205 nm)
+ALPHA_BREAK = 0.45  # nm, of neighbouring C-alpha atoms (0.38 nm) where there is nothing else to see a break by
 BOND_EDGES = np.linspace(0.10, 0.22, 121)  # nm; shorter and longer ones are counted in the outer bins
 ANGLE_EDGES = np.linspace(60, 180, 121)  # degree; likewise
 
@@ -48,19 +51,48 @@ class Geometry:
     angles: dict[str, Histogram]  # by elements, the middle one at the corner, e.g. "C-N-C"
 
 
+def merged(parts: Sequence[Geometry]) -> Geometry:
+    """The geometry of several trajectories of one layout together."""
+    if len(parts) == 1:
+        return parts[0]
+    weights = np.array([part.n_frames for part in parts], dtype=float)
+
+    def share(name: str) -> float:
+        return float(np.average([getattr(part, name) for part in parts], weights=weights))
+
+    def histograms(name: str) -> dict[str, Histogram]:
+        of_parts = [getattr(part, name) for part in parts]
+        return {key: _together([found[key] for found in of_parts]) for key in of_parts[0]}
+
+    shares = {name: share(name) for name in ("valid", "without_clash", "without_break", "right_chirality")}
+    n_frames = sum(part.n_frames for part in parts)
+    return Geometry(n_frames, **shares, bonds=histograms("bonds"), angles=histograms("angles"))
+
+
+def _together(parts: Sequence[Histogram]) -> Histogram:
+    weights = np.array([part.counts.sum() for part in parts], dtype=float)
+    mean = float(np.average([part.mean for part in parts], weights=weights))
+    square = np.average([part.deviation**2 + (part.mean - mean) ** 2 for part in parts], weights=weights)
+    return Histogram(np.sum([part.counts for part in parts], axis=0), mean, float(np.sqrt(square)))
+
+
 class GeometryCounter:
     """Counts over pieces of a trajectory of one topology."""
 
-    def __init__(self, topology: mdtraj.Topology) -> None:
-        heavy = topology.subset([a.index for a in topology.atoms if a.element.symbol not in ("H", "D")])
-        self._heavy = np.array([a.index for a in topology.atoms if a.element.symbol not in ("H", "D")])
-        symbols = [atom.element.symbol for atom in heavy.atoms]
-        graph = BondGraph.of(len(symbols), ((first.index, second.index) for first, second in heavy.bonds))
+    def __init__(self, topology: mdtraj.Topology, layout: Layout | None = None) -> None:
+        layout = layout or Layout.of(topology)
+        self._heavy = np.array(layout.heavy)
+        number = {atom: k for k, atom in enumerate(layout.heavy)}
+        symbols = [topology.atom(k).element.symbol for k in layout.heavy]
+        bonds = ((number[i], number[j]) for i, j in layout.bonds if i in number and j in number)
+        graph = BondGraph.of(len(symbols), bonds)
         self._near = graph.near()
         self._bonds = _by_element(graph.bonds, symbols)
         self._angles = _by_element(graph.angles(), symbols)
-        self._links = _peptide_bonds(heavy)
-        self._centres = _stereocentres(heavy)
+        self._links = _numbered(layout.link_atoms(), number, 2)
+        self._bridges = _numbered(layout.bridge_atoms(), number, 2)
+        self._alphas = _numbered(layout.alpha_links() if not len(self._links) else [], number, 2)
+        self._centres = _numbered(_stereocentres(layout), number, 4)
         self._totals = np.zeros(5, dtype=int)  # frames; valid; without clash; unbroken; of right chirality
         self._bond_sums = {name: _Sums(BOND_EDGES) for name in self._bonds}
         self._angle_sums = {name: _Sums(ANGLE_EDGES) for name in self._angles}
@@ -70,6 +102,8 @@ class GeometryCounter:
         xyz = xyz[:, self._heavy]
         clear = np.array([not self._clashes(frame) for frame in xyz])
         whole = (lengths(xyz, self._links) <= BREAK).all(axis=1)
+        whole &= (lengths(xyz, self._bridges) <= OPEN).all(axis=1)
+        whole &= (lengths(xyz, self._alphas) <= ALPHA_BREAK).all(axis=1)
         chiral = (triple_products(xyz, self._centres) > 0).all(axis=1)
         self._totals += [len(xyz), (clear & whole & chiral).sum(), clear.sum(), whole.sum(), chiral.sum()]
         for name, index in self._bonds.items():
@@ -129,24 +163,20 @@ def _by_element(tuples: np.ndarray, symbols: list[str]) -> dict[str, np.ndarray]
     return {name: np.array(groups[name]) for name in sorted(groups)}
 
 
-def _peptide_bonds(topology: mdtraj.Topology) -> np.ndarray:
-    """(n, 2): C of each residue and N of the next in the same chain."""
-    links = []
-    for chain in topology.chains:
-        named = [{atom.name: atom.index for atom in residue.atoms} for residue in chain.residues]
-        links += [(a["C"], b["N"]) for a, b in pairwise(named) if "C" in a and "N" in b]
-    return np.array(links, dtype=int).reshape(-1, 2)
-
-
-def _stereocentres(topology: mdtraj.Topology) -> np.ndarray:
-    """(n, 4)."""
+def _stereocentres(layout: Layout) -> list[tuple[int, ...]]:
+    """Each centre and three of its neighbours."""
     centres = []
-    for residue in topology.residues:
-        named = {atom.name: atom.index for atom in residue.atoms}
+    for residue in layout.sequence:
         for centre in (ALPHA_CENTRE, SIDE_CHAIN_CENTRES.get(residue.name)):
-            if centre and named.keys() >= set(centre):
-                centres.append([named[name] for name in centre])
-    return np.array(centres, dtype=int).reshape(-1, 4)
+            if centre and residue.atoms.keys() >= set(centre):
+                centres.append(tuple(residue.atoms[name] for name in centre))
+    return centres
+
+
+def _numbered(tuples: Sequence[tuple[int, ...]], number: dict[int, int], size: int) -> np.ndarray:
+    """(n, size): atoms of the topology as heavy atoms are counted here."""
+    found = [[number[atom] for atom in members] for members in tuples if all(atom in number for atom in members)]
+    return np.array(found, dtype=int).reshape(-1, size)
 
 
 def _corner_angles(xyz: np.ndarray, triples: np.ndarray) -> np.ndarray:

@@ -16,21 +16,34 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
 
 if TYPE_CHECKING:
-    from openmm_mdgen.analysis import Evaluation, NotDefined
+    from openmm_mdgen.analysis import Evaluation
+    from openmm_mdgen.analysis.comparison import Number
+    from openmm_mdgen.analysis.sources import Source
 
 
 def evaluate(
-    generated: Annotated[Path, typer.Argument(help="Trajectory to compare, in any format that mdtraj reads.")],
+    generated: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Trajectory to compare, in any format that mdtraj reads. Several trajectories of one molecule are "
+            "taken together, and give an error of each number."
+        ),
+    ],
     top: Annotated[Path, typer.Option(help="Topology of GENERATED, such as a PDB file.")],
-    reference: Annotated[Path, typer.Option(help="Trajectory of real MD of the same molecule.")],
+    reference: Annotated[
+        list[Path],
+        typer.Option(
+            help="Trajectory of real MD of the same molecule. Given several times, the trajectories are taken together."
+        ),
+    ],
     reference_top: Annotated[
         Path | None, typer.Option(help="Topology of the reference, such as a PDB file. [default: --top]")
     ] = None,
     replicate: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             help="Trajectory of a second MD run, with the reference's topology: its distances show how near to the "
-            "reference real MD itself comes."
+            "reference real MD itself comes. Given several times, the trajectories are taken together."
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
@@ -57,9 +70,12 @@ def evaluate(
     """Compare a trajectory with real MD of the same molecule.
 
     The distances are square roots of Jensen-Shannon divergences: 0 for equal distributions, 0.83 for disjoint ones. For
-    a number that cannot be computed, the reason is given.
+    a number that cannot be computed, the reason is given. What both have is compared, residue by residue along the
+    chain: files may be numbered and named by other programs, and may lack hydrogens, side chains or all but C-alpha
+    atoms. What is left out is named.
     """
-    inputs = [path for path in (generated, top, reference, reference_top, replicate) if path is not None]
+    md_top = top if reference_top is None else reference_top
+    inputs = [*generated, top, *reference, md_top, *(replicate or [])]
     for path in inputs:
         if not path.is_file():
             raise MDGenError(f"{path}: no such file")
@@ -72,13 +88,13 @@ def evaluate(
 
     from openmm_mdgen import analysis
 
-    md_top = top if reference_top is None else reference_top
-    ours = analysis.TrajectoryFile(generated, top, interval)
-    theirs = analysis.TrajectoryFile(reference, md_top, md_interval)
+    ours: list[Source] = [analysis.TrajectoryFile(path, top, interval) for path in generated]
+    theirs: list[Source] = [analysis.TrajectoryFile(path, md_top, md_interval) for path in reference]
+    again = [analysis.TrajectoryFile(path, md_top, md_interval) for path in replicate or []]
     evaluation = analysis.evaluate(
         ours,
         theirs,
-        replicate=None if replicate is None else analysis.TrajectoryFile(replicate, md_top, md_interval),
+        replicate=again or None,
         definitions=analysis.Definitions.named("--definitions", definitions),
         lagtime=lag,
         n_clusters=clusters,
@@ -87,18 +103,22 @@ def evaluate(
         generated_seconds=generated_seconds,
         reference_seconds=reference_seconds,
     )
-    compared = {"generated": f"{generated}, topology {top}", "real MD": f"{reference}, topology {md_top}"}
-    if replicate is not None:
-        compared["second MD run"] = f"{replicate}, topology {md_top}"
+    compared = {"generated": _told(generated, top), "real MD": _told(reference, md_top)}
+    if replicate:
+        compared["second MD run"] = _told(replicate, md_top)
     if json is not None:
         _write_json(json, evaluation, compared)
     if report is not None:
         from openmm_mdgen.report import write_report
 
-        title = f"{generated.name} beside real MD ({reference.name})"
+        title = f"{', '.join(p.name for p in generated)} beside real MD ({', '.join(p.name for p in reference)})"
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     for line in summary(evaluation):
         typer.echo(line)
+
+
+def _told(paths: list[Path], topology: Path) -> str:
+    return f"{', '.join(map(str, paths))}, topology {topology}"
 
 
 def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> None:
@@ -109,16 +129,46 @@ def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> N
 
 
 def summary(evaluation: Evaluation) -> list[str]:
-    """Lines for the terminal."""
+    """Lines for the terminal: each number with its error where there is one."""
     from openmm_mdgen.analysis import NotDefined
+    from openmm_mdgen.analysis.metrics import labels
 
-    equivalent = evaluation.equivalent_md_time
-    lines = [f"{label:24}{_text(value, '{:.3f}')}" for label, value in evaluation.jsd.labelled().items()]
-    worth = equivalent if isinstance(equivalent, NotDefined) else equivalent.time
-    lines.append(f"{'equivalent MD time':24}{_text(worth, '{:.4g} ps')}")
-    lines.append(f"{'whole molecules':24}{evaluation.validity.generated.valid:.1%}")
+    lines = [
+        f"{label:24}{_text(getattr(evaluation.jsd, name), '{:.3f}', evaluation.error('jsd', name))}"
+        for name, label in labels().items()
+    ]
+    worth = evaluation.equivalent_md_time
+    text = str(worth) if isinstance(worth, NotDefined) else _text(worth.time, "{:.4g} ps")
+    if not isinstance(worth, NotDefined) and isinstance(worth.low, float) and isinstance(worth.high, float):
+        text += f" (95 % interval {worth.low:.4g} to {worth.high:.4g} ps)"
+    lines.append(f"{'equivalent MD time':24}{text}")
+    for side, title in (("generated", "generated"), ("reference", "real MD")):
+        share, error = getattr(evaluation.validity, side).valid, evaluation.error("validity", side, "valid")
+        facts = getattr(evaluation, side)
+        trajectories = "" if facts.n_trajectories == 1 else f" of {facts.n_trajectories} trajectories"
+        between = _text(facts.frame_interval, "{:g} ps apart")
+        lines.append(f"{f'whole molecules, {title}':28}{_text(share, '{:.1%}', error)}")
+        lines.append(f"{f'frames, {title}':28}{facts.n_frames}{trajectories}, {between}")
+    return lines + _left_out(evaluation)
+
+
+def _left_out(evaluation: Evaluation) -> list[str]:
+    """What is not compared, kind by kind."""
+    left_out = evaluation.left_out
+    lines = []
+    for names, side in ((left_out.only_generated, "GENERATED"), (left_out.only_reference, "the reference")):
+        kinds = dict.fromkeys(name.split()[0] for name in names)
+        counted = ", ".join(f"{sum(n.split()[0] == kind for n in names)} {kind}" for kind in kinds)
+        if names:
+            lines.append(
+                f"left out, as only {side} has them: {counted} ({', '.join(names[:4])}{', ...' * (len(names) > 4)})"
+            )
+    if left_out.holes:
+        lines.append(f"left out, as residues are missing there: torsions between {'; '.join(left_out.holes)}")
     return lines
 
 
-def _text(value: float | NotDefined, form: str) -> str:
-    return form.format(value) if isinstance(value, float) else str(value)
+def _text(value: Number, form: str, error: Number | None = None) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return form.format(value) + (f" ± {form.format(error)}" if isinstance(error, float) else "")

@@ -14,26 +14,29 @@ from markupsafe import Markup
 import openmm_mdgen
 from openmm_mdgen.analysis.comparison import Number
 from openmm_mdgen.analysis.markov import FluxCorrelation
-from openmm_mdgen.analysis.metrics import Distances
+from openmm_mdgen.analysis.metrics import Distances, labels
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, States, Validity
+from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.undefined import NotDefined
-from openmm_mdgen.analysis.validity import Geometry, Histogram
+from openmm_mdgen.analysis.validity import Histogram
 from openmm_mdgen.report.energies import Energies
 from openmm_mdgen.report.figures import readable
 
 
-def number(value: object, form: str = "{:.3f}") -> str:
-    """A number in a form of `str.format`, or why there is none."""
+def number(value: object, form: str = "{:.3f}", error: object = None) -> str:
+    """A number in a form of `str.format`, with its error where there is one; or why there is none."""
     if isinstance(value, NotDefined):
         return Markup('<span class="undefined">{}</span>').format(str(value))
-    return form.format(value)
+    return form.format(value) + (f" ± {form.format(error)}" if isinstance(error, float) else "")
 
 
-def time(value: Number) -> str:
-    """A time given in ps, in ps or ns."""
+def time(value: Number, error: object = None) -> str:
+    """A time given in ps, in ps or ns; with its error where there is one."""
     if isinstance(value, NotDefined):
         return number(value)
-    return f"{value:.3g} ps" if value < 1000 else f"{value / 1000:.3g} ns"
+    if value < 1000:
+        return number(value, "{:.3g}", error) + " ps"
+    return number(value / 1000, "{:.3g}", error / 1000 if isinstance(error, float) else None) + " ns"
 
 
 def residue(pair: str) -> str:
@@ -41,15 +44,37 @@ def residue(pair: str) -> str:
     return readable(pair.split("|")[0]).split(" ", 1)[1]
 
 
-def distance_rows(columns: list[Distances]) -> list[list[str]]:
-    """Each metric, of every column."""
-    named = [column.labelled() for column in columns]
-    return [[label, *(number(values[label]) for values in named)] for label in named[0]]
+def distance_rows(evaluation: Evaluation) -> list[list[str]]:
+    """Each metric of the generated trajectory, and of the second MD run where there is one."""
+    return [
+        [label, number(getattr(evaluation.jsd, name), error=evaluation.error("jsd", name))]
+        + [number(getattr(second, name)) for second in _second(evaluation)]
+        for name, label in labels().items()
+    ]
 
 
-def torsion_rows(columns: list[Distances]) -> list[list[str]]:
-    """The distance of each torsion, of every column."""
-    return [[readable(name), *(number(c.per_torsion[name]) for c in columns)] for name in columns[0].per_torsion]
+def torsion_rows(evaluation: Evaluation) -> list[list[str]]:
+    """The distance of each torsion, likewise."""
+    return [
+        [readable(name), number(value, error=evaluation.error("jsd", "per_torsion", name))]
+        + [number(second.per_torsion[name]) for second in _second(evaluation)]
+        for name, value in evaluation.jsd.per_torsion.items()
+    ]
+
+
+def _second(evaluation: Evaluation) -> list[Distances]:
+    return [] if isinstance(evaluation.replicate_jsd, NotDefined) else [evaluation.replicate_jsd]
+
+
+def left_out_rows(left_out: LeftOut) -> list[list[str]]:
+    """What is not compared, and why."""
+    rows = []
+    for names, side in ((left_out.only_generated, "the generated trajectory"), (left_out.only_reference, "real MD")):
+        if names:
+            rows.append([f"torsions that only {side} has the atoms for", ", ".join(map(readable, names))])
+    if left_out.holes:
+        rows.append(["torsions where residues are missing", f"between {'; '.join(left_out.holes)}"])
+    return rows
 
 
 def flux_rows(flux: FluxCorrelation | NotDefined) -> list[list[str]]:
@@ -68,14 +93,18 @@ def share_rows(states: States) -> list[list[str]]:
     return [[str(k), f"{theirs:.4f}", f"{ours:.4f}"] for k, (theirs, ours) in enumerate(shares)]
 
 
-def relaxation_table(shown: dict[str, Relaxation]) -> dict[str, list]:
+def relaxation_table(evaluation: Evaluation, shown: dict[str, Relaxation]) -> dict[str, list]:
     """Header and rows of relaxation times, with wall times where one is known."""
+
+    def error(name: str, side: str) -> Number | None:
+        return evaluation.error("relaxation", name, side) if name in evaluation.relaxation else None
+
     header = ["", "real MD", "generated", "wall time, real MD", "wall time, generated"]
     rows = [
         [
             readable(name),
-            time(relaxation.reference),
-            time(relaxation.generated),
+            time(relaxation.reference, error(name, "reference")),
+            time(relaxation.generated, error(name, "generated")),
             number(relaxation.reference_seconds, "{:.3g} s"),
             number(relaxation.generated_seconds, "{:.3g} s"),
         ]
@@ -87,18 +116,20 @@ def relaxation_table(shown: dict[str, Relaxation]) -> dict[str, list]:
     return {"header": header, "rows": rows}
 
 
-def validity_rows(reference: Geometry, generated: Geometry) -> list[list[str]]:
-    """Shares of frames without a fault."""
-    labels = {
+def validity_rows(evaluation: Evaluation) -> list[list[str]]:
+    """Shares of frames without a fault, of real MD and of the generated trajectory."""
+    shown = {
         "whole molecules": "valid",
         "without clash": "without_clash",
         "without chain break": "without_break",
         "right chirality": "right_chirality",
     }
-    return [
-        [label, *(number(getattr(side, name), "{:.2%}") for side in (reference, generated))]
-        for label, name in labels.items()
-    ]
+
+    def share(side: str, name: str) -> str:
+        value = getattr(getattr(evaluation.validity, side), name)
+        return number(value, "{:.2%}", evaluation.error("validity", side, name))
+
+    return [[label, share("reference", name), share("generated", name)] for label, name in shown.items()]
 
 
 def geometry_rows(validity: Validity) -> list[list[str]]:
@@ -132,7 +163,7 @@ def settings_rows(evaluation: Evaluation, inputs: dict[str, str]) -> list[list[s
     for name, facts in parts.items():
         if isinstance(facts, NotDefined):
             continue
-        rows.append([f"{name}: frames", str(facts.n_frames)])
+        rows.append([f"{name}: trajectories, frames", f"{facts.n_trajectories}, {facts.n_frames}"])
         rows.append([f"{name}: frame interval", number(facts.frame_interval, "{:g} ps")])
         rows.append([f"{name}: wall time", number(facts.wall_seconds, "{:.4g} s")])
     rows += [

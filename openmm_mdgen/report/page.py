@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from openmm_mdgen.analysis.results import Evaluation, Relaxation
-from openmm_mdgen.analysis.sources import Source
+from openmm_mdgen.analysis.sources import Sources, as_list, opened_alike
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import ANGLE_EDGES, BOND_EDGES
 from openmm_mdgen.files import replacing
@@ -27,8 +27,8 @@ _MOST_MAPS = 12
 def write_report(
     path: str | Path,
     evaluation: Evaluation,
-    generated: Source,
-    reference: Source,
+    generated: Sources,
+    reference: Sources,
     *,
     title: str = "Generated trajectory and real MD",
     inputs: dict[str, str] | None = None,
@@ -41,7 +41,7 @@ def write_report(
         The file; it appears when it is complete.
     evaluation : Evaluation
         The comparison of the two trajectories that follow.
-    generated, reference : TrajectoryFile or mdtraj.Trajectory
+    generated, reference : TrajectoryFile or mdtraj.Trajectory, or several of them
         They are read once more, for histograms and for the frames of the 3-D view.
     title : str
     inputs : dict of str to str, optional
@@ -52,10 +52,9 @@ def write_report(
     MDGenError
         If a trajectory cannot be read.
     """
-    ours, theirs = (
-        survey(source, facts.n_frames)
-        for source, facts in ((generated, evaluation.generated), (reference, evaluation.reference))
-    )
+    opened = opened_alike(as_list(generated), as_list(reference))
+    ours = survey(opened.generated, evaluation.generated.n_frames)
+    theirs = survey(opened.reference, evaluation.reference.n_frames)
     text = _environment().get_template("page.html").render(
         title=title,
         settings_rows=cells.settings_rows(evaluation, inputs or {}),
@@ -80,8 +79,17 @@ def _environment() -> Environment:
     )
     environment.filters.update(number=cells.number, time=cells.time, residue=cells.residue)
     environment.tests["has_value"] = lambda value: not isinstance(value, NotDefined)
-    rows = ("distance_rows", "torsion_rows", "flux_rows", "share_rows", "validity_rows", "geometry_rows", "energy_rows")
-    environment.globals.update({name: getattr(cells, name) for name in rows})
+    tables = (
+        cells.distance_rows,
+        cells.torsion_rows,
+        cells.left_out_rows,
+        cells.flux_rows,
+        cells.share_rows,
+        cells.validity_rows,
+        cells.geometry_rows,
+        cells.energy_rows,
+    )
+    environment.globals.update({rows.__name__: rows for rows in tables})
     return environment
 
 
@@ -102,7 +110,7 @@ def _sections(evaluation: Evaluation, ours: Survey, theirs: Survey) -> dict[str,
         "no_map": NotDefined("no residue has both φ and ψ"),
         "torsions": torsions,
         "dynamics": dynamics,
-        "relaxation": cells.relaxation_table(relaxations),
+        "relaxation": cells.relaxation_table(evaluation, relaxations),
         "drawn": {
             "maps": {name: figures.surface_pair(evaluation.surfaces[name], angles=True) for name in maps.names},
             "torsions": figures.torsion_histograms(ours.histograms, theirs.histograms, torsions.names),

@@ -8,7 +8,8 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.distances import angle_histogram
-from openmm_mdgen.analysis.sources import Source, pieces
+from openmm_mdgen.analysis.layout import Layout
+from openmm_mdgen.analysis.sources import Opened, Sources, as_list
 from openmm_mdgen.analysis.torsions import torsions
 
 N_SHOWN = 12  # frames of each trajectory in the 3-D view
@@ -19,38 +20,58 @@ _BACKBONE = ("N", "CA", "C")
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """One trajectory, as it is drawn."""
+    """One side of a comparison, as it is drawn; axes: ``n_drawn`` heavy or backbone atoms."""
 
     histograms: dict[str, np.ndarray]  # by torsion, (100,) counts over (-pi, pi)
-    frames: mdtraj.Trajectory  # (n_shown, heavy or backbone atoms), evenly spaced in time
+    frames: mdtraj.Trajectory  # (n_shown, n_drawn), evenly spaced in time
     complete: mdtraj.Trajectory  # (n_energies, protein atoms), likewise
+    backbone: list[int]  # of the drawn atoms, in the order of the chain
+    bonds: list[list[int]]  # pairs of drawn atoms
 
 
-def survey(source: Source, n_frames: int) -> Survey:
-    """Read a trajectory of `n_frames` once, in pieces."""
+def survey(sources: Sources | list[Opened], n_frames: int) -> Survey:
+    """Read one side of a comparison once, in pieces.
+
+    Parameters
+    ----------
+    sources : TrajectoryFile or mdtraj.Trajectory, several of them, or opened ones
+    n_frames : int
+        Of all of them together.
+
+    Returns
+    -------
+    Survey
+    """
+    opened = [one if isinstance(one, Opened) else Opened.of(one) for one in as_list(sources)]
     histograms: dict[str, np.ndarray] = {}
     shown, complete, done = [], [], 0
-    for piece in pieces(source):
-        for name, angles in torsions(piece).items():
-            histograms[name] = histograms.get(name, 0) + angle_histogram(angles)
-        here = _evenly(N_SHOWN, n_frames, done, piece.n_frames)
-        shown.append(piece[here].atom_slice(_drawn_atoms(piece.topology)))
-        complete.append(piece[_evenly(N_ENERGIES, n_frames, done, piece.n_frames)])
-        done += piece.n_frames
-    return Survey(histograms, *(mdtraj.join(frames, check_topology=False) for frames in (shown, complete)))
+    drawn = [_drawn_atoms(one.layout) for one in opened]
+    for one, atoms in zip(opened, drawn, strict=True):
+        for piece in one.pieces():
+            for name, angles in torsions(piece, one.layout).items():
+                histograms[name] = histograms.get(name, 0) + angle_histogram(angles)
+            here = _evenly(N_SHOWN, n_frames, done, piece.n_frames)
+            shown.append(piece[here].atom_slice(atoms))
+            complete.append(piece[_evenly(N_ENERGIES, n_frames, done, piece.n_frames)])
+            done += piece.n_frames
+    complete = [part for part in complete if part.n_atoms == complete[0].n_atoms]
+    frames, atoms_of_all = (mdtraj.join(parts, check_topology=False) for parts in (shown, complete))
+    number = {atom: k for k, atom in enumerate(drawn[0])}
+    backbone = [number[atom] for atom in _backbone_atoms(opened[0].layout)]
+    bonds = [[number[a], number[b]] for a, b in opened[0].layout.bonds if a in number and b in number]
+    return Survey(histograms, frames, atoms_of_all, backbone, bonds)
 
 
 def overlay(generated: Survey, reference: Survey) -> dict:
-    """Elements, bonds and superposed frames (nm) for the 3-D view; bonds are pairs of atoms of one trajectory."""
+    """Elements, bonds and superposed frames (nm) for the 3-D view."""
     target = reference.frames[0]
     moved = {}
-    for name, frames in (("reference", reference.frames), ("generated", generated.frames)):
-        ours, theirs = _backbone_atoms(frames.topology), _backbone_atoms(target.topology)
-        placed = frames.superpose(target, frame=0, atom_indices=ours, ref_atom_indices=theirs)
+    for name, side in (("reference", reference), ("generated", generated)):
+        placed = side.frames.superpose(target, frame=0, atom_indices=side.backbone, ref_atom_indices=reference.backbone)
         centred = placed.xyz - target.xyz[0].mean(axis=0)
         moved[name] = {
-            "elements": [atom.element.symbol for atom in frames.topology.atoms],
-            "bonds": _bonds(frames.topology),
+            "elements": [atom.element.symbol for atom in side.frames.topology.atoms],
+            "bonds": side.bonds,
             "frames": [[round(float(x), 3) for x in frame.ravel()] for frame in centred],
         }
     return moved
@@ -62,16 +83,10 @@ def _evenly(n: int, n_frames: int, first: int, length: int) -> np.ndarray:
     return wanted[(wanted >= 0) & (wanted < length)]
 
 
-def _drawn_atoms(topology: mdtraj.Topology) -> list[int]:
-    heavy = [atom.index for atom in topology.atoms if atom.element.symbol not in ("H", "D")]
-    return heavy if len(heavy) <= _LARGE else _backbone_atoms(topology)
+def _drawn_atoms(layout: Layout) -> list[int]:
+    return sorted(layout.heavy if len(layout.heavy) <= _LARGE else _backbone_atoms(layout))
 
 
-def _backbone_atoms(topology: mdtraj.Topology) -> list[int]:
+def _backbone_atoms(layout: Layout) -> list[int]:
     """The backbone in one order, whatever the order in the file, so that the atoms of two trajectories correspond."""
-    by_residue = [{atom.name: atom.index for atom in residue.atoms} for residue in topology.residues]
-    return [atoms[name] for atoms in by_residue for name in _BACKBONE if name in atoms]
-
-
-def _bonds(topology: mdtraj.Topology) -> list[list[int]]:
-    return [[first.index, second.index] for first, second in topology.bonds]
+    return [residue.atoms[name] for residue in layout.residues for name in _BACKBONE if name in residue.atoms]
