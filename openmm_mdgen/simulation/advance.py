@@ -57,13 +57,14 @@ class Advance(ABC):
     def prepare(self) -> None:
         """Refuse what cannot be done later; called before any step of a run."""
 
-    def stretch(self, phase: Phase, end_step: int, reports: Reports) -> Stretch:
+    def stretch(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
         """The next stretch.
 
         Parameters
         ----------
         phase : Phase
             What the schedule says of the present step.
+        step_size : float, ps
         end_step : int
             The step count at which the run is over.
         reports : list of (reporter, dict)
@@ -78,7 +79,7 @@ class Advance(ABC):
             If there is no generator, or it fails.
         """
         if phase.generates:
-            return self._generated(phase, end_step, reports)
+            return self._generated(phase, step_size, end_step, reports)
         return self.integrated(min(end_step, phase.end_step))
 
     @abstractmethod
@@ -98,7 +99,7 @@ class Advance(ABC):
         """Go on from a state that says nothing of generated frames."""
 
     @abstractmethod
-    def _generated(self, phase: Phase, end_step: int, reports: Reports) -> Stretch: ...
+    def _generated(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch: ...
 
     def integrated(self, end_step: int) -> Stretch:
         """A stretch of real MD."""
@@ -130,7 +131,7 @@ class Integrating(Advance):
 
     def start_anew(self) -> None: ...
 
-    def _generated(self, phase: Phase, end_step: int, reports: Reports) -> Stretch:
+    def _generated(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
         raise MDGenError(
             "this simulation was made with a schedule that never generates, so it has no generator: "
             "make another with schedule=Generate()"

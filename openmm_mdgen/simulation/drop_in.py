@@ -196,8 +196,9 @@ class MDGenSimulation(app.Simulation):
             self._advance.prepare()
         while self.currentStep < end_step and not is_over(endTime):
             pending = [(reporter, next_report(reporter, self)) for reporter in self.reporters]
-            phase = self.schedule.phase(self.currentStep, self._advance.engine.step_size)
-            stretch = self._advance.stretch(phase, end_step, pending)
+            step_size = self._advance.engine.step_size
+            phase = self.schedule.phase(self.currentStep, step_size)
+            stretch = self._advance.stretch(phase, step_size, end_step, pending)
             steps = min([stretch.steps, *(report["steps"] for _, report in pending if report["steps"] > 0)])
             remaining = steps
             while remaining > 0:

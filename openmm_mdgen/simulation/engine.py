@@ -6,6 +6,7 @@ Positions are ``(n_atoms, 3)`` in nm, times in ps, temperatures in K.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import openmm
@@ -44,6 +45,11 @@ class Engine:
     context: openmm.Context
     properties: dict[str, str]  # of the platform
 
+    @cached_property
+    def _is_exact(self) -> bool:
+        """Whether the Context holds positions bit for bit as they were set."""
+        return self.context.getPlatform().getName() in _EXACT_PLATFORMS
+
     @property
     def step(self) -> int:
         return self.context.getStepCount()
@@ -61,7 +67,7 @@ class Engine:
         """Where the simulation stands; reads all positions from the Context."""
         return Here(self.step, positions_in(self.context.getState(positions=True)))
 
-    def place(self, frame: np.ndarray, steps: int, *, temperature: float, seed: int) -> Here:
+    def place(self, frame: np.ndarray, steps: int, *, step_size: float, temperature: float, seed: int) -> Here:
         """Set the Context to a frame that is some steps ahead, with thermal velocities.
 
         Parameters
@@ -69,6 +75,7 @@ class Engine:
         frame : (n_atoms, 3) nm
         steps : int
             Steps that the frame is ahead of the present.
+        step_size : float, ps
         temperature : float, K
         seed : int
             Decides the velocities.
@@ -82,10 +89,9 @@ class Engine:
         now = context.getTime().value_in_unit(unit.picosecond)
         context.setPositions(frame)
         context.setStepCount(step)
-        context.setTime(now + steps * self.step_size)
+        context.setTime(now + steps * step_size)
         context.setVelocitiesToTemperature(temperature, seed)
-        is_exact = context.getPlatform().getName() in _EXACT_PLATFORMS
-        return Here(step, frame) if is_exact else self.here()
+        return Here(step, frame) if self._is_exact else self.here()
 
     def relaxed(self) -> np.ndarray:
         """The present structure minimised in a Context of its own, (n_atoms, 3) nm."""

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from abc import abstractmethod
+from functools import partial
 
 import numpy as np
 
@@ -31,35 +32,37 @@ class WithGenerator(Advance):
         self.generator, self.seed = generator, seed
         self.rollout: Rollout | None = None
 
-    def _generated(self, phase: Phase, end_step: int, reports: Reports) -> Stretch:
+    def _generated(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
         end_step = min(end_step, phase.end_step)
-        frame_steps = self._frame_steps(phase, end_step, reports)
+        frame_steps = steps_per_frame(self.generator.frame_interval, step_size)
+        self._require_frames(phase, frame_steps, end_step, reports)
         here = self.engine.here()
         n_frames = self.ready_frames(here, phase, frame_steps)
         if not n_frames:
             return self.integrated(end_step)
-        return Stretch(min(end_step - here.step, n_frames * frame_steps), frame_steps, self.place_frame)
+        place = partial(self.place_frame, step_size=step_size, temperature=self.temperature())
+        return Stretch(min(end_step - here.step, n_frames * frame_steps), frame_steps, place)
 
-    def _frame_steps(self, phase: Phase, end_step: int, reports: Reports) -> int:
-        """Steps of a frame, after making sure that the end and all reports inside this phase fall on frames."""
+    def _require_frames(self, phase: Phase, frame_steps: int, end_step: int, reports: Reports) -> None:
+        """Make sure that the end and all reports inside this phase fall on frames."""
         step = self.engine.step
-        frame_steps = steps_per_frame(self.generator.frame_interval, self.engine.step_size)
         if end_step != sys.maxsize:
             require_end_on_frame(step, end_step, frame_steps)
         for reporter, report in reports:
             report_step = step + report["steps"]
             if step < report_step <= phase.end_step:
                 require_report_on_frame(type(reporter).__name__, step, report_step, frame_steps)
-        return frame_steps
 
     @abstractmethod
     def ready_frames(self, here: Here, phase: Phase, frame_steps: int) -> int:
         """Number of frames that can be handed out from here; none if real MD has to take their place."""
 
-    def place_frame(self, steps: int) -> None:
+    def place_frame(self, steps: int, *, step_size: float, temperature: float) -> None:
+        """Set the simulation to the next frame of the segment in use, so many steps ahead."""
         assert self.rollout
         frame, seed = self.rollout.next_frame()
-        self.rollout.placed(self.engine.place(frame, steps, temperature=self.temperature(), seed=seed))
+        here = self.engine.place(frame, steps, step_size=step_size, temperature=temperature, seed=seed)
+        self.rollout.placed(here)
 
     def bind(self, relaxed: np.ndarray) -> Rollout:
         """Fit the generator to the molecule, (n_atoms, 3) nm of a relaxed structure."""

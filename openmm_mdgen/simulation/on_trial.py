@@ -49,12 +49,12 @@ class OnTrial(WithGenerator):
             rollout = self.rollout or self.bind(relaxed)
             self.trials = self._trials(rollout, relaxed, here)
 
-    def stretch(self, phase: Phase, end_step: int, reports: Reports) -> Stretch:
+    def stretch(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
         """As of any simulation, but that real MD goes on where a retreat was cut."""
         retreat_end = self._retreat_end(self.engine.step)
         if phase.generates and retreat_end:
             phase = Phase(generates=False, end_step=min(retreat_end, phase.end_step))
-        return super().stretch(phase, end_step, reports)
+        return super().stretch(phase, step_size, end_step, reports)
 
     def ready_frames(self, here: Here, phase: Phase, frame_steps: int) -> int:
         rollout, trials = self.rollout, self.trials
@@ -73,8 +73,8 @@ class OnTrial(WithGenerator):
         )
         return rollout.frames_left if accepted else 0
 
-    def place_frame(self, steps: int) -> None:
-        super().place_frame(steps)
+    def place_frame(self, steps: int, *, step_size: float, temperature: float) -> None:
+        super().place_frame(steps, step_size=step_size, temperature=temperature)
         assert self.trials
         self.trials.is_on_generated_frame = True
 
