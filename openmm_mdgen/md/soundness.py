@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from openmm_mdgen.errors import UnsupportedTopologyError
-from openmm_mdgen.md.drafts import Draft, DraftResidue
+from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue
 
 _LONGEST_BOND = 0.25  # nm between C and N, as for training data: longer ones are gaps
+_CROSS_LINK = 0.17  # nm: amides and esters are shorter
+_NUCLEOPHILES = {"LYS": "NZ", "SER": "OG", "THR": "OG1", "TYR": "OH"}
+_CARBONYLS = {"ASP": "CG", "ASN": "CG", "GLU": "CD", "GLN": "CD"}
 _FLAT = 5e-4  # nm^3, of the triple product about CA, which is 0.0026 in an ideal residue
 
 
@@ -46,7 +49,7 @@ def _to_nearest_image(step: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def check_chains(draft: Draft) -> None:
-    """Refuse gaps in a chain, D residues and coordinates that are no numbers.
+    """Refuse gaps in a chain, D residues, cross-links and coordinates that are no numbers.
 
     Raises
     ------
@@ -61,6 +64,7 @@ def check_chains(draft: Draft) -> None:
         _check_link(first, second)
     for residue in draft.residues:
         _check_handedness(residue)
+    _check_cross_links(draft)
 
 
 def _check_link(first: DraftResidue, second: DraftResidue) -> None:
@@ -71,6 +75,32 @@ def _check_link(first: DraftResidue, second: DraftResidue) -> None:
     if (distance := c.distance(n)) > _LONGEST_BOND:
         why = "residues are missing" if _is_jump(first, second) else "the chain is broken, or residues are missing"
         raise UnsupportedTopologyError(f"{first} C and {second} N are {distance:.2f} nm apart: {why}")
+
+
+def _check_cross_links(draft: Draft) -> None:
+    """Refuse chains that are closed head to tail, and amides and esters of side chains.
+
+    Only atoms that can form such a bond are looked at, since others may overlap in a structure to be minimised.
+    """
+    for chain in draft.chains():
+        nucleophiles = [*_atoms(chain[:1], {chain[0].name: "N"}), *_atoms(chain, _NUCLEOPHILES)]
+        carbonyls = [*_atoms(chain[-1:], {chain[-1].name: "C"}), *_atoms(chain, _CARBONYLS)]
+        for first, a in nucleophiles:
+            for second, b in carbonyls:
+                if first is second or (distance := a.distance(b)) > _CROSS_LINK:
+                    continue
+                closed = (a.name, b.name) == ("N", "C")
+                kind = "the chain is closed head to tail" if closed else "side chains are bonded to each other"
+                raise UnsupportedTopologyError(
+                    f"{first} {a.name} and {second} {b.name} are {distance:.2f} nm apart: {kind}, and only open chains "
+                    "without cross-links are known"
+                )
+
+
+def _atoms(residues: list[DraftResidue], names: dict[str, str]) -> list[tuple[DraftResidue, DraftAtom]]:
+    """The atom of each residue that is named for it, where both are there."""
+    found = ((residue, residue.find(names[residue.name])) for residue in residues if residue.name in names)
+    return [(residue, atom) for residue, atom in found if atom is not None]
 
 
 def _is_jump(first: DraftResidue, second: DraftResidue) -> bool:

@@ -381,6 +381,42 @@ def test_a_molecule_that_a_box_has_split_is_made_whole(tmp_path):
     np.testing.assert_allclose(moved, nm - nm.mean(0), atol=2e-4)
 
 
+@pytest.fixture(scope="module")
+def closed():
+    """PDB text of a chain closed head to tail, without hydrogens: a ring of glycines."""
+    topology, positions = build_peptide("GGGG", seed=1)
+    modeller = app.Modeller(topology, positions)
+    modeller.delete([a for a in modeller.topology.atoms() if a.element is app.element.hydrogen or a.name == "OXT"])
+    system = openmm.System()
+    pull = openmm.HarmonicBondForce()
+    atoms = list(modeller.topology.atoms())
+    for atom in atoms:
+        system.addParticle(atom.element.mass)
+    bonds = [(a.index, b.index) for a, b in modeller.topology.bonds()]
+    first = next(a.index for a in atoms if a.name == "N")
+    last = [a.index for a in atoms if a.name == "C"][-1]
+    nm = np.array(modeller.positions.value_in_unit(unit.nanometer))
+    for i, j in bonds:
+        pull.addBond(i, j, np.linalg.norm(nm[i] - nm[j]), 1e5)
+    pull.addBond(first, last, 0.133, 1e5)
+    away = openmm.CustomNonbondedForce("10*exp(-(r/0.12)^2)")
+    for _ in atoms:
+        away.addParticle([])
+    for i, j in [*bonds, (first, last)]:
+        away.addExclusion(i, j)
+    system.addForce(pull)
+    system.addForce(away)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(nm)
+    openmm.LocalEnergyMinimizer.minimize(context)
+    return text_of(modeller.topology, context.getState(positions=True).getPositions())
+
+
+def test_a_chain_that_is_closed_head_to_tail_is_refused(closed, tmp_path):
+    with pytest.raises(UnsupportedTopologyError, match=r"GLY 1 N and GLY 4 C are 0\.1\d nm apart: the chain is closed"):
+        prepare(write(tmp_path, closed))
+
+
 def mirrored(text, number):
     """PDB text in which one residue is its mirror image in the plane of N, CA and C."""
     lines = text.splitlines()
@@ -413,6 +449,13 @@ def moved(lines, shift, chain):
     return "".join(line[:21] + chain + line[22:30] + f"{float(line[30:38]) + shift:8.3f}" + line[38:] for line in lines)
 
 
+def beside(text, atom):
+    """Coordinates 0.15 nm from an atom's."""
+    line = next(line for line in text.splitlines() if atom in line)
+    return f"{float(line[30:38]) + 1.5:8.3f}" + line[38:54]
+
+
+LINKED = text_of(*build_peptide("AKGDG", seed=1))
 NAN = ATOMS[0][:30] + "     nan" + ATOMS[0][38:]
 REFUSED = {
     "gap": (
@@ -456,6 +499,12 @@ REFUSED = {
             "HETATM  901  C2  NAG B   1      90.000  90.000  90.000  1.00  0.00           C\nEND",
         ),
         "NAG 1, atom C1 is bonded to ALA 1",
+    ),
+    "cross-link": (
+        LINKED.replace(
+            next(line for line in LINKED.splitlines() if "NZ  LYS" in line)[30:54], beside(LINKED, "CG  ASP")
+        ),
+        "LYS 2 NZ and ASP 4 CG are 0.15 nm apart: side chains are bonded to each other",
     ),
     "empty": ("", "it holds no atom"),
 }
