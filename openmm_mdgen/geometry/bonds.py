@@ -32,6 +32,29 @@ METHYL_CENTRES = {
     "LEU": ("CG", "CB", "CD1", "CD2"),
 }
 
+_SIDE_CHAIN_BONDS = {
+    "ALA": "",
+    "ARG": "CB-CG CG-CD CD-NE NE-CZ CZ-NH1 CZ-NH2",
+    "ASN": "CB-CG CG-OD1 CG-ND2",
+    "ASP": "CB-CG CG-OD1 CG-OD2",
+    "CYS": "CB-SG",
+    "GLN": "CB-CG CG-CD CD-OE1 CD-NE2",
+    "GLU": "CB-CG CG-CD CD-OE1 CD-OE2",
+    "GLY": "",
+    "HIS": "CB-CG CG-ND1 CG-CD2 ND1-CE1 CD2-NE2 CE1-NE2",
+    "ILE": "CB-CG1 CB-CG2 CG1-CD1",
+    "LEU": "CB-CG CG-CD1 CG-CD2",
+    "LYS": "CB-CG CG-CD CD-CE CE-NZ",
+    "MET": "CB-CG CG-SD SD-CE",
+    "PHE": "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ",
+    "PRO": "CB-CG CG-CD CD-N",
+    "SER": "CB-OG",
+    "THR": "CB-OG1 CB-CG2",
+    "TRP": "CB-CG CG-CD1 CG-CD2 CD1-NE1 NE1-CE2 CD2-CE2 CD2-CE3 CE3-CZ3 CE2-CZ2 CZ2-CH2 CZ3-CH2",
+    "TYR": "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ CZ-OH",
+    "VAL": "CB-CG1 CB-CG2",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class BondGraph:
@@ -75,6 +98,13 @@ class BondGraph:
         """(c, 4) int: each atom with four neighbours, and three of these."""
         found = [(k, *sorted(around)[:3]) for k, around in enumerate(self.neighbours) if len(around) == 4]
         return np.array(found, dtype=np.int64).reshape(-1, 4)
+
+
+def residue_bonds(residue: str) -> list[tuple[str, str]]:
+    """The bonds between heavy atoms of a standard residue, OXT included, by the names of their atoms."""
+    backbone = "N-CA CA-C C-O C-OXT" + (" CA-CB " if residue != "GLY" else " ")
+    pairs = (bond.split("-") for bond in (backbone + _SIDE_CHAIN_BONDS[residue]).split())
+    return [(first, second) for first, second in pairs]
 
 
 def stereocentres(residue: str) -> list[tuple[str, str, str, str]]:

@@ -6,7 +6,7 @@ for a variant or for a modified residue.
 
 from __future__ import annotations
 
-from openmm_mdgen.geometry.residues import RESTYPE_INDEX
+from openmm_mdgen.geometry.residues import ATOM14_NAMES, RESTYPE_INDEX
 
 STANDARD = frozenset(RESTYPE_INDEX)  # three-letter names of the 20 amino acids
 
@@ -40,20 +40,55 @@ CAP_ALIASES = {
     **dict.fromkeys(("NH2", "NHE"), "NH2"),
 }
 
-# Modified residues, in the PDB's names: the standard residue whose atoms they extend.
+# Modified residues, in the PDB's names: the standard residue whose atoms they extend. Some lack an atom of it, and are
+# refused for that.
 MODIFIED_PARENTS = {
-    **dict.fromkeys(("MSE", "FME", "MHO", "SME", "OMT"), "MET"),
-    **dict.fromkeys(("SEP", "SAC", "OAS", "S1P", "SP1", "SP2"), "SER"),
-    **dict.fromkeys(("TPO", "T1P", "THP1", "THP2"), "THR"),
-    **dict.fromkeys(("PTR", "TYS", "TYI", "TYQ", "STY", "IYR", "Y1P", "TP1", "TP2"), "TYR"),
-    **dict.fromkeys(("HYP", "HY3"), "PRO"),
-    **dict.fromkeys(("MLY", "M2L", "MLZ", "M3L", "ALY", "KCX", "LLP", "SLZ", "LYZ", "BTK"), "LYS"),
-    **dict.fromkeys(("CSO", "CSD", "CME", "CSX", "OCS", "SMC", "CAS", "CSS", "CSW", "CYG", "CAF"), "CYS"),
-    **dict.fromkeys(("CGU", "PCA"), "GLU"),
-    **dict.fromkeys(("AGM", "HMR", "CIR", "ARN", "ARGN"), "ARG"),
-    **dict.fromkeys(("MEN",), "ASN"),
-    **dict.fromkeys(("HIC", "MHS", "NEP", "HIN"), "HIS"),
-    **dict.fromkeys(("TYM", "TYRM"), "TYR"),
+    **dict.fromkeys("AYA ABA AIB ALM BNN CHG DHA DNP FLA HAC MAA ORD PRR TIH TPQ".split(), "ALA"),
+    **dict.fromkeys("ACL AGM ARM ARN ARGN CIR HAR HMR".split(), "ARG"),
+    **dict.fromkeys("MEN".split(), "ASN"),
+    **dict.fromkeys("2AS ASA ASB ASK ASL ASQ BHD IAS".split(), "ASP"),
+    **dict.fromkeys(
+        "BCS BUC C5C C6C CAF CAS CCS CEA CME CSD CSO CSP CSS CSW CSX CY1 CY3 CYG CYQ EFC OCS PEC PR3 PYX SCH SCS SCY "
+        "SEC SHC SMC SOC".split(),
+        "CYS",
+    ),
+    **dict.fromkeys("5HP CGU GGL GMA PCA".split(), "GLU"),
+    **dict.fromkeys("GL3 GLZ GSC MPQ MSA NMC SAR".split(), "GLY"),
+    **dict.fromkeys("3AH HIC HIN MHS NEM NEP".split(), "HIS"),
+    **dict.fromkeys("IIL".split(), "ILE"),
+    **dict.fromkeys("BUG CLE MK8 MLE NLE NLN NLP".split(), "LEU"),
+    **dict.fromkeys("5OW ALY BTK KCX LLP LLY LYM LYZ M2L M3L MLY MLZ ORN PYL SHR SLZ TRG".split(), "LYS"),
+    **dict.fromkeys("CXM FME MHO MSE OMT SME".split(), "MET"),
+    **dict.fromkeys("DAH HPQ PHI PHL".split(), "PHE"),
+    **dict.fromkeys("HY3 HYP".split(), "PRO"),
+    **dict.fromkeys("MIS OAS S1P SAC SEL SEP SET SP1 SP2 SVA".split(), "SER"),
+    **dict.fromkeys("ALO BMT T1P THP1 THP2 TPO".split(), "THR"),
+    **dict.fromkeys("HTR LTR TPL TRO".split(), "TRP"),
+    **dict.fromkeys("IYR PAQ PTR STY TP1 TP2 TYB TYI TYM TYQ TYRM TYS TYY Y1P".split(), "TYR"),
+    **dict.fromkeys("DIV MVA".split(), "VAL"),
+}
+
+# Bonds of the atoms by which a modified residue extends its parent, for readers that make none.
+MODIFIED_BONDS = {
+    "SEP": "OG-P P-O1P P-O2P P-O3P",
+    "TPO": "OG1-P P-O1P P-O2P P-O3P",
+    "PTR": "OH-P P-O1P P-O2P P-O3P",
+    "TYS": "OH-S S-O1 S-O2 S-O3",
+    "HYP": "CG-OD1",
+    "MLZ": "NZ-CM",
+    "MLY": "NZ-CH1 NZ-CH2",
+    "M3L": "NZ-CM1 NZ-CM2 NZ-CM3",
+    "ALY": "NZ-CH CH-OH CH-CH3",
+    "KCX": "NZ-CX CX-OQ1 CX-OQ2",
+    "CSO": "SG-OD",
+    "CSD": "SG-OD1 SG-OD2",
+    "OCS": "SG-OD1 SG-OD2 SG-OD3",
+    "CME": "SG-SD SD-CE CE-CZ CZ-OH",
+    "SMC": "SG-CS",
+    "SAR": "N-CN",
+    "MLE": "N-CN",
+    "MVA": "N-CN",
+    "FME": "N-CN CN-O1",
 }
 
 # D amino acids, in the PDB's names, with the standard residue that each is the mirror image of.
@@ -64,6 +99,7 @@ D_RESIDUES = {
     "DAS": "ASP",
     "DCY": "CYS",
     "DGN": "GLN",
+    "DSP": "ASP",
     "DGL": "GLU",
     "DHI": "HIS",
     "DIL": "ILE",
@@ -97,7 +133,12 @@ _CAP_HYDROGENS: dict[str, dict[str, tuple[str, ...]]] = {
     "NME": {"N": ("H",), "C": ("H1", "H2", "H3")},
     "NH2": {"N": ("HN1", "HN2")},
 }
-_HEAVY_ATOM_ALIASES = {"ILE": {"CD": "CD1"}, "MET": {"SE": "SD"}}
+_HEAVY_ATOM_ALIASES = {"ILE": {"CD": "CD1"}, "MET": {"SE": "SD"}, "CYS": {"SE": "SG"}}
+# Hydrogens whose names do not tell which atom carries them.
+_HYDROGEN_CARRIERS = {
+    **dict.fromkeys("H HN HN1 HN2 HN3 H1 H2 H3 HT1 HT2 HT3 D D1 D2 D3".split(), "N"),
+    **dict.fromkeys("HXT HO HOXT HT2B HO2".split(), "OXT"),
+}
 
 
 def variant(name: str) -> str | None:
@@ -171,3 +212,36 @@ def hydrogens(atom: str, count: int, residue: str) -> tuple[str, ...]:
         first = 2 if count == 2 and atom[0] == "C" else 1  # those of CH2 are 2 and 3, those of NH2 and CH3 from 1
         known = tuple(f"H{atom[1:]}{k}" for k in range(first, first + count))
     return (known + tuple(f"H{atom}{k}" for k in range(count)))[:count]
+
+
+def hydrogen_carrier(name: str, residue: str) -> str | None:
+    """The heavy atom that carries a hydrogen, as far as the hydrogen's name tells.
+
+    A hydrogen is named after the letter and number of its heavy atom: HG12 is one of those of CG1.
+
+    Parameters
+    ----------
+    name : str
+        The hydrogen's name as written; digits may stand first, as in ``1HB``.
+    residue : str
+        Standard name of its residue.
+
+    Returns
+    -------
+    str or None
+        The PDB's name of the heavy atom; None where the name follows no convention.
+    """
+    name = name.upper()
+    digits = len(name) - len(name.lstrip("0123456789"))
+    name = name[digits:] + name[:digits]
+    if name in _HYDROGEN_CARRIERS and not (residue == "TRP" and name == "HH2"):
+        return _HYDROGEN_CARRIERS[name]
+    if len(name) < 2 or name[0] not in "HD":
+        return None
+    rest = name[1:]
+    heavy = [atom for atom in ATOM14_NAMES[residue] if atom and atom not in ("N", "C", "O")]
+    numbered = [atom for atom in heavy if rest.startswith(atom[1:])]
+    if numbered:
+        return max(numbered, key=len)
+    alone = [atom for atom in heavy if atom[1] == rest[0]]  # such as HD2 of the one delta carbon of ILE
+    return alone[0] if len(alone) == 1 else None

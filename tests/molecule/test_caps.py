@@ -179,8 +179,14 @@ ACE, NME = ("ACE", ["CH3", "C", "O"]), ("NME", ["N", "C"])
 REFUSED = {
     "wrong end": (topology_of([("NME", ["C", "N"]), *without_oxt("AV")]), "residue NME 1: .*wrong end"),
     "incomplete": (topology_of([("ACE", ["CH3", "C"]), *heavy_names("AV")]), "ACE 1, atoms CH3, C: the cap ACE has"),
-    "inside": (topology_of([*without_oxt("AV"), NME, ACE, *heavy_names("AV")]), "residue NME 3: a cap inside"),
-    "OXT too": (topology_of([*heavy_names("AV"), NME]), "residue VAL 2, atom OXT: not a heavy atom"),
+    "inside": (
+        topology_of([*without_oxt("AV"), NME, ACE, *heavy_names("AV")]),
+        "residue NME 3: a chain ends here, and a second one begins at .*ACE 4",
+    ),
+    "OXT too": (
+        topology_of([*heavy_names("AV"), NME]),
+        "residue VAL 2, atom OXT: not a heavy atom of a residue that carries a cap",
+    ),
     "loose": (topology_of([ACE, *heavy_names("AV")], bonds=False), "createStandardBonds"),
 }
 

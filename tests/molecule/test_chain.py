@@ -130,12 +130,6 @@ def test_any_set_of_hydrogens_that_openmm_adds_is_taken():
     assert {key: groups[key] for key in added} == added
 
 
-def test_a_disulfide_within_the_chain_is_taken():
-    topology = topology_of(heavy_names("CGGC"))
-    topology.addBond(atom_named(topology, 0, "SG"), atom_named(topology, 3, "SG"))
-    assert ProteinChain.from_openmm(topology).sequence == "CGGC"
-
-
 def test_a_chain_survives_the_way_through_mdtraj():
     topology, _ = peptide(ALL_RESIDUES)
     there = ProteinChain.from_openmm(topology)
@@ -214,15 +208,22 @@ def with_gap():
 
 
 AGV = heavy_names("AGV")
-MSE = ("MSE", ["N", "CA", "C", "O", "CB", "CG", ("SE", "Se"), "CE"])
+XYZ = ("XYZ", ["N", "CA", "C", "O", "CB", "CG", ("SE", "Se"), "CE"])
 REFUSED = {
     "missing": (topology_of(without(AGV, 2, "CG2")), "chain 'A', residue VAL 3, atom CG2: missing"),
     "backbone missing": (topology_of(without(AGV, 0, "CA")), "chain 'A', residue ALA 1, atom CA: missing"),
     "phosphate": (topology_of(plus(heavy_names("ASG"), 1, "P", "O1P")), "residue SER 2, atom O1P, P: not a heavy atom"),
     "misnamed": (topology_of(plus(without(AGV, 0, "CB"), 0, "CX")), "residue ALA 1, atom CB: missing.*CX"),
-    "OXT inside": (topology_of(plus(AGV, 1, "OXT")), "residue GLY 2, atom OXT: not a heavy atom"),
+    "OXT inside": (
+        topology_of(plus(AGV, 1, "OXT")),
+        "GLY 2, atom OXT: a chain ends here, and a second one begins at chain 'A', residue VAL 3. The TER record",
+    ),
     "extra particle": (topology_of(plus(AGV, 0, ("LP1", None))), "residue ALA 1, atom LP1: not a heavy atom"),
-    "unknown": (topology_of([*heavy_names("AG")[:1], MSE, *AGV]), "chain 'A', residue MSE 2, atom CA: not one of"),
+    "unknown": (topology_of([*heavy_names("AG")[:1], XYZ, *AGV]), "chain 'A', residue XYZ 2, atom CA: not one of"),
+    "disulfide": (
+        bonded(topology_of(heavy_names("CGGC")), (0, "SG"), (3, "SG")),
+        "CYS 1, atom SG is bonded to .*CYS 4, atom SG: a disulfide. Generated frames would open it",
+    ),
     "two chains": (two_chains(), "chains 'A', 'B' .*chain 'B', residue VAL 1"),
     "duplicate": (topology_of(plus(AGV, 0, "CB")), "chain 'A', residue ALA 1, atom CB: present more than once"),
     "empty": (topology_of([("HOH", ["O"])]), "empty chain"),
@@ -235,7 +236,7 @@ REFUSED = {
     "sugar": (with_sugar(), "residue ASN 2, atom ND2 is bonded to chain 'G', residue NAG 1, atom C1"),
     "cyclic": (
         bonded(topology_of(AGV), (0, "N"), (2, "C")),
-        "ALA 1, atom N is bonded to chain 'A', residue VAL 3, atom C",
+        "ALA 1, atom N is bonded to chain 'A', residue VAL 3, atom C: the chain is closed head to tail",
     ),
 }
 
