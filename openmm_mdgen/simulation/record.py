@@ -1,7 +1,7 @@
-"""What a simulation did: stretches of steps, each real or generated, and why.
+"""What a simulation did: stretches of steps, each of real MD or generated, and why.
 
 A *segment* of the record is a stretch of steps that was integrated without a break, or one generated segment that was
-tried. Rejected ones are in it too; they took wall time and no steps of the simulation. A frame at step ``s``
+tried. Rejected segments are in it too: they took wall time, but no steps of the simulation. A frame at step ``s``
 belongs to the segment with ``start_step < s <= start_step + steps``. Energies in kJ/mol.
 """
 
@@ -21,18 +21,36 @@ INTEGRATED, GENERATED = "integrated", "generated"
 
 @dataclass(frozen=True)
 class Segment:
-    """One entry of the record."""
+    """One entry of the record.
 
-    kind: str  # "integrated" or "generated"
+    Parameters
+    ----------
+    kind : str
+        ``"integrated"`` or ``"generated"``.
+    start_step : int
+        The step count that the segment sets out from.
+    steps : int
+        Number of steps; for a rejected segment, how many it would have been.
+    accepted : bool
+        False for a generated segment that was rejected.
+    reason : str
+        Why a segment was rejected, or why real MD was done in place of a generated segment.
+    numbers : dict of str to float
+        What the gate and the landing measured, by name; energies in kJ/mol, lengths in nm.
+    wall_seconds : float
+        The wall time it took.
+    reason_kind : str
+        The kind of fault of a rejected segment, such as ``"clash"``, where the gate names it.
+    """
+
+    kind: str
     start_step: int
-    steps: int  # of a rejected segment: those it would have been
+    steps: int
     accepted: bool = True
-    reason: str = ""  # why it was rejected, or why real MD took its place
-    numbers: dict[str, float] = field(
-        default_factory=dict
-    )  # what the gate and the landing measured, energies among them
+    reason: str = ""
+    numbers: dict[str, float] = field(default_factory=dict)
     wall_seconds: float = 0.0
-    reason_kind: str = ""  # of a rejected segment: the kind of its fault, as the gate names it
+    reason_kind: str = ""
 
     @classmethod
     def tried(cls, step: int, steps: int, verdict: Verdict, wall_seconds: float) -> Segment:
@@ -54,7 +72,7 @@ class Segment:
 
     @property
     def energies(self) -> dict[str, float]:
-        """Those of the numbers that are energies, kJ/mol."""
+        """The numbers that are energies, in kJ/mol."""
         return {name: value for name, value in self.numbers.items() if "energy" in name}
 
 
@@ -65,7 +83,7 @@ class Record:
         self.segments = list(segments)
 
     def integrated(self, step: int, steps: int, wall_seconds: float, reason: str = "") -> None:
-        """Real MD from `step` on; joined to the entry before, if that ended here."""
+        """Add real MD from `step` on; it is joined to the entry before, if that ended here for the same reason."""
         last = self.segments[-1] if self.segments else None
         if last and last.kind == INTEGRATED and last.end_step == step and last.reason == reason:
             joined = replace(last, steps=last.steps + steps, wall_seconds=last.wall_seconds + wall_seconds)
@@ -75,12 +93,12 @@ class Record:
             self.segments.append(Segment(INTEGRATED, step, steps, reason=reason, wall_seconds=wall_seconds))
 
     def generated(self, segment: Segment) -> None:
-        """A segment that was tried."""
+        """Add a generated segment that was tried."""
         self.cut(segment.start_step)
         self.segments.append(segment)
 
     def cut(self, step: int) -> None:
-        """The simulation goes on from `step`: what accepted segments have beyond it was never handed out."""
+        """Let the record end at `step`, where the simulation goes on; frames beyond it were never handed out."""
         if self.segments and self.segments[-1].end_step <= step:
             return
         known = [segment for segment in self.segments if segment.start_step <= step]
@@ -88,23 +106,35 @@ class Record:
         self.segments = [segment for segment in cut if segment.steps > 0]
 
     def to_array(self) -> np.ndarray:
-        """Bytes for a checkpoint."""
+        """The record as an array of bytes, for a checkpoint."""
         return np.frombuffer("\n".join(json_lines(self.segments)).encode(), dtype=np.uint8)
 
     @classmethod
     def from_array(cls, data: np.ndarray) -> Record:
-        """What `to_array` gave, also that of files from before kinds of reasons were written down."""
+        """Read what `to_array` gave, also in files from before kinds of reasons were written down."""
         return cls(_segment(json.loads(line)) for line in data.tobytes().decode().splitlines())
 
 
 def json_lines(segments: Iterable[Segment]) -> list[str]:
+    """One JSON object a segment."""
     return [json.dumps(asdict(segment)) for segment in segments]
 
 
 def is_real(segments: Sequence[Segment], steps: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Which frames are of real MD: True for each step count (F,) that was reached by integration.
+    """Tell which frames are of real MD.
 
-    The frame at the very start of a record is of no segment, and is taken as real.
+    Parameters
+    ----------
+    segments : sequence of Segment
+        A record.
+    steps : (F,) int
+        Step counts of the frames.
+
+    Returns
+    -------
+    (F,) bool
+        True where the step count was reached by integration. The frame at the very start of a record belongs to no
+        segment, and is taken as real.
     """
     steps = np.asarray(steps)
     real = np.ones(len(steps), dtype=bool)
@@ -116,7 +146,7 @@ def is_real(segments: Sequence[Segment], steps: Sequence[int] | np.ndarray) -> n
 
 @dataclass(frozen=True)
 class Summary:
-    """Totals of a record."""
+    """Totals of a record; `Summary.of(simulation.segments)` makes them, and `str` writes them out."""
 
     integrated_steps: int
     generated_steps: int

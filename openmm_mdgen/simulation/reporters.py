@@ -1,6 +1,6 @@
-"""Reporters of what is real: the record of segments, and a mask beside a trajectory.
+"""Reporters that write which frames are of real MD: the record of segments, and a mask beside a trajectory.
 
-Both are OpenMM reporters, added to `simulation.reporters`, with an interval in steps.
+Both are OpenMM reporters, to be added to `simulation.reporters`, with an interval in steps.
 """
 
 from __future__ import annotations
@@ -24,9 +24,16 @@ _HEADER = "step,time_ps,is_real\n"
 
 
 def write_segments(path: str | Path, segments: Sequence[Segment]) -> None:
-    """Write a record as CSV or JSON lines, by the name's ending.
+    """Write a record as CSV or JSON lines.
 
-    The file appears whole. In CSV, what was measured is JSON in the column `numbers`.
+    The file appears whole. In CSV, the column `numbers` holds what was measured as JSON.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in .csv or .jsonl, which decides the format.
+    segments : sequence of Segment
+        Such as `simulation.segments`.
 
     Raises
     ------
@@ -47,7 +54,9 @@ def write_segments(path: str | Path, segments: Sequence[Segment]) -> None:
 
 
 class SegmentReporter:
-    """Writes `simulation.segments` anew at each report, so that the file holds what a restarted run holds.
+    """A reporter that writes `simulation.segments` anew at each report.
+
+    So the file holds no more than a restarted run does.
 
     Examples
     --------
@@ -56,9 +65,9 @@ class SegmentReporter:
     Parameters
     ----------
     file : str or Path
-        Ends in .csv or .jsonl.
+        Ends in .csv or .jsonl, which decides the format.
     reportInterval : int
-        Steps between reports. `write_segments(file, simulation.segments)` writes what came after the last one.
+        Number of steps between reports. `write_segments(file, simulation.segments)` writes what came after the last one.
     """
 
     def __init__(self, file: str | Path, reportInterval: int) -> None:
@@ -72,7 +81,9 @@ class SegmentReporter:
 
 
 class MaskReporter:
-    """Writes one row for each frame of a trajectory: step, time in ps, and 1 where real MD made the frame, else 0.
+    """A reporter that writes one row for each frame of a trajectory.
+
+    A row has the step, the time in ps, and 1 where real MD made the frame, else 0.
 
     With the trajectory's own interval, row k belongs to frame k.
 
@@ -85,10 +96,11 @@ class MaskReporter:
     Parameters
     ----------
     file : str or Path
+        The file to write, as CSV.
     reportInterval : int
-        Steps between frames.
+        Number of steps between frames: that of the trajectory's reporter.
     append : bool
-        Go on with the file of a run that was stopped: rows beyond the step of the restart are removed first.
+        True to go on with the file of a run that was stopped; rows beyond the step of the restart are removed first.
     """
 
     def __init__(self, file: str | Path, reportInterval: int, append: bool = False) -> None:

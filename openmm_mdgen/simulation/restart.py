@@ -1,4 +1,6 @@
-"""The generator's place inside OpenMM's own checkpoint and state files, which plain OpenMM still loads.
+"""What a generated run needs for a restart, inside OpenMM's own checkpoint and state files.
+
+Plain OpenMM still loads them.
 
 A *block* is a header (magic, length, checksum) and an npz archive. A checkpoint carries it behind OpenMM's bytes, which
 OpenMM does not read; a state carries it as base64 in an element that OpenMM does not know. Equal arrays give equal
@@ -28,12 +30,24 @@ _END_OF_STATE = "</State>"
 
 
 def add_to_checkpoint(checkpoint: bytes, arrays: Arrays) -> bytes:
-    """OpenMM's checkpoint with `arrays` behind it."""
+    """Put `arrays` behind OpenMM's checkpoint."""
     return checkpoint + _pack(arrays)
 
 
 def split_checkpoint(data: bytes) -> tuple[bytes, Arrays | None]:
-    """OpenMM's checkpoint, and the arrays behind it or None.
+    """Take OpenMM's checkpoint apart from the arrays behind it.
+
+    Parameters
+    ----------
+    data : bytes
+        All of a checkpoint file.
+
+    Returns
+    -------
+    checkpoint : bytes
+        OpenMM's own part.
+    arrays : dict of str to array, or None
+        None where there are none.
 
     Raises
     ------
@@ -45,13 +59,13 @@ def split_checkpoint(data: bytes) -> tuple[bytes, Arrays | None]:
 
 
 def add_to_state(xml: str, arrays: Arrays) -> str:
-    """OpenMM's state with `arrays` in its last element."""
+    """Put `arrays` into an element of their own at the end of OpenMM's state."""
     head, end, tail = xml.rpartition(_END_OF_STATE)
     return f"{head}\t{_OPEN}{base64.b64encode(_pack(arrays)).decode()}{_CLOSE}\n{end}{tail}"
 
 
 def split_state(xml: str) -> tuple[str, Arrays | None]:
-    """OpenMM's state, and the arrays in it or None; raises as `split_checkpoint`."""
+    """Take OpenMM's state apart from the arrays in it, which may be None; raises as `split_checkpoint`."""
     head, opening, rest = xml.rpartition(_OPEN)
     if not opening:
         return xml, None
@@ -64,7 +78,7 @@ def split_state(xml: str) -> tuple[str, Arrays | None]:
 
 
 def read(file: Any, mode: str) -> Any:
-    """All of a file, by name or open."""
+    """Read all of a file, which is given by name or open."""
     if not isinstance(file, str):
         return file.read()
     with open(file, mode) as stream:
@@ -72,7 +86,7 @@ def read(file: Any, mode: str) -> Any:
 
 
 def save(data: bytes | str, file: Any) -> None:
-    """To a file, by name (it appears whole) or open."""
+    """Write to a file, which is given by name (then it appears whole) or open."""
     if isinstance(file, str):
         with replacing(file) as temporary:
             temporary.write_bytes(data) if isinstance(data, bytes) else temporary.write_text(data)

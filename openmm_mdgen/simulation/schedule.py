@@ -1,6 +1,6 @@
 """What comes next in a simulation, integration or generation, and on which steps generated frames fall.
 
-A *phase* is a stretch of steps advanced in one way. A schedule is a frozen description that finds the phase from the
+A *phase* is a number of steps that are advanced in one way. A schedule is a frozen description that finds the phase from the
 step count alone, so a phase goes on where a call, a report or a checkpoint cut it. A *retreat* is the real MD that
 takes the place of a segment which the simulation's gate rejected. Steps are the integrator's, times in ps.
 """
@@ -20,16 +20,16 @@ from openmm_mdgen.times import nearest_multiples, whole_number
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of steps that is advanced in one way.
+    """Steps that are advanced in one way.
 
     Parameters
     ----------
     generates : bool
-        Advance by generated frames, else by the integrator.
+        True to advance by generated frames, False to advance by the integrator.
     end_step : int
-        The step count at which the phase is over; a whole number of frames from its start where it generates.
+        The step count at which the phase is over. A phase that generates has to be a whole number of frames.
     retreat_steps : int, optional
-        How long to integrate where a segment is rejected; default: as long as the segment would have been.
+        Number of steps to integrate where a segment is rejected; default: as many as the segment would have taken.
     """
 
     generates: bool
@@ -60,7 +60,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Generate:
-    """Every frame comes from the generator."""
+    """A schedule in which every frame comes from the generator."""
 
     generates: ClassVar[bool] = True
     needs_gate: ClassVar[bool] = False
@@ -71,7 +71,10 @@ class Generate:
 
 @dataclass(frozen=True)
 class Integrate:
-    """Every step is the integrator's: plain `openmm.app.Simulation`. No generator is loaded."""
+    """A schedule in which every step is the integrator's, as in plain `openmm.app.Simulation`.
+
+    No generator is loaded.
+    """
 
     generates: ClassVar[bool] = False
     needs_gate: ClassVar[bool] = False
@@ -82,7 +85,9 @@ class Integrate:
 
 @dataclass(frozen=True)
 class Alternate:
-    """Real MD, then generated frames, and again; where a segment is rejected, real MD over the same time.
+    """A schedule of real MD, then generated frames, and so on in turn.
+
+    Where a segment is rejected, real MD is done over the same time.
 
     Examples
     --------
@@ -91,7 +96,7 @@ class Alternate:
     Parameters
     ----------
     integrate, generate : Quantity or float, ps
-        How long each phase is: whole numbers of the generator's frames. Counted from step 0.
+        Durations of the two phases: whole numbers of the generator's frames. Phases are counted from step 0.
     """
 
     integrate: float
@@ -117,12 +122,14 @@ class Alternate:
 
 @dataclass(frozen=True)
 class WhileAccepted:
-    """Generated frames as long as the gate accepts them; after a rejection real MD for a while, then another try.
+    """A schedule that generates frames as long as the gate accepts them.
+
+    After a rejection real MD is done for a while, then generation is tried again.
 
     Parameters
     ----------
     integrate : Quantity or float, ps
-        Real MD after a rejection: a whole number of the generator's frames.
+        Duration of the real MD after a rejection: a whole number of the generator's frames.
     """
 
     integrate: float
@@ -160,12 +167,14 @@ def _require_whole_frames(name: str, time: float, frame_interval: float) -> None
 
 
 def steps_per_frame(frame_interval: float | None, step_size: float) -> int:
-    """Integrator steps that one generated frame stands for.
+    """Number of integrator steps that one generated frame stands for.
 
     Parameters
     ----------
-    frame_interval, step_size : float, ps
-        A frame interval of None is that of a generator of independent samples.
+    frame_interval : float, ps, or None
+        The generator's; None for one of independent samples.
+    step_size : float, ps
+        The integrator's.
 
     Raises
     ------
