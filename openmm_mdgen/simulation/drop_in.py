@@ -51,13 +51,13 @@ class MDGenSimulation(app.Simulation):
     topology, system, integrator, platform, platformProperties, state
         As for `openmm.app.Simulation`.
     generator : Generator or str or Path, optional
-        The model, or the name or file of its weights; default: the bundled weights. Not loaded where the schedule
+        The model, or the name or file of its weights; default: the bundled weights. None is loaded where the schedule
         never generates.
     schedule : Schedule, optional
         `Generate()`, the default; `Integrate()` for plain MD; `Alternate(...)` or `WhileAccepted(...)` for a hybrid
         run.
     gate : Judge, optional
-        What judges each segment before any of its frames is handed out; where it rejects, real MD takes the segment's
+        The judge of each segment before any of its frames is handed out; where it rejects, real MD takes the segment's
         place. Default: `Gate()` in a hybrid run, none with `Generate()`, whose frames are handed out as they come.
     landing : LandingSettings, optional
         Durations, stiffnesses and tolerances with which a hybrid run lands generated frames; the defaults where left
@@ -70,7 +70,8 @@ class MDGenSimulation(app.Simulation):
         frames in which chains overlap, see `openmm_mdgen.generators.each_chain.EachChain`. Default: there has to be one
         chain.
     seed : int, optional
-        Same seed, same start, same run. Drawn where absent; see the attribute `seed`.
+        A whole number; the same seed and the same start give the same run. One is drawn where it is left out: see the
+        attribute `seed`.
 
     Raises
     ------

@@ -67,7 +67,8 @@ class SegmentReporter:
     file : str or Path
         Ends in .csv or .jsonl, which decides the format.
     reportInterval : int
-        Number of steps between reports. `write_segments(file, simulation.segments)` writes what came after the last one.
+        Number of steps between reports. `write_segments(file, simulation.segments)` writes what came after the last
+        report.
     """
 
     def __init__(self, file: str | Path, reportInterval: int) -> None:

@@ -1,8 +1,8 @@
 """What comes next in a simulation, integration or generation, and on which steps generated frames fall.
 
-A *phase* is a number of steps that are advanced in one way. A schedule is a frozen description that finds the phase from the
-step count alone, so a phase goes on where a call, a report or a checkpoint cut it. A *retreat* is the real MD that
-takes the place of a segment which the simulation's gate rejected. Steps are the integrator's, times in ps.
+A *phase* is a number of steps that are advanced in one way. A schedule is a frozen description that finds the phase
+from the step count alone, so a phase goes on where a call, a report or a checkpoint cut it. A *retreat* is the real MD
+that takes the place of a segment which the simulation's gate rejected. Steps are the integrator's, times in ps.
 """
 
 from __future__ import annotations
