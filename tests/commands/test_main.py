@@ -21,6 +21,7 @@ from openmm_mdgen.model.flow import FlowConfig
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import ForwardSimulation
 from openmm_mdgen.model.tokens import Tokenizer
+from structures import molecules
 
 INTERVAL = 10  # ps, of the small model's frames
 
@@ -267,3 +268,25 @@ def test_times_are_read_exactly(text, picoseconds):
 def test_times_without_number_or_unit_are_refused(text):
     with pytest.raises(MDGenError, match="give a time"):
         parse_time("--time", text)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_each_of_two_chains_is_generated_and_overlaps_are_told(command, tmp_path, replicas):
+    topology, positions = molecules("AGSA", "VSAL", apart=[0, 0.9, 0])
+    with open("two.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+    words = ("two.pdb", "--time", "120ps", "--seed", 3, "--out", "a.dcd", "--replicas", replicas)
+    code, _, errors = command(*words)
+    assert code == 2 and "--each-chain" in errors and names(tmp_path) == {"two.pdb"}
+    code, out, errors = command(*words, "--each-chain")
+    assert code == 0
+    assert errors.splitlines()[0].startswith("warning: chains 'A', 'B' are generated each by itself: contacts")
+    overlapping = 0
+    for name in sorted(names(tmp_path) - {"two.pdb", "a.pdb"}):
+        xyz = mdtraj.load(name, top="a.pdb").xyz
+        heavy = [atom for atom in topology.atoms() if atom.element.symbol != "H"]
+        first, second = ([atom.index for atom in heavy if atom.residue.chain.index == k] for k in (0, 1))
+        nearest = np.linalg.norm(xyz[:, first, None] - xyz[:, None, second], axis=-1).min(axis=(1, 2))
+        overlapping += (nearest < 0.2).sum()
+    assert f"in {overlapping} of {12 * replicas} frames heavy atoms of different chains are nearer than 0.2 nm" in out
+    assert 0 < overlapping < 12 * replicas

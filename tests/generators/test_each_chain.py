@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from openmm import Vec3, app, unit
+from openmm import app, unit
 
 from models import INFO, small_forward_flow
 from openmm_mdgen import MDGenSimulation
@@ -18,29 +18,8 @@ from openmm_mdgen.md.systems import implicit_system, langevin
 from openmm_mdgen.model.ode import Euler
 from openmm_mdgen.protocol import BatchPropagator, assert_conforms
 from openmm_mdgen.seeds import segment_seed
-from structures import peptide
+from structures import AWAY, molecules, peptide
 from wandering import WanderingGenerator
-
-AWAY = np.array([3.0, 0.0, 0.0])  # nm
-
-
-def molecules(*sequences, apart=AWAY, waters=0):
-    """Topology and positions (N, 3) nm of peptides side by side, then waters."""
-    parts = [peptide(sequence) for sequence in sequences]
-    modeller = app.Modeller(parts[0][0], [Vec3(*x) for x in parts[0][1]] * unit.nanometer)
-    for k, (topology, positions) in enumerate(parts[1:], start=1):
-        modeller.add(topology, [Vec3(*x) for x in positions + k * np.asarray(apart)] * unit.nanometer)
-    if waters:
-        solvent = app.Topology()
-        chain = solvent.addChain("W")
-        for _ in range(waters):
-            residue = solvent.addResidue("HOH", chain)
-            for name, symbol in (("O", "O"), ("H1", "H"), ("H2", "H")):
-                solvent.addAtom(name, app.Element.getBySymbol(symbol), residue)
-        modeller.add(solvent, [Vec3(-3, k, 0) for k in range(3 * waters)] * unit.nanometer)
-    for letter, chain in zip("ABC", modeller.topology.chains(), strict=False):
-        chain.id = letter
-    return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 import torch
-from openmm import unit
-from openmm.app import Element, Topology
+from openmm import Vec3, unit
+from openmm.app import Element, Modeller, Topology
 from scipy.spatial.transform import Rotation
 
 from openmm_mdgen.geometry import residues
@@ -150,3 +150,20 @@ def about(frame, origin, axis, angle, atoms):
     turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis))
     frame[atoms] = turn.apply(frame[atoms] - origin) + origin
     return frame
+
+
+AWAY = np.array([3.0, 0.0, 0.0])  # nm
+
+
+def molecules(*sequences, apart=AWAY, waters=0):
+    """Topology and positions (N, 3) nm of peptides side by side, in chains A, B and so on, then waters."""
+    modeller = Modeller(peptide(sequences[0])[0], peptide(sequences[0])[1] * unit.nanometer)
+    for k, sequence in enumerate(sequences[1:], start=1):
+        topology, positions = peptide(sequence)
+        modeller.add(topology, (positions + k * np.asarray(apart)) * unit.nanometer)
+    if waters:
+        members = [("HOH", ["O", ("H1", "H"), ("H2", "H")])] * waters
+        modeller.add(topology_of(members, "W"), [Vec3(-3, k, 0) for k in range(3 * waters)] * unit.nanometer)
+    for letter, chain in zip("ABC", modeller.topology.chains(), strict=False):
+        chain.id = letter
+    return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer))
