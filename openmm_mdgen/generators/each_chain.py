@@ -17,7 +17,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
-from openmm_mdgen.molecule import names
+from openmm_mdgen.molecule.caps import is_hydrogen
+from openmm_mdgen.molecule.strand import protein_chains
 from openmm_mdgen.protocol import BatchPropagator, GeneratedSegment, Generator, Propagator, draw
 from openmm_mdgen.seeds import segment_seed
 
@@ -217,17 +218,14 @@ def _overlap(chains: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _parts(topology: Topology) -> list[_Part]:
-    """The protein chains of a topology; all of it if there is none, which a generator then refuses in its own words.
+    """The protein chains of a topology.
 
     Raises
     ------
     UnsupportedTopologyError
-        If a chain is bonded to another one.
+        If there is none, one is bonded to another chain, or there are nucleic acids.
     """
-    chains = [chain for chain in topology.chains() if any(names.parent(residue.name) for residue in chain.residues())]
-    if not chains:
-        atoms = list(topology.atoms())
-        return [_Part("", topology, np.arange(len(atoms)), np.array([_is_heavy(atom) for atom in atoms], dtype=bool))]
+    chains = protein_chains(topology)
     number = {chain.index: k for k, chain in enumerate(chains)}
     bonds: list[list[Any]] = [[] for _ in chains]
     for bond in topology.bonds():
@@ -253,9 +251,5 @@ def _alone(topology: Topology, chain: Chain, bonds: Sequence[Any]) -> _Part:
             copies[atom.index] = alone.addAtom(atom.name, atom.element, copy, atom.id)
     for bond in bonds:
         alone.addBond(copies[bond[0].index], copies[bond[1].index], bond.type, bond.order)
-    is_heavy = np.array([_is_heavy(atom) for atom in chain.atoms()], dtype=bool)
+    is_heavy = np.array([not is_hydrogen(atom) for atom in chain.atoms()], dtype=bool)
     return _Part(chain.id, alone, np.array(list(copies), dtype=np.int64), is_heavy)
-
-
-def _is_heavy(atom: Any) -> bool:
-    return atom.element is None or atom.element.atomic_number > 1

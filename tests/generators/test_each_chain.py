@@ -35,7 +35,7 @@ def quiet():
 
 
 def test_without_it_the_refusal_names_the_option(weights):
-    with pytest.raises(UnsupportedTopologyError, match=r"chains 'A', 'B' .*chains='each' .--each-chain."):
+    with pytest.raises(UnsupportedTopologyError, match="chains 'A', 'B' .*chains=\"each\" .*--each-chain"):
         weights.check(molecules("AGSA", "VSAL")[0])
 
 
