@@ -10,11 +10,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def lint(folder):
-    """lint-imports on the package in `folder`; exit code and what it printed."""
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
+def python(code, *words, folder):
+    """Exit code and all that a process prints."""
+    command = [sys.executable, "-c", code, *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def lint(folder, *contracts):
+    """lint-imports on the package in `folder`, by default with all contracts."""
+    words = ["--no-cache", *(word for name in contracts for word in ("--contract", name))]
+    return python("from importlinter.cli import lint_imports_command as c; c()", *words, folder=folder)
 
 
 @pytest.fixture
@@ -48,3 +54,17 @@ def test_an_import_in_the_wrong_direction_fails(copy, module, line, broken):
         file.write(f"\n{line}\n")
     code, printed = lint(copy)
     assert code == 1 and f"{broken} BROKEN" in printed, printed
+
+
+def test_what_only_type_checkers_import_goes_one_way_too(copy):
+    contracts = copy / "pyproject.toml"
+    text = contracts.read_text()
+    assert "exclude_type_checking_imports = true" in text  # for the sake of OpenMM's types
+    contracts.write_text(text.replace("exclude_type_checking_imports = true", "exclude_type_checking_imports = false"))
+    code, printed = lint(copy, "layers", "circles")
+    assert code == 0 and "2 kept, 0 broken" in printed, printed
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    code = "import sys, openmm_mdgen; print({'torch', 'openmm', 'mdtraj'} & sys.modules.keys())"
+    assert python(code, folder=ROOT) == (0, "set()\n")
