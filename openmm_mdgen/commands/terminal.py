@@ -13,7 +13,7 @@ import typer
 from openmm_mdgen.errors import MDGenError
 
 if TYPE_CHECKING:
-    from openmm_mdgen.md.prepare import Prepared
+    from openmm_mdgen.md.prepared import Prepared
 
 _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
 

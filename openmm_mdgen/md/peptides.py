@@ -34,7 +34,7 @@ _N_CAPS, _C_CAPS = ("ACE",), ("NME", "NH2")  # those that amber14 has parameters
 
 
 @dataclass(frozen=True)
-class Sequence:
+class CappedSequence:
     """One-letter codes, and the caps of both ends where there are any."""
 
     letters: str
@@ -42,7 +42,7 @@ class Sequence:
     c_cap: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Sequence:
+    def parse(cls, text: str) -> CappedSequence:
         """Read a sequence such as ``AKLV``, ``aklv`` or ``ACE-AKLV-NME``.
 
         Parameters
@@ -115,14 +115,14 @@ def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app
     >>> topology.getNumResidues()
     4
     """
-    heavy = app.PDBFile(_heavy_atoms(Sequence.parse(sequence), random.Random(seed)))
+    heavy = app.PDBFile(_heavy_atoms(CappedSequence.parse(sequence), random.Random(seed)))
     draft = Draft.of(heavy.topology, heavy.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
     topology, positions, _ = protonate(draft, ph=ph, seed=seed)
     require_parameters(topology)
     return topology, positions * unit.nanometer
 
 
-def _heavy_atoms(sequence: Sequence, rng: random.Random) -> io.StringIO:
+def _heavy_atoms(sequence: CappedSequence, rng: random.Random) -> io.StringIO:
     """A PDB text with all heavy atoms of the peptide; caps are cut from a glycine more at that end."""
     import Bio.PDB
     import PeptideBuilder

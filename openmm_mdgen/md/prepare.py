@@ -8,16 +8,17 @@ be mended is refused: gaps, D residues, nucleic acids, and whatever is bonded to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from openmm import app, unit
+from openmm import unit
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.completion import add_heavy_atoms
 from openmm_mdgen.md.hydrogens import protonate
-from openmm_mdgen.md.peptides import Sequence, build_peptide
+from openmm_mdgen.md.own_fields import is_topology_file, prepare_in_own_field
+from openmm_mdgen.md.peptides import CappedSequence, build_peptide
+from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.readers import kind_of, read_draft
 from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains, standard_names
 from openmm_mdgen.md.soundness import check_chains, make_whole
@@ -26,23 +27,27 @@ from openmm_mdgen.md.systems import require_parameters
 NEUTRAL_PH = 7.0
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A structure with all atoms, of which amber14 with GBn2 knows every residue."""
-
-    topology: app.Topology
-    positions: np.ndarray  # (n_atoms, 3) nm
-    notes: tuple[str, ...]  # what was changed, a line each
-
-
-def prepare(source: str | Path, *, ph: float = NEUTRAL_PH, seed: int = 0, each_chain: bool = False) -> Prepared:
+def prepare(
+    source: str | Path,
+    *,
+    positions: Path | None = None,
+    parameters: Sequence[Path] = (),
+    ph: float = NEUTRAL_PH,
+    seed: int = 0,
+    each_chain: bool = False,
+) -> Prepared:
     """Read a structure file and complete it, or build a peptide from its sequence.
 
     Parameters
     ----------
     source : str or Path
         A file name that ends in .pdb, .ent, .cif, .mmcif or .gro (or these with .gz), or a sequence as `build_peptide`
-        takes it. A file that lacks nothing keeps its atoms, their names and order.
+        takes it. A file that lacks nothing keeps its atoms, their names and order. AMBER's .prmtop and CHARMM's .psf
+        take a second file, of positions.
+    positions : Path, optional
+        File of the positions for AMBER's and CHARMM's topologies; see `prepare_in_own_field`.
+    parameters : sequence of Path
+        CHARMM's parameter files.
     ph : float
         pH for which hydrogens are added where neither a residue's name nor its hydrogens say how it is protonated.
     seed : int
@@ -61,6 +66,17 @@ def prepare(source: str | Path, *, ph: float = NEUTRAL_PH, seed: int = 0, each_c
     MDGenError
         If `source` is neither a file nor a sequence, or cannot be read.
     """
+    if is_topology_file(Path(source)):
+        if positions is None:
+            raise MDGenError(
+                f"{source} holds no positions, and brings its own force field: 'openmm-mdgen run' takes it with "
+                "--positions FILE"
+            )
+        return prepare_in_own_field(Path(source), positions, parameters, each_chain=each_chain)
+    if positions is not None or parameters:
+        raise MDGenError(
+            f"{source}: --positions and --parameters go with AMBER's .prmtop and CHARMM's .psf files alone"
+        )
     if kind_of(Path(source)) is None:
         return _built(str(source), ph, seed)
     draft, notes = read_draft(Path(source))
@@ -72,18 +88,18 @@ def prepare(source: str | Path, *, ph: float = NEUTRAL_PH, seed: int = 0, each_c
     notes += make_whole(draft)
     check_chains(draft)
     notes += add_heavy_atoms(draft, seed)
-    topology, positions, more = protonate(draft, ph=ph, seed=seed)
+    topology, xyz, more = protonate(draft, ph=ph, seed=seed)
     require_parameters(topology)
-    return Prepared(topology, positions, (*notes, *more))
+    return Prepared(topology, xyz, (*notes, *more))
 
 
 def _built(source: str, ph: float, seed: int) -> Prepared:
     try:
-        Sequence.parse(source)
+        CappedSequence.parse(source)
     except MDGenError as error:
         raise MDGenError(
             f"{source!r} is neither a PDB file (.pdb), nor another file of a structure (.cif, .gro), nor a sequence of "
             f"one-letter codes such as AKLV or ACE-AKLV-NME ({error})"
         ) from error
-    topology, positions = build_peptide(source, ph=ph, seed=seed)
-    return Prepared(topology, positions.value_in_unit(unit.nanometer), ())
+    topology, built = build_peptide(source, ph=ph, seed=seed)
+    return Prepared(topology, built.value_in_unit(unit.nanometer), ())

@@ -1,0 +1,173 @@
+"""Structures that bring their force field: AMBER's and CHARMM's topology files, with positions from a second file.
+
+The structure is minimised in its own force field: with its water where it has a periodic box, else in the implicit
+solvent OBC2, or in vacuum where an AMBER file has no radii for that. Positions are in nanometre.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.drafts import Draft
+from openmm_mdgen.md.prepared import Prepared
+from openmm_mdgen.md.readers import kind_of, read_draft
+from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains
+from openmm_mdgen.md.soundness import check_chains, make_whole
+from openmm_mdgen.md.systems import positions_of
+
+_AMBER, _CHARMM = (".prmtop", ".parm7"), (".psf",)
+_CUTOFF = 0.9  # nm, of direct-space forces in a periodic box that has room for it
+
+
+def is_topology_file(path: Path) -> bool:
+    """Whether a file's name is one of a topology without positions, of AMBER or CHARMM."""
+    return path.suffix.lower() in _AMBER + _CHARMM
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedInOwnField(Prepared):
+    """A protein with all atoms, and the System of the whole structure that it was found in."""
+
+    whole: openmm.System
+    whole_positions: np.ndarray  # (N, 3) nm, of the whole structure
+    atoms: np.ndarray  # (n_atoms,) int: the protein's in the whole structure
+
+    def minimised(self) -> np.ndarray:
+        """Positions (n_atoms, 3) in nm, minimised in the structure's own force field."""
+        platform = openmm.Platform.getPlatformByName("CPU")
+        context = openmm.Context(self.whole, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
+        context.setPositions(self.whole_positions)
+        openmm.LocalEnergyMinimizer.minimize(context)
+        return positions_of(context)[self.atoms]
+
+    def system(self) -> openmm.System:
+        """A System of the protein's masses, without forces: amber14 may not know its residues."""
+        system = openmm.System()
+        for atom in self.topology.atoms():
+            system.addParticle(atom.element.mass if atom.element else 0.0)
+        return system
+
+
+def prepare_in_own_field(
+    topology: Path, positions: Path, parameters: Sequence[Path] = (), *, each_chain: bool = False
+) -> PreparedInOwnField:
+    """Read a structure with its force field.
+
+    Parameters
+    ----------
+    topology : Path
+        AMBER's .prmtop or .parm7, or CHARMM's .psf.
+    positions : Path
+        AMBER's .rst7, .inpcrd or NetCDF restart, CHARMM's .crd, or a structure file of all atoms in the same order.
+    parameters : sequence of Path
+        CHARMM's parameter files (.rtf, .prm, .str).
+    each_chain : bool
+        Take several protein chains; by default they are refused.
+
+    Returns
+    -------
+    PreparedInOwnField
+
+    Raises
+    ------
+    UnsupportedTopologyError
+        If there is no protein, or it is broken, closed or has D residues.
+    MDGenError
+        If a file cannot be read, or positions are of other atoms.
+    """
+    for path in (topology, positions, *parameters):
+        if not path.is_file():
+            raise MDGenError(f"{path}: no such file")
+    if topology.suffix.lower() in _CHARMM and not parameters:
+        raise MDGenError(
+            f"{topology}: name CHARMM's parameter files by --parameters, such as --parameters par_all36m.prm"
+        )
+    xyz, box = _read(positions, lambda: _positions(positions, topology))
+    whole, make_system = _read(topology, lambda: _topology(topology, parameters, box))
+    if len(xyz) != whole.getNumAtoms():
+        raise MDGenError(
+            f"{positions} has {len(xyz)} atoms, but {topology} has {whole.getNumAtoms()}: give positions of all atoms"
+        )
+    draft = Draft.of(whole, xyz)
+    draft.box = box
+    everything = [atom for residue in draft.residues for atom in residue.atoms]
+    notes = keep_protein(draft)
+    notes += split_chains(draft)
+    if not each_chain:
+        require_one_chain(draft, notes)
+    notes += make_whole(draft)
+    check_chains(draft)
+    kept = {id(atom) for residue in draft.residues for atom in residue.atoms}
+    chosen = np.array([k for k, atom in enumerate(everything) if id(atom) in kept])
+    xyz = np.array([atom.position for atom in everything])
+    system = _read(topology, lambda: _with_solvent(make_system, box))
+    return PreparedInOwnField(_part(whole, chosen), xyz[chosen], tuple(notes), system, xyz, chosen)
+
+
+def _read(path: Path, read: Callable[[], Any]) -> Any:
+    """What a reader gives; whatever it raises names the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of radii that another implicit solvent would like better
+            return read()
+    except MDGenError:
+        raise
+    except Exception as error:  # OpenMM's readers raise what a malformed field provokes
+        raise MDGenError(f"{path} cannot be read: {error}") from error
+
+
+def _positions(path: Path, topology: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions (N, 3) and box vectors (3, 3) of a file."""
+    if kind_of(path) is not None:
+        draft, _ = read_draft(path)
+        return np.array([atom.position for residue in draft.residues for atom in residue.atoms]), draft.box
+    if topology.suffix.lower() in _CHARMM and path.suffix.lower() in (".crd", ".cor"):
+        return np.array(app.CharmmCrdFile(str(path)).positions.value_in_unit(unit.nanometer)), None
+    file = app.AmberInpcrdFile(str(path))
+    box = None if file.boxVectors is None else np.array(file.boxVectors.value_in_unit(unit.nanometer))
+    return np.array(file.positions.value_in_unit(unit.nanometer)), box
+
+
+def _topology(
+    path: Path, parameters: Sequence[Path], box: np.ndarray | None
+) -> tuple[app.Topology, Callable[..., openmm.System]]:
+    """The topology of a file, and the function that makes its System."""
+    vectors = None if box is None else [openmm.Vec3(*row) for row in box] * unit.nanometer
+    if path.suffix.lower() in _AMBER:
+        amber = app.AmberPrmtopFile(str(path), periodicBoxVectors=vectors)
+        return amber.topology, amber.createSystem
+    charmm = app.CharmmPsfFile(str(path), periodicBoxVectors=vectors)
+    known = app.CharmmParameterSet(*map(str, parameters))
+    return charmm.topology, lambda **options: charmm.createSystem(known, **options)
+
+
+def _with_solvent(make_system: Callable[..., openmm.System], box: np.ndarray | None) -> openmm.System:
+    """The System with the solvent that the structure has, else with OBC2 where it has radii for it."""
+    if box is not None:
+        cutoff = min(_CUTOFF, 0.45 * float(np.diag(box).min()))
+        return make_system(nonbondedMethod=app.PME, nonbondedCutoff=cutoff * unit.nanometer)
+    try:
+        system = make_system(implicitSolvent=app.OBC2)
+        openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    except (openmm.OpenMMException, ValueError):
+        return make_system()
+    return system
+
+
+def _part(topology: app.Topology, atoms: np.ndarray) -> app.Topology:
+    """The topology of some atoms."""
+    modeller = app.Modeller(topology, [openmm.Vec3(0, 0, 0)] * topology.getNumAtoms() * unit.nanometer)
+    kept = set(atoms.tolist())
+    modeller.delete([atom for atom in modeller.topology.atoms() if atom.index not in kept])
+    part = modeller.topology
+    part.setPeriodicBoxVectors(None)
+    return part
