@@ -24,7 +24,8 @@ from openmm_mdgen.molecule import names
 LINK = 0.25  # nm, the longest distance of C and N that counts as a peptide bond of real MD
 TORN = 0.8  # nm, of bonded atoms: no bond is as long in any chain, but one across a periodic box is
 _ALPHA_LINK = 0.45  # nm, of C-alpha atoms of linked residues, where C and N are missing
-_DISULFIDE = 0.25  # nm
+_DISULFIDE = 0.25  # nm, of two sulfur atoms, in most frames
+_CLOSING = 0.2  # nm, of the last C and the first N of a chain that is a ring, in most frames
 
 # Caps that CHARMM patches into the residue beside them: the names of their atoms, in terms of those of a cap.
 _PATCHES = {"-": {"CY": "C", "OY": "O", "CAY": "CH3"}, "+": {"NT": "N", "CAT": "CH3"}}
@@ -191,6 +192,17 @@ def agreed(layouts: Sequence[Layout], reference: Layout) -> list[Layout]:
     return [_reduced(layout, shared, labels, reference) for layout in layouts]
 
 
+def in_terms_of(layout: Layout, reference: Layout) -> Layout:
+    """A layout with all of its own atoms and caps, in the labels and links of the reference; as `agreed` for one."""
+    _require_same_sequence(layout, reference)
+    labels = {residue.place: residue.label for residue in reference.residues}
+    residues = tuple(replace(residue, label=labels.get(residue.place, residue.label)) for residue in layout.residues)
+    places = layout.by_place().keys()
+    to_caps = tuple(link for link in layout.links if not (link[0].isdigit() and link[1].isdigit()))
+    links = tuple(link for link in reference.links if set(link) <= places)
+    return replace(layout, residues=residues, links=tuple(dict.fromkeys((*links, *to_caps))))
+
+
 def _reduced(layout: Layout, shared: dict[str, list[str]], labels: dict[str, str], reference: Layout) -> Layout:
     at = layout.by_place()
     residues = tuple(
@@ -280,44 +292,45 @@ def _with_caps(residue: mdtraj.core.topology.Residue, label: str, place: int) ->
 
 
 class _Distances:
-    """The shortest distance of two atoms over some frames, nearest images where there is a box."""
+    """Distances of two atoms over some frames, nm, of nearest images where there is a box."""
 
     def __init__(self, xyz: np.ndarray | None, box: np.ndarray | None) -> None:
         self._xyz, self._box = xyz, box
 
-    def __call__(self, first: int, second: int) -> float:
-        """In nm; 0 where there are no frames."""
+    def shortest(self, first: int, second: int) -> float:
+        """The shortest one; 0 where there are no frames."""
+        return float(np.nanmin(self._of(first, second), initial=np.inf)) if self._xyz is not None else 0.0
+
+    def usual(self, first: int, second: int) -> float:
+        """The median; infinite where there are no frames."""
+        found = self._of(first, second)
+        return float(np.nanmedian(found)) if np.isfinite(found).any() else np.inf
+
+    def _of(self, first: int, second: int) -> np.ndarray:
         if self._xyz is None:
-            return 0.0
+            return np.full(1, np.inf)
         apart = self._xyz[:, second].astype(float) - self._xyz[:, first]
         if self._box is not None:
             whole = np.round(np.linalg.solve(self._box.transpose(0, 2, 1), apart[..., None])[..., 0])
             apart = apart - np.einsum("fk,fkx->fx", whole, self._box)
-        return float(np.nanmin(np.linalg.norm(apart, axis=-1), initial=np.inf))
-
-    @property
-    def known(self) -> bool:
-        """Whether there are frames."""
-        return self._xyz is not None
+        return np.linalg.norm(apart, axis=-1)
 
 
 def _linked(first: Residue, second: Residue, near: _Distances, longest: float) -> bool:
     if "C" in first.atoms and "N" in second.atoms:
-        return near(first.atoms["C"], second.atoms["N"]) <= longest
+        return near.shortest(first.atoms["C"], second.atoms["N"]) <= longest
     if first.is_alpha_alone and second.is_alpha_alone:
-        return near(first.atoms["CA"], second.atoms["CA"]) <= max(_ALPHA_LINK, longest)
+        return near.shortest(first.atoms["CA"], second.atoms["CA"]) <= max(_ALPHA_LINK, longest)
     return False
 
 
 def _closing_links(residues: list[Residue], chains: list[int], near: _Distances) -> Iterator[tuple[str, str]]:
     """Peptide bonds from the end of a chain to its beginning, seen by their length alone."""
-    if not near.known:
-        return
     for chain in dict.fromkeys(chains):
         own = [residue for residue, number in zip(residues, chains, strict=True) if number == chain]
-        first, last = own[0], own[-1]
-        if len(own) > 2 and "N" in first.atoms and "C" in last.atoms and near(last.atoms["C"], first.atoms["N"]) <= 0.2:
-            yield last.place, first.place
+        c, n = own[-1].atoms.get("C"), own[0].atoms.get("N")
+        if len(own) > 2 and c is not None and n is not None and near.usual(c, n) <= _CLOSING:
+            yield own[-1].place, own[0].place
 
 
 def _bridges(residues: list[Residue], topology: mdtraj.Topology, near: _Distances) -> tuple[tuple[str, str], ...]:
@@ -326,5 +339,5 @@ def _bridges(residues: list[Residue], topology: mdtraj.Topology, near: _Distance
     return tuple(
         (sulfurs[a], sulfurs[b])
         for a, b in combinations(sulfurs, 2)
-        if frozenset((a, b)) in bonded or (near.known and near(a, b) <= _DISULFIDE)
+        if frozenset((a, b)) in bonded or near.usual(a, b) <= _DISULFIDE
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from openmm_mdgen.analysis.coarse import CoarseCounter, Counts
 from openmm_mdgen.analysis.intervals import TrajectoryFile, frame_interval_of, place_in_time
-from openmm_mdgen.analysis.layout import Layout, agreed, is_protein
+from openmm_mdgen.analysis.layout import Layout, agreed, in_terms_of, is_protein
 from openmm_mdgen.analysis.torsions import TorsionSeries, torsion_atoms
 from openmm_mdgen.analysis.validity import Geometry, GeometryCounter
 from openmm_mdgen.analysis.whole import box_vectors, made_whole
@@ -63,18 +63,25 @@ class Opened:
     layout: Layout
 
     @classmethod
-    def of(cls, source: Source) -> Opened:
+    def of(cls, source: Source, name: str = "the trajectory") -> Opened:
         """Read its topology and its first piece.
+
+        Parameters
+        ----------
+        source : TrajectoryFile or mdtraj.Trajectory
+        name : str
+            What messages call it where it is no file.
 
         Raises
         ------
         MDGenError
             If it cannot be read, has no protein or no frame.
         """
+        name = str(source.path) if isinstance(source, TrajectoryFile) else name
         first = next(_read(source), None)
         if first is None or first.n_frames == 0:
-            raise MDGenError(f"{_name(source)} has no frame")
-        return cls(source, Layout.of(first.topology, first.xyz, box_vectors(first), file=_name(source)))
+            raise MDGenError(f"{name} has no frame")
+        return cls(source, Layout.of(first.topology, first.xyz, box_vectors(first), file=name))
 
     def pieces(self) -> Iterator[mdtraj.Trajectory]:
         """The protein's atoms, at most `CHUNK` frames at a time.
@@ -90,7 +97,7 @@ class Opened:
             if not finite.all():
                 broken = int(np.argmin(finite))
                 raise StateError(
-                    f"{_name(self.source)} has positions that are not finite, first "
+                    f"{self.layout.file} has positions that are not finite, first "
                     f"{place_in_time(self.source, done + broken, piece.time[broken])}: leave those frames out"
                 )
             yield made_whole(piece, self.layout, done)
@@ -112,10 +119,10 @@ class Opened:
             geometry.add(piece.xyz)
             coarse.add(piece)
         if geometry is None:
-            raise MDGenError(f"{_name(self.source)} has no frame")
+            raise MDGenError(f"{self.layout.file} has no frame")
         counts = coarse.result()
         if not (atoms or counts["ca_distances"]):
-            raise MDGenError(f"{_name(self.source)} has no torsion: a comparison needs at least two residues")
+            raise MDGenError(f"{self.layout.file} has no torsion: a comparison needs at least two residues")
         interval = frame_interval_of(self.source, np.concatenate(times))
         return Measurement(TorsionSeries(tuple(atoms), np.concatenate(angles), interval), geometry.result(), counts)
 
@@ -146,14 +153,15 @@ def opened_alike(generated: Sequence[Source], reference: Sequence[Source]) -> Al
     MDGenError
         If one cannot be read, or the molecules differ.
     """
-    ours, theirs = ([Opened.of(source) for source in sources] for sources in (generated, reference))
+    ours = [Opened.of(source, "the generated trajectory") for source in generated]
+    theirs = [Opened.of(source, "the reference") for source in reference]
     first = theirs[0].layout
     layouts = agreed([o.layout for o in (*ours, *theirs)], first)
     alike = [Opened(o.source, layout) for o, layout in zip((*ours, *theirs), layouts, strict=True)]
     shared = torsion_atoms(layouts[0]).keys()
 
     def alone(side: list[Opened]) -> tuple[str, ...]:
-        names = dict.fromkeys(name for o in side for name in torsion_atoms(agreed([o.layout], first)[0]))
+        names = dict.fromkeys(name for o in side for name in torsion_atoms(in_terms_of(o.layout, first)))
         return tuple(name for name in names if name not in shared)
 
     label = {residue.place: residue.label.split(" ", 1)[1] for residue in first.residues}
@@ -241,7 +249,3 @@ def _protein(topology: mdtraj.Topology, name: object) -> np.ndarray:
     if not atoms:
         raise MDGenError(f"{name} has no protein: only peptides and proteins can be compared")
     return np.array(sorted(atoms))
-
-
-def _name(source: Source) -> str:
-    return "the trajectory" if isinstance(source, mdtraj.Trajectory) else str(source.path)

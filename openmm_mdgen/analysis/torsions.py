@@ -20,6 +20,7 @@ from openmm_mdgen.analysis.distances import angle_histogram, js_distance
 from openmm_mdgen.analysis.layout import TORN, Layout
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
 from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.molecule import names as residue_names
 from openmm_mdgen.times import RECORDED, whole_number
 
 _BACKBONE = ("PHI", "PSI")
@@ -126,7 +127,7 @@ class TorsionSeries:
         names = tuple(self.names[k] for k in kept)
         for k, name in enumerate(names):
             kind, _, residue, _ = name.split()
-            if (kind, residue) in _HALF_TURN:
+            if (kind, residue_names.parent(residue)) in _HALF_TURN:
                 twice = 2 * angles[:, k]
                 angles[:, k] = np.arctan2(np.sin(twice), np.cos(twice))
         return replace(self, names=names, angles=angles)

@@ -164,7 +164,7 @@ def _left_out(evaluation: Evaluation) -> list[str]:
                 f"left out, as only {side} has them: {counted} ({', '.join(names[:4])}{', ...' * (len(names) > 4)})"
             )
     if left_out.holes:
-        lines.append(f"left out, as residues are missing there: torsions between {'; '.join(left_out.holes)}")
+        lines.append(f"left out, as the chain is not bonded there: torsions between {'; '.join(left_out.holes)}")
     return lines
 
 

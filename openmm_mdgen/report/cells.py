@@ -73,7 +73,7 @@ def left_out_rows(left_out: LeftOut) -> list[list[str]]:
         if names:
             rows.append([f"torsions that only {side} has the atoms for", ", ".join(map(readable, names))])
     if left_out.holes:
-        rows.append(["torsions where residues are missing", f"between {'; '.join(left_out.holes)}"])
+        rows.append(["torsions where the chain is not bonded", f"between {'; '.join(left_out.holes)}"])
     return rows
 
 

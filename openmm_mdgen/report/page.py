@@ -107,16 +107,16 @@ def _sections(evaluation: Evaluation, ours: Survey, theirs: Survey) -> dict[str,
         "evaluation": evaluation,
         "energies": found,
         "maps": maps,
+        "no_torsion": NotDefined("the trajectories share no torsion"),
         "no_map": NotDefined("no residue has both φ and ψ"),
         "torsions": torsions,
         "dynamics": dynamics,
         "relaxation": cells.relaxation_table(evaluation, relaxations),
         "drawn": {
             "maps": {name: figures.surface_pair(evaluation.surfaces[name], angles=True) for name in maps.names},
-            "torsions": figures.torsion_histograms(ours.histograms, theirs.histograms, torsions.names),
-            "decorrelation": figures.decorrelation(relaxations),
             "slow": _slow_map(evaluation),
             **_drawn_where_defined(evaluation, found),
+            **_drawn_torsions(ours, theirs, torsions.names, relaxations),
             **_drawn_geometry(evaluation),
         },
     }
@@ -133,12 +133,27 @@ def _drawn_where_defined(evaluation: Evaluation, found: Energies | NotDefined) -
     return drawn
 
 
+def _drawn_torsions(
+    ours: Survey, theirs: Survey, names: list[str], relaxations: dict[str, Relaxation]
+) -> dict[str, str]:
+    """Nothing where the trajectories share no torsion."""
+    drawn = {}
+    if names:
+        drawn["torsions"] = figures.torsion_histograms(ours.histograms, theirs.histograms, names)
+    if relaxations:
+        drawn["decorrelation"] = figures.decorrelation(relaxations)
+    return drawn
+
+
 def _drawn_geometry(evaluation: Evaluation) -> dict[str, str]:
+    """Nothing where the atoms that are compared have no bonds, as C-alpha atoms."""
     ours, theirs = evaluation.validity.generated, evaluation.validity.reference
-    return {
-        "bonds": figures.geometry(ours.bonds, theirs.bonds, BOND_EDGES, "nm"),
-        "angles": figures.geometry(ours.angles, theirs.angles, ANGLE_EDGES, "degrees"),
-    }
+    drawn = {}
+    if evaluation.validity.bond_distances:
+        drawn["bonds"] = figures.geometry(ours.bonds, theirs.bonds, BOND_EDGES, "nm")
+    if evaluation.validity.angle_distances:
+        drawn["angles"] = figures.geometry(ours.angles, theirs.angles, ANGLE_EDGES, "degrees")
+    return drawn
 
 
 def _slow_map(evaluation: Evaluation) -> str | NotDefined:

@@ -112,6 +112,87 @@ def test_different_molecules_are_refused(command):
     assert code == 2 and "different molecules" in errors
 
 
+def test_both_sides_are_told_with_their_frame_intervals(command):
+    code, out, _ = compare(command)
+    assert code == 0 and "whole molecules, generated  " in out and "whole molecules, real MD    " in out
+    assert (
+        "frames, generated           500, 5 ps apart" in out and "frames, real MD             2400, 1 ps apart" in out
+    )
+    mdtraj.load("md.xtc", top="md.pdb").save_dcd("md.dcd")
+    code, out, _ = command("evaluate", "generated.xtc", "--top", "md.pdb", "--reference", "md.dcd", *OPTIONS)
+    assert code == 0 and "2400, not defined: the DCD file's header has no time step, but the default" in out
+    assert "TICA-0                  not defined: the DCD" in out
+    stated = ("--reference-interval", "1ps")
+    assert (
+        "frames, real MD             2400, 1 ps apart"
+        in command("evaluate", "generated.xtc", "--top", "md.pdb", "--reference", "md.dcd", *OPTIONS, *stated)[1]
+    )
+
+
+def test_a_renumbered_file_and_a_wrapped_one_give_the_same_numbers(command):
+    expected = compare(command)[1]
+    generated, md = (mdtraj.load(f"{name}.xtc", top="md.pdb") for name in ("generated", "md"))
+    for residue in generated.topology.residues:
+        residue.resSeq += 20
+    generated[0].save_pdb("plus20.pdb")
+    code, out, _ = command("evaluate", "generated.xtc", "--top", "plus20.pdb", "--reference", "md.xtc",
+                           "--reference-top", "md.pdb", *OPTIONS)  # fmt: skip
+    assert code == 0 and out == expected
+    wrapped = mdtraj.Trajectory(
+        np.mod(md.xyz, 1.5), md.topology, md.time, np.full((2400, 3), 1.5), np.full((2400, 3), 90.0)
+    )
+    wrapped.save_xtc("wrapped.xtc")
+    code, out, _ = command("evaluate", "generated.xtc", "--top", "md.pdb", "--reference", "wrapped.xtc", *OPTIONS)
+    distance = "torsions, all"
+    told, plain = (
+        float(next(x for x in text.splitlines() if x.startswith(distance)).split()[-1]) for text in (out, expected)
+    )
+    assert code == 0 and told == pytest.approx(plain, abs=0.02)  # the file's rounding
+    wrapped.unitcell_lengths = wrapped.unitcell_angles = None
+    wrapped.save_trr("torn.trr")
+    code, out, errors = command("evaluate", "generated.xtc", "--top", "md.pdb", "--reference", "torn.trr", *OPTIONS)
+    assert code == 2 and out == "" and "torn.trr: in frame" in errors and "make it whole first" in errors
+
+
+def test_parts_of_a_molecule_are_compared_and_what_is_left_out_is_named(command, tmp_path):
+    generated = mdtraj.load("generated.xtc", top="md.pdb")
+    for name, what in (("bb", "backbone"), ("ca", "name CA")):
+        part = generated.atom_slice(generated.topology.select(what))
+        part.save_xtc(f"{name}.xtc")
+        part[0].save_pdb(f"{name}.pdb")
+    options = ("--reference", "md.xtc", "--reference-top", "md.pdb", *OPTIONS, "--report", "out.html", "--force")
+    code, out, _ = command("evaluate", "bb.xtc", "--top", "bb.pdb", *options, "--json", "bb.json")
+    assert code == 0 and "left out, as only the reference has them: 2 CHI1 (CHI1 0 VAL 1, CHI1 0 SER 2)" in out
+    assert "torsions, side chains   not defined: not all trajectories have the atoms" in out
+    assert json.loads((tmp_path / "bb.json").read_text())["left_out"]["only_reference"] == [
+        "CHI1 0 VAL 1",
+        "CHI1 0 SER 2",
+    ]
+    assert "χ1 VAL 1, χ1 SER 2" in (tmp_path / "out.html").read_text()
+    code, out, errors = command("evaluate", "ca.xtc", "--top", "ca.pdb", *options)
+    assert code == 0, errors
+    assert (
+        "C-alpha distances       0." in out and "C-alpha angles          0." in out and "only the reference has" in out
+    )
+    assert "</html>" in (tmp_path / "out.html").read_text()
+
+
+def test_several_trajectories_give_errors_in_text_json_and_report(command, tmp_path):
+    md = mdtraj.load("md.xtc", top="md.pdb")
+    for k in range(3):
+        md[800 * k : 800 * (k + 1)].save_xtc(f"md_{k}.xtc")
+    code, out, errors = command(
+        "evaluate", "md_0.xtc", "md_1.xtc", "--top", "md.pdb", "--reference", "md_1.xtc", "--reference", "md_2.xtc",
+        *OPTIONS, "--json", "out.json", "--report", "out.html",
+    )  # fmt: skip
+    assert code == 0, errors
+    written = json.loads((tmp_path / "out.json").read_text())
+    value, error = written["jsd"]["torsions_all"], written["errors"]["jsd"]["torsions_all"]
+    assert f"{value:.3f} ± {error:.3f}" in out and f"{value:.3f} ± {error:.3f}" in (tmp_path / "out.html").read_text()
+    assert "frames, generated           1600 of 2 trajectories, 1 ps apart" in out
+    assert written["generated"]["n_trajectories"] == 2 and "md_0.xtc, md_1.xtc" in written["inputs"]["generated"]
+
+
 @pytest.mark.parametrize("suffix", ["xtc", "dcd", "trr"])
 def test_a_topology_that_lacks_atoms_of_the_trajectory_is_refused(command, suffix):
     """Read on, a frame would be filled with atoms of its neighbours, and every number would be wrong."""
