@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
+from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.molecule.caps import is_hydrogen
 from openmm_mdgen.molecule.strand import protein_chains
 from openmm_mdgen.protocol import BatchPropagator, GeneratedSegment, Generator, Propagator, draw
@@ -85,6 +85,11 @@ class EachChain:
     def propagator(self, topology: Topology, positions: np.ndarray) -> EachChainPropagator:
         """Bind to a molecule; see `protocol.Generator.propagator`. Warns where there are several chains."""
         positions = np.asarray(positions, dtype=np.float64)
+        if positions.shape != (topology.getNumAtoms(), 3):
+            raise StateError(
+                f"positions have shape {positions.shape}, but the topology has {topology.getNumAtoms()} atoms: pass the "
+                "positions of every atom, in nanometre"
+            )
         parts = _parts(topology)
         if len(parts) > 1:
             named = ", ".join(repr(part.name) for part in parts)

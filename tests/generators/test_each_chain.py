@@ -9,7 +9,7 @@ from openmm import app, unit
 
 from models import INFO, small_forward_flow
 from openmm_mdgen import MDGenSimulation
-from openmm_mdgen.errors import CheckpointError, MDGenError, UnsupportedTopologyError
+from openmm_mdgen.errors import CheckpointError, MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.generators import registry
 from openmm_mdgen.generators.each_chain import EachChain, Overlaps
 from openmm_mdgen.generators.rollouts import stream
@@ -106,6 +106,25 @@ def test_frames_in_which_chains_overlap_are_counted(quiet):
 def test_a_chain_that_the_weights_cannot_take_is_named(weights):
     with pytest.raises(UnsupportedTopologyError, match="chain 'B'.*3 residues"):
         EachChain(weights).check(molecules("AGSA", "AAA")[0])
+
+
+def test_positions_of_other_atoms_are_refused(weights):
+    topology, positions = molecules("AGSA", "VSAL")
+    with pytest.raises(StateError, match=f"the topology has {len(positions)} atoms"):
+        EachChain(weights).propagator(topology, positions[:-3])
+    broken = positions.copy()
+    broken[-1] = np.nan
+    with pytest.warns(UserWarning), pytest.raises(StateError, match="chain 'B', residue LEU 4"):
+        EachChain(weights).propagator(topology, broken)
+
+
+def test_nucleic_acids_beside_the_chains_are_refused(weights):
+    topology, _ = molecules("AGSA", "VSAL")
+    residue = topology.addResidue("DA", topology.addChain("N"))
+    topology.addAtom("C1'", app.Element.getBySymbol("C"), residue)
+    topology.addAtom("C4'", app.Element.getBySymbol("C"), residue)
+    with pytest.raises(UnsupportedTopologyError, match="nucleic acid"):
+        EachChain(weights).check(topology)
 
 
 def test_chains_that_are_bonded_are_refused(weights):
