@@ -8,8 +8,9 @@ import openmm
 
 from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.protocol import Generator
-from openmm_mdgen.simulation.engine import Engine, present_integrator
+from openmm_mdgen.simulation.engine import Engine
 from openmm_mdgen.simulation.gate import Gate, Judge
+from openmm_mdgen.simulation.integrators import present_integrator
 from openmm_mdgen.simulation.schedule import Schedule, steps_per_frame
 
 _TEMPERATURE_TOLERANCE = 1.0  # K
@@ -89,8 +90,7 @@ def check_hybrid(engine: Engine, generator: Generator) -> None:
             f"{virtual[0].residue.name} {virtual[0].residue.id} {virtual[0].name} is a virtual site in the protein, "
             "which generated frames do not have: use a force field without them"
         )
-    thermostats = [force for force in system.getForces() if isinstance(force, openmm.AndersenThermostat)]
-    if engine.temperature() is None and not thermostats:
+    if engine.temperature() is None:
         warnings.warn(
             f"{type(present_integrator(engine.integrator)).__name__} holds no temperature: after each generated "
             f"phase velocities are drawn at the generator's {generator.temperature:g} K, and the energy changes. Use "

@@ -13,11 +13,14 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import StateError
+from openmm_mdgen.simulation.integrators import temperature_of
 from openmm_mdgen.simulation.side_systems import relaxed_copy
 from openmm_mdgen.simulation.states import positions_in
+from openmm_mdgen.simulation.velocities import ThermalVelocities
 
 # Their Contexts hold positions as they were set, in double precision; those of others may round them.
 _EXACT_PLATFORMS = ("Reference", "CPU")
+_ANDERSEN = openmm.AndersenThermostat.Temperature()  # the parameter's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,14 @@ class Engine:
         """Whether the Context holds positions bit for bit as they were set."""
         return self.context.getPlatform().getName() in _EXACT_PLATFORMS
 
+    @cached_property
+    def _velocities(self) -> ThermalVelocities:
+        return ThermalVelocities(self.system, self.integrator, self.context)
+
+    @cached_property
+    def _has_andersen_thermostat(self) -> bool:
+        return any(isinstance(force, openmm.AndersenThermostat) for force in self.system.getForces())
+
     @property
     def step(self) -> int:
         return self.context.getStepCount()
@@ -60,8 +71,9 @@ class Engine:
         return self.integrator.getStepSize().value_in_unit(unit.picosecond)
 
     def temperature(self) -> float | None:
-        """K; None where the integrator has none."""
-        return temperature_of(self.integrator)
+        """The temperature that integrator or thermostat keep, in K; None where none is kept."""
+        own = temperature_of(self.integrator)
+        return self.context.getParameter(_ANDERSEN) if own is None and self._has_andersen_thermostat else own
 
     def here(self) -> Here:
         """Where the simulation stands; reads all positions from the Context."""
@@ -90,7 +102,7 @@ class Engine:
         context.setPositions(frame)
         context.setStepCount(step)
         context.setTime(now + steps * step_size)
-        context.setVelocitiesToTemperature(temperature, seed)
+        self._velocities.draw(temperature, seed)
         return Here(step, frame) if self._is_exact else self.here()
 
     def relaxed(self) -> np.ndarray:
@@ -109,16 +121,3 @@ class Engine:
             if "positions have not been set" in str(error):
                 raise StateError(f"the simulation has no positions: {remedy}") from error
             raise
-
-
-def temperature_of(integrator: openmm.Integrator) -> float | None:
-    """K; None where the integrator has none."""
-    present = present_integrator(integrator)
-    return present.getTemperature().value_in_unit(unit.kelvin) if hasattr(present, "getTemperature") else None
-
-
-def present_integrator(integrator: openmm.Integrator) -> openmm.Integrator:
-    """The one in use of a compound integrator; of others, the integrator itself."""
-    if isinstance(integrator, openmm.CompoundIntegrator):
-        return integrator.getIntegrator(integrator.getCurrentIntegrator())
-    return integrator

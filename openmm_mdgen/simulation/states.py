@@ -17,6 +17,12 @@ def velocities_in(state: openmm.State) -> np.ndarray:
     return np.asarray(state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond))
 
 
+def forces_in(state: openmm.State) -> np.ndarray:
+    """(n_atoms, 3) kJ/mol/nm."""
+    forces = state.getForces(asNumpy=True)
+    return np.asarray(forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
+
+
 def potential_energy_in(state: openmm.State) -> float:
     """Potential energy in kJ/mol."""
     return state.getPotentialEnergy().value_in_unit(unit.kilojoules_per_mole)
