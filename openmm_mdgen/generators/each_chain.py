@@ -85,10 +85,11 @@ class EachChain:
     def propagator(self, topology: Topology, positions: np.ndarray) -> EachChainPropagator:
         """Bind to a molecule; see `protocol.Generator.propagator`. Warns where there are several chains."""
         positions = np.asarray(positions, dtype=np.float64)
-        if positions.shape != (topology.getNumAtoms(), 3):
+        n_atoms = topology.getNumAtoms()
+        if positions.shape != (n_atoms, 3):
             raise StateError(
-                f"positions have shape {positions.shape}, but the topology has {topology.getNumAtoms()} atoms: pass the "
-                "positions of every atom, in nanometre"
+                f"positions have shape {positions.shape}, but the topology has {n_atoms} atoms: pass the positions of "
+                "every atom, in nanometre"
             )
         parts = _parts(topology)
         if len(parts) > 1:
