@@ -19,6 +19,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue, few
 
 _NM_PER_ANGSTROM = 0.1
+_SYMBOLS = frozenset("H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Mn Fe Co Ni Cu Zn Se Br Cd I Cs Hg".split())
 
 
 def kind_of(path: Path) -> str | None:
@@ -150,13 +151,14 @@ def _box(line: str) -> np.ndarray | None:
 
 def _element(written: str, name: str, residue: str) -> str:
     """Symbol of an atom's element, from its column or else from its name."""
-    symbol = written.strip().capitalize()
-    if symbol.isalpha():
-        return "H" if symbol == "D" else symbol
     letters = name.lstrip("0123456789")
-    if residue == "MSE" and letters.startswith("SE"):
-        return "Se"
-    return letters[:1].upper() or "C"
+    guessed = "Se" if residue == "MSE" and letters.startswith("SE") else letters[:1].upper()
+    for symbol in (written.strip().capitalize(), guessed):
+        if symbol == "D":
+            return "H"
+        if symbol in _SYMBOLS:
+            return symbol
+    return "C"  # of no known atom, which is refused by its name
 
 
 def _read_cif(text: str) -> tuple[Draft, list[str]]:

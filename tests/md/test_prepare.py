@@ -3,12 +3,15 @@
 import gzip
 import io
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 import openmm
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
@@ -224,6 +227,20 @@ def test_every_format_gives_the_same_molecule(suffix, tmp_path):
     assert prepared.notes == () and residues_of(prepared) == ["ALA", "HIS", "LEU", "ILE", "VAL"]
     assert [a.name for a in prepared.topology.atoms()] == [a.name for a in topology.atoms()]
     np.testing.assert_allclose(prepared.positions, nm, atol=6e-5)
+
+
+def test_elements_that_are_missing_or_wrong_are_told_by_names(tmp_path):
+    text = text_of(*build_peptide("AKLV", seed=1))
+    plain = prepare(write(tmp_path, text))
+    for column in ("  ", "XX", " D"):
+        lines = text.splitlines(keepends=True)
+        changed = [
+            line[:76] + column + line[78:] if line.startswith("ATOM") and (column != " D" or line[77] == "H") else line
+            for line in lines
+        ]
+        prepared = prepare(write(tmp_path, "".join(changed)))
+        assert prepared.notes == () and names_of(prepared) == names_of(plain)
+        assert charge(prepared.topology) == pytest.approx(1, abs=1e-4)
 
 
 def test_the_first_of_models_and_alternate_locations_is_taken(tmp_path):
@@ -543,6 +560,27 @@ def test_files_that_hold_no_structure_are_refused_by_name(suffix, tmp_path):
         (tmp_path / f"odd{suffix}").write_bytes(content)
         with pytest.raises(MDGenError, match=f"odd{suffix} cannot be read as a"):
             prepare(tmp_path / f"odd{suffix}")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    case=st.sampled_from(["fragment.pdb", "hise.pdb", "h01.pdb", "ace_aklv_nme.pdb", "aklv.cif"]),
+    faults=st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, 80), st.sampled_from("AX9 -.H")), min_size=1, max_size=6
+    ),
+    lost=st.integers(0, 10**6),
+)
+def test_damaged_files_are_taken_or_refused_but_never_break_the_program(case, faults, lost, tmp_path):
+    lines = (CASES / case).read_text().splitlines()
+    for row, column, letter in faults:
+        line = lines[row % len(lines)].ljust(81)
+        lines[row % len(lines)] = line[:column] + letter + line[column + 1 :]
+    del lines[lost % len(lines)]
+    path = tmp_path / case
+    path.write_text("\n".join(lines) + "\n")
+    with suppress(MDGenError):
+        prepared = prepare(path)
+        assert len(prepared.positions) == prepared.topology.getNumAtoms()
 
 
 WORKING = {
