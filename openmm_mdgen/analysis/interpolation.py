@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from openmm_mdgen.analysis.definitions import Definitions
+from openmm_mdgen.analysis.layout import Layout
 from openmm_mdgen.analysis.markov import flux_matrix, rarest_transition
 from openmm_mdgen.analysis.paths import PathScores, coarse_paths, score_paths, score_replicate
-from openmm_mdgen.analysis.sources import Source, measure
+from openmm_mdgen.analysis.sources import Opened, Source, measure
 from openmm_mdgen.analysis.states import (
     LAGTIME,
     N_CLUSTERS,
@@ -42,6 +43,7 @@ class PathReference:
     tica: TicaModel
     states: StateModel
     names: tuple[str, ...]  # of the reference's torsions
+    layout: Layout  # of the reference's residues
     endpoints: tuple[int, int]  # (start, end) as `paths.score_paths` takes them
     definitions: Definitions
     seed: int
@@ -75,7 +77,8 @@ class PathReference:
         UndefinedError
             If the reference is too short for its states to be found.
         """
-        series = measure(reference).torsions
+        opened = Opened.of(reference, "the reference")
+        series = opened.measure().torsions
         names, series = series.names, _as_defined(series, definitions)
         tica = fit_tica(series, lagtime=lagtime, definitions=definitions)
         states = fit_states(
@@ -90,7 +93,7 @@ class PathReference:
         endpoints = rarest_transition(flux_matrix(coarse.transition, coarse.stationary, definitions=definitions))
         if definitions is Definitions.SOUND:
             endpoints = int(coarse.active[endpoints[0]]), int(coarse.active[endpoints[1]])
-        return cls(tica, states, names, endpoints, definitions, seed)
+        return cls(tica, states, names, opened.layout, endpoints, definitions, seed)
 
     def end_frames(self) -> tuple[np.ndarray, np.ndarray]:
         """The indices of the reference's frames in the start state, and of those in the end state."""
@@ -107,7 +110,7 @@ class PathReference:
         UndefinedError
             If the lag time is no whole number of their frames.
         """
-        measured = [measure(path).torsions for path in paths]
+        measured = [measure(path, self.layout).torsions for path in paths]
         if not measured or len({(s.n_frames, s.frame_interval) for s in measured}) > 1:
             raise MDGenError("give at least one path, all of the same number of frames and frame interval")
         labels = np.stack([self.label(series) for series in measured])
@@ -128,7 +131,7 @@ class PathReference:
         length : int
             Number of states in a path, a lag time apart.
         """
-        series = measure(replicate).torsions
+        series = measure(replicate, self.layout).torsions
         if time is not None:
             series = TorsionSeries(series.names, series.angles[: series.frames_in(time)], series.frame_interval)
         return score_replicate(

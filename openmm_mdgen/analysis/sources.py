@@ -169,13 +169,13 @@ def opened_alike(generated: Sequence[Source], reference: Sequence[Source]) -> Al
     return Alike(alike[: len(ours)], alike[len(ours) :], LeftOut(alone(ours), alone(theirs), holes))
 
 
-def measure(source: Source, like: Source | None = None) -> Measurement:
+def measure(source: Source, like: Source | Layout | None = None) -> Measurement:
     """Read a trajectory once, in pieces.
 
     Parameters
     ----------
     source : TrajectoryFile or mdtraj.Trajectory
-    like : TrajectoryFile or mdtraj.Trajectory, optional
+    like : TrajectoryFile, mdtraj.Trajectory or Layout, optional
         One of the same molecule whose names and links of residues are taken. Default: its own.
 
     Returns
@@ -189,7 +189,11 @@ def measure(source: Source, like: Source | None = None) -> Measurement:
     StateError
         If a position is not finite, or the molecule is torn over a periodic box that is not known.
     """
-    return (Opened.of(source) if like is None else opened_alike([source], [like]).generated[0]).measure()
+    opened = Opened.of(source)
+    if like is not None:
+        theirs = like if isinstance(like, Layout) else Opened.of(like, "the reference").layout
+        opened = Opened(source, agreed([opened.layout], theirs)[0])
+    return opened.measure()
 
 
 def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openmm_mdgen.analysis.kinetics import Curve, curve_difference, upsampling_curve
-from openmm_mdgen.analysis.sources import Source, measure
+from openmm_mdgen.analysis.sources import Source, opened_alike
 from openmm_mdgen.analysis.undefined import NotDefined, attempt
 
 
@@ -37,8 +37,8 @@ def compare_upsampling(generated: Source, reference: Source, *, stride: int = 10
     MDGenError
         If a file cannot be read or the molecules differ.
     """
-    theirs = measure(reference).torsions
-    ours = measure(generated).torsions.ordered(theirs.names)
+    alike = opened_alike([generated], [reference])
+    ours, theirs = (one.measure().torsions for one in (alike.generated[0], alike.reference[0]))
     found = {}
     for name in theirs.names:
         fast, real, coarse = (attempt(upsampling_curve, s, name) for s in (ours, theirs, theirs.every(stride)))

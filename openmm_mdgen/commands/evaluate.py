@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from openmm_mdgen.analysis.sources import Source
 
 
+_WITH_TOPOLOGY = (".pdb", ".pdb.gz", ".cif", ".cif.gz", ".gro", ".h5")
+
+
 def evaluate(
     generated: Annotated[
         list[Path],
@@ -29,15 +32,24 @@ def evaluate(
             "taken together, and give an error of each number."
         ),
     ],
-    top: Annotated[Path, typer.Option(help="Topology of GENERATED, such as a PDB file.")],
     reference: Annotated[
         list[Path],
         typer.Option(
             help="Trajectory of real MD of the same molecule. Given several times, the trajectories are taken together."
         ),
     ],
+    top: Annotated[
+        Path | None,
+        typer.Option(
+            help="Topology of GENERATED, such as a PDB file. [default: GENERATED itself, where its format holds one]"
+        ),
+    ] = None,
     reference_top: Annotated[
-        Path | None, typer.Option(help="Topology of the reference, such as a PDB file. [default: --top]")
+        Path | None,
+        typer.Option(
+            help="Topology of the reference, such as a PDB file. [default: the reference itself, where its format "
+            "holds one, else --top]"
+        ),
     ] = None,
     replicate: Annotated[
         list[Path] | None,
@@ -74,7 +86,8 @@ def evaluate(
     chain: files may be numbered and named by other programs, and may lack hydrogens, side chains or all but C-alpha
     atoms. What is left out is named.
     """
-    md_top = top if reference_top is None else reference_top
+    top = _topology(generated[0], top)
+    md_top = _topology(reference[0], reference_top, top)
     inputs = [*generated, top, *reference, md_top, *(replicate or [])]
     for path in inputs:
         if not path.is_file():
@@ -115,6 +128,15 @@ def evaluate(
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     for line in summary(evaluation):
         typer.echo(line)
+
+
+def _topology(trajectory: Path, *stated: Path | None) -> Path:
+    """The first that is stated; else the trajectory, where its format holds a topology."""
+    holds = trajectory.name.lower().endswith(_WITH_TOPOLOGY)
+    found = [path for path in (stated[0], trajectory if holds else None, *stated[1:]) if path is not None]
+    if not found:
+        raise MDGenError(f"{trajectory.name} holds no topology: name a file that does by --top, such as a PDB file")
+    return found[0]
 
 
 def _told(paths: list[Path], topology: Path) -> str:

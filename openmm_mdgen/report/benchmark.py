@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mdtraj
 import numpy as np
 import openmm
 from openmm import app
@@ -176,9 +175,7 @@ def draw(path: Path, found: list[Comparison], seconds: float) -> None:
 
 
 def _measured(run: TimedRun, reference: LongMD) -> Run:
-    whole = mdtraj.join(run.trajectories, check_topology=False)
-    whole.time = np.arange(whole.n_frames) * run.interval
-    evaluation = evaluate(whole, reference.source, definitions=Definitions.SOUND)
+    evaluation = evaluate(run.trajectories, reference.source, definitions=Definitions.SOUND)
     equivalent = evaluation.equivalent_md_time
     told = str(equivalent) if isinstance(equivalent, NotDefined) else _told_time(equivalent.time)
     return Run(run.nanoseconds, run.seconds, distances(evaluation), told)

@@ -1,5 +1,7 @@
 """Trajectories of other programs: what both have is compared, residue by residue, whatever they are called."""
 
+from pathlib import Path
+
 import mdtraj
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from openmm_mdgen.analysis.torsions import torsion_atoms
 from openmm_mdgen.errors import MDGenError
 from torsion_walks import place, well_angles
 
+CASES = Path(__file__).parent.parent / "data" / "cases"
 OPTIONS = {"lagtime": 5.0, "n_clusters": 15, "n_states": 3, "definitions": Definitions.SOUND}
 
 
@@ -88,6 +91,13 @@ def test_numbers_and_names_of_another_program_change_nothing(change, generated, 
     assert set(torsion_distances(renamed(generated, change), reference)) == set(same_names.jsd.per_torsion)
 
 
+def test_two_files_of_one_molecule_are_matched_by_place():
+    one, plus20 = (TrajectoryFile(CASES / name, CASES / name) for name in ("one.pdb", "plus20.pdb"))
+    found = evaluate(one, plus20)
+    assert found.jsd.torsions_all == 0 and list(found.jsd.per_torsion)[0] == "PHI 0 LYS 22"
+    assert not found.left_out.torsions
+
+
 def test_insertion_codes_of_a_file_are_kept_apart(generated, tmp_path):
     generated[0].save_pdb(str(tmp_path / "plain.pdb"))
     lines = []
@@ -110,6 +120,26 @@ def test_a_file_without_bonds_has_those_of_its_residues(generated, reference, sa
     assert found.jsd.torsions_all == pytest.approx(same_names.jsd.torsions_all, abs=1e-6)
     counts = {name: bonds.counts.sum() for name, bonds in same_names.validity.generated.bonds.items()}
     assert {name: bonds.counts.sum() for name, bonds in found.validity.generated.bonds.items()} == counts
+
+
+def write_psf(path, topology):
+    """As CHARMM writes it."""
+    lines = ["PSF", "", "       1 !NTITLE", " REMARKS", "", f"{topology.n_atoms:8d} !NATOM"]
+    for a in topology.atoms:
+        residue = f"{'PROA':4s} {a.residue.resSeq:<4d} {a.residue.name:4s} {a.name:4s} {'X':4s}"
+        lines.append(f"{a.index + 1:8d} {residue} {0.0:14.6f} {a.element.mass:14.6f} {0:8d}")
+    bonds = [f"{a.index + 1:8d}{b.index + 1:8d}" for a, b in topology.bonds]
+    lines += ["", f"{len(bonds):8d} !NBOND: bonds", *("".join(bonds[k : k + 4]) for k in range(0, len(bonds), 4))]
+    path.write_text("\n".join([*lines, "", "       0 !NTHETA: angles", ""]))
+
+
+def test_a_topology_without_positions_is_enough(generated, reference, same_names, tmp_path):
+    """A PSF file in CHARMM's names, which lists its bonds."""
+    renamed(generated, as_charmm).save_trr(str(tmp_path / "traj.trr"))
+    write_psf(tmp_path / "top.psf", renamed(generated, as_charmm).topology)
+    found = evaluate(TrajectoryFile(tmp_path / "traj.trr", tmp_path / "top.psf"), reference, **OPTIONS)
+    assert found.jsd.torsions_all == pytest.approx(same_names.jsd.torsions_all, abs=1e-6)
+    assert found.validity.generated.valid == same_names.validity.generated.valid
 
 
 def part_of(trajectory, what):

@@ -40,6 +40,16 @@ def test_real_paths_are_possible_and_more_probable_than_jumps_to_the_end(md, ref
     assert jump.mean_probability < scores.mean_probability and jump.jsd > scores.jsd
 
 
+def test_paths_of_a_renumbered_file_score_alike(md, reference):
+    paths = [md[k : k + 101] for k in (0, 500, 900)]
+    numbered = [path[:] for path in paths]
+    for path in numbered:
+        path.topology = md.topology.copy()
+        for residue in path.topology.residues:
+            residue.resSeq += 30
+    assert reference.score(numbered) == reference.score(paths)
+
+
 def test_a_second_md_run_scores_near_the_reference_and_a_short_one_may_not(md, reference):
     other = place("VSA", walk(N, 4000))
     assert reference.score_md(other).valid_rate == 1

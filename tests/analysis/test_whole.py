@@ -1,6 +1,7 @@
 """Frames that are no conformation as they stand: wrapped into a box, torn, open or broken ones; and times of files."""
 
 import struct
+from pathlib import Path
 
 import mdtraj
 import numpy as np
@@ -106,6 +107,16 @@ def test_an_open_disulfide_is_a_break(bridged, told):
     assert measure(bridged).geometry.without_break == 1
     found = evaluate(apart, bridged, **OPTIONS).validity
     assert found.generated.without_break == 0.4 and found.reference.without_break == 1
+
+
+def test_a_disulfide_of_a_file_is_known_by_its_length():
+    case = Path(__file__).parent.parent / "data" / "cases" / "cggc.pdb"
+    closed = mdtraj.load(str(case), standard_names=False)
+    opened = mdtraj.Trajectory(closed.xyz.copy(), closed.topology)
+    last = [a.index for a in opened.topology.residue(3).atoms if a.name in ("SG", "CB", "HB2", "HB3")]
+    opened.xyz[:, last] += np.array([0.2, 0.2, 0], dtype=np.float32)
+    found = evaluate(opened, closed).validity
+    assert found.reference.without_break == found.reference.without_clash == 1 and found.generated.without_break == 0
 
 
 def test_a_ring_of_residues_is_broken_where_it_opens():

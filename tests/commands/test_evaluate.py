@@ -177,6 +177,15 @@ def test_parts_of_a_molecule_are_compared_and_what_is_left_out_is_named(command,
     assert "</html>" in (tmp_path / "out.html").read_text()
 
 
+def test_files_that_hold_their_topology_need_no_other(command):
+    md = mdtraj.load("md.xtc", top="md.pdb")
+    md[:50].save_pdb("models.pdb")
+    code, out, errors = command("evaluate", "models.pdb", "--reference", "md.xtc", *OPTIONS)
+    assert code == 0 and "frames, generated           50, not defined: .pdb files do not store times" in out, errors
+    code, _, errors = command("evaluate", "generated.xtc", "--reference", "md.xtc", *OPTIONS)
+    assert code == 2 and "generated.xtc holds no topology: name a file that does by --top" in errors
+
+
 def test_several_trajectories_give_errors_in_text_json_and_report(command, tmp_path):
     md = mdtraj.load("md.xtc", top="md.pdb")
     for k in range(3):
