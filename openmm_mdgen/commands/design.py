@@ -19,6 +19,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
 
+# Long by its options, which typer reads from the signature.
 def design(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
     top: Annotated[Path, typer.Option(help="Topology of the trajectory, such as a PDB file.")],

@@ -68,6 +68,7 @@ class _Outcome:
     overlapping: int = 0  # written frames in which chains overlap
 
 
+# Long by its options, which typer reads from the signature.
 def run(
     structure: Annotated[
         str,
