@@ -130,12 +130,19 @@ def run(
     outputs = [("--out", path) for path in (topology_path, *trajectory_paths)]
     check_outputs(outputs, inputs=[Path(structure), *filter(None, [positions])], force=force)
     chains = "each" if each_chain else None
-    model = registry.loaded(generator, device=device, ode_solver=ode_solver, evaluations=evaluations, chains=chains)
-    length = _length(model, total, interval) if samples is None else _samples(model, samples)
     seed = secrets.randbelow(2**31) if seed is None else seed
     prepared = prepare(
         structure, positions=positions, parameters=parameters or (), ph=ph, seed=seed, each_chain=each_chain
     )
+    model = registry.loaded(
+        generator,
+        device=device,
+        ode_solver=ode_solver,
+        evaluations=evaluations,
+        chains=chains,
+        topology=prepared.topology,
+    )
+    length = _length(model, total, interval) if samples is None else _samples(model, samples)
     model.check(prepared.topology)
     tell_changes(structure, prepared)
     job = _Job(model, prepared, length, seed, Overlaps(prepared.topology) if each_chain else None)

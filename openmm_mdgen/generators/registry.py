@@ -15,6 +15,8 @@ from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.protocol import ENTRY_POINTS, Generator
 
 if TYPE_CHECKING:
+    from openmm.app import Topology
+
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
 _MEMBERS = ("frame_interval", "temperature", "check", "propagator")  # of protocol.Generator
@@ -30,6 +32,7 @@ def loaded(
     ode_solver: str | None = None,
     evaluations: int | None = None,
     chains: str | None = None,
+    topology: Topology | None = None,
 ) -> Generator:
     """A generator as an object.
 
@@ -44,6 +47,8 @@ def loaded(
     chains : {"each"}, optional
         ``"each"`` generates every protein chain of a topology by itself; see `generators.each_chain`. Default: the
         generator decides, and MDGen's weights take one chain.
+    topology : openmm.app.Topology, optional
+        The molecule that bundled weights are chosen for, where no generator is given.
 
     Raises
     ------
@@ -53,7 +58,9 @@ def loaded(
         If `generator` is an object of another kind, or its frames cannot be filled in.
     """
     if generator is None or isinstance(generator, str | Path):
-        generator = named(generator, device=device, ode_solver=ode_solver, evaluations=evaluations)
+        generator = named(
+            generator, topology=topology, device=device, ode_solver=ode_solver, evaluations=evaluations
+        )  # fmt: skip
     elif not isinstance(generator, Generator):
         raise MDGenError(
             f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
@@ -89,6 +96,7 @@ def _fillable(generator: Generator) -> TrajectoryGenerator:
 def named(
     name: str | Path | None,
     *,
+    topology: Topology | None = None,
     device: str = "auto",
     ode_solver: str | None = None,
     evaluations: int | None = None,
@@ -100,6 +108,8 @@ def named(
     name : str or Path, optional
         Name of bundled weights or of an installed package's generator, a file of weights, or a name with a prefix that
         is known. A `Path` is always a file. Default: the bundled weights of forward simulation.
+    topology : openmm.app.Topology, optional
+        The molecule that bundled weights are chosen for, where `name` is left out.
     device : str
         ``"auto"`` takes a GPU if there is one; else a torch device such as ``"cpu"``.
     ode_solver : str, optional
@@ -120,7 +130,9 @@ def named(
     offers = _offers(name) if isinstance(name, str) and not name.startswith(tuple(checkpoints.PREFIXES)) else []
     if not offers:
         try:
-            return TrajectoryGenerator.load(name, device=device, ode_solver=ode_solver, evaluations=evaluations)
+            return TrajectoryGenerator.load(
+                name, topology=topology, device=device, ode_solver=ode_solver, evaluations=evaluations
+            )
         except checkpoints.NoSuchWeightsError as error:
             raise CheckpointError(f"{error}; installed packages offer {_told(_installed())}") from error
     others = list(checkpoints.places(str(name)))

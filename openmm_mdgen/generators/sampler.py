@@ -65,6 +65,7 @@ class Sampler:
         name_or_path: str | Path | None = None,
         *,
         task: str | None = None,
+        topology: Topology | None = None,
         device: str = "auto",
         ode_solver: str | None = None,
         evaluations: int | None = None,
@@ -72,7 +73,8 @@ class Sampler:
         """Load weights; parameters and errors as in `TrajectoryGenerator.load`."""
         if task is not None and task not in TASKS:
             raise MDGenError(f"task {task!r} is not one of {', '.join(TASKS)}")
-        flow, info = checkpoints.load(_default_weights(task) if name_or_path is None else name_or_path)
+        kind = ForwardSimulation if task is None else TASKS[task]
+        flow, info = checkpoints.load(_default_weights(kind, topology) if name_or_path is None else name_or_path)
         sampler = cls(flow, info, solver_of(ode_solver or info.ode_solver, evaluations), device_of(device))
         if task is not None:
             sampler.require(TASKS[task])
@@ -151,22 +153,41 @@ class Sampler:
         chain = ProteinChain.from_openmm(topology)
         network, n = self.flow.config.network, len(chain.sequence)
         if not network.takes(n):
+            fitting = [name for name in _bundled_for(type(self.flow.config.task)) if _take(name, [chain])]
             raise UnsupportedTopologyError(
                 f"{chain.residue_labels[0]} to {chain.residue_labels[-1]}: a chain of {n} residues, but weights "
-                f"{self.info.name!r} take {network.chain_lengths}. Use other weights, or train some for this length."
+                f"{self.info.name!r} take {network.chain_lengths}. "
+                + (f"Use {fitting[0]!r}, which" if fitting else "Use other weights, or train some for this length")
+                + (" come with this package and take it." if fitting else ".")
             )
         return chain
 
 
-def _default_weights(task: str | None) -> str:
-    """Name of the bundled weights of a task, or of forward simulation."""
-    kind = ForwardSimulation if task is None else TASKS[task]
-    if kind.default_weights not in checkpoints.bundled():
-        missing = f"for {kind.name}" if kind.default_weights is None else repr(kind.default_weights)
+def _bundled_for(kind: type[Task]) -> list[str]:
+    """Names of the bundled weights of a task, those that are preferred first."""
+    bundled = checkpoints.bundled()
+    return [name for name in kind.default_weights if name in bundled]
+
+
+def _default_weights(kind: type[Task], topology: Topology | None) -> str:
+    """Name of the bundled weights of a task that are loaded for a molecule when none are named."""
+    names = _bundled_for(kind)
+    if not names:
+        missing = " or ".join(map(repr, kind.default_weights)) or f"for {kind.name}"
         raise CheckpointError(
             f"no weights {missing} come with this version: name a file of your own, which openmm-mdgen train makes"
         )
-    return str(kind.default_weights)
+    try:
+        chains = [] if topology is None else ProteinChain.each(topology)
+    except UnsupportedTopologyError:  # whatever is loaded will refuse it and say why
+        chains = []
+    return next((name for name in names if _take(name, chains)), names[0])
+
+
+def _take(name: str, chains: Sequence[ProteinChain]) -> bool:
+    """Whether bundled weights take all of these chains, and know of their caps."""
+    network = checkpoints.network_of(name)
+    return all(network.takes(len(c.sequence)) and (network.termini or not c.termini.any()) for c in chains)
 
 
 def frames_of(

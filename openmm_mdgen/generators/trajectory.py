@@ -75,6 +75,7 @@ class TrajectoryGenerator:
         name_or_path: str | Path | None = None,
         *,
         task: str | None = None,
+        topology: Topology | None = None,
         device: str = "auto",
         ode_solver: str | None = None,
         evaluations: int | None = None,
@@ -84,9 +85,12 @@ class TrajectoryGenerator:
         Parameters
         ----------
         name_or_path : str or Path, optional
-            Default: the bundled model of tetrapeptides for the task.
+            Default: the first of the bundled weights of the task that take the molecule; without `topology` those of
+            tetrapeptides.
         task : {"forward_simulation", "interpolation", "upsampling", "inpainting"}, optional
             Refuse weights of another task. Default: whatever the weights are for; without a name, forward simulation.
+        topology : openmm.app.Topology, optional
+            The molecule that the weights are for, where they are not named.
         device : str
             ``"auto"`` takes a GPU if there is one; else a torch device such as ``"cpu"`` or ``"cuda:1"``.
         ode_solver : {"euler", "midpoint", "heun", "rk4", "multistep", "dopri5"}, optional
@@ -102,8 +106,8 @@ class TrajectoryGenerator:
             If there is no such task or solver, or the solver cannot do with that many evaluations.
         """
         sampler = Sampler.load(
-            name_or_path, task=task, device=device, ode_solver=ode_solver, evaluations=evaluations
-        )  # fmt: skip
+            name_or_path, task=task, topology=topology, device=device, ode_solver=ode_solver, evaluations=evaluations
+        )
         return cls(sampler.flow, sampler.info, sampler.solver, sampler.device)
 
     @property

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,13 @@ def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
         raise
     except Exception as error:  # whatever a damaged file makes a reader stumble over
         raise CheckpointError(f"{path} cannot be read as weights ({error}); fetch or make it again") from error
+
+
+@cache
+def network_of(bundled_name: str) -> NetworkConfig:
+    """What the network of bundled weights takes, read from the file's header alone."""
+    with safetensors.safe_open(str(find(bundled_name)), framework="pt") as file:
+        return config_from_values(json.loads(file.metadata()["config"])).network
 
 
 def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torch.dtype = torch.float32) -> None:

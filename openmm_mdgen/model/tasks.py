@@ -50,8 +50,8 @@ class Task(ABC):
         What options and files call the task.
     figure : str
         Name, in `training.validation.FIGURES`, of the figure by which weights of the task are validated.
-    default_weights : str, optional
-        Name of the weights that are loaded when none are named.
+    default_weights : tuple of str
+        Names of the bundled weights that are loaded when none are named: the first that take the molecule.
     n_key_frames : int
         1 if offsets are measured from the first frame, 2 if from the last frame too.
     generates_motion, generates_types : bool
@@ -60,7 +60,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     figure: ClassVar[str]
-    default_weights: ClassVar[str | None] = None
+    default_weights: ClassVar[tuple[str, ...]] = ()
     n_key_frames: ClassVar[int] = 1
     generates_motion: ClassVar[bool] = True
     generates_types: ClassVar[bool] = False
@@ -101,7 +101,7 @@ class ForwardSimulation(Task):
 
     name: ClassVar[str] = "forward_simulation"
     figure: ClassVar[str] = "rollout_torsions"
-    default_weights: ClassVar[str | None] = "forward_tetrapeptide"
+    default_weights: ClassVar[tuple[str, ...]] = ("forward_tetrapeptide", "forward_peptide")
 
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         return (torch.arange(n_frames) == 0)[:, None].expand(n_frames, n_residues)
@@ -113,7 +113,7 @@ class Interpolation(Task):
 
     name: ClassVar[str] = "interpolation"
     figure: ClassVar[str] = "inner_torsions"
-    default_weights: ClassVar[str | None] = "interpolation_tetrapeptide"
+    default_weights: ClassVar[tuple[str, ...]] = ("interpolation_tetrapeptide",)
     n_key_frames: ClassVar[int] = 2
 
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
@@ -130,7 +130,7 @@ class Upsampling(Task):
 
     name: ClassVar[str] = "upsampling"
     figure: ClassVar[str] = "torsion_steps"
-    default_weights: ClassVar[str | None] = "upsampling_tetrapeptide"
+    default_weights: ClassVar[tuple[str, ...]] = ("upsampling_tetrapeptide",)
 
     factor: int = 100
 
@@ -154,7 +154,7 @@ class Inpainting(Task):
 
     name: ClassVar[str] = "inpainting"
     figure: ClassVar[str] = "design_errors"
-    default_weights: ClassVar[str | None] = "inpainting_tetrapeptide"
+    default_weights: ClassVar[tuple[str, ...]] = ("inpainting_tetrapeptide",)
     generates_types: ClassVar[bool] = True
     n_key_frames: ClassVar[int] = 2
 
@@ -193,7 +193,7 @@ class EndpointDesign(Inpainting):
     """
 
     name: ClassVar[str] = "endpoint_design"
-    default_weights: ClassVar[str | None] = None
+    default_weights: ClassVar[tuple[str, ...]] = ()
     generates_motion: ClassVar[bool] = False
 
 

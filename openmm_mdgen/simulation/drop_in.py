@@ -103,7 +103,11 @@ class MDGenSimulation(app.Simulation):
         seed: int | None = None,
     ) -> None:
         self.schedule = checks.valid_schedule(Generate() if schedule is None else schedule)
-        model = registry.loaded(generator, upsampling, chains=chains) if self.schedule.generates else None
+        model = (
+            registry.loaded(generator, upsampling, chains=chains, topology=topology)
+            if self.schedule.generates
+            else None
+        )
         judge = checks.valid_gate(gate, self.schedule)
         valid = valid_seed(seed)
         if model:
