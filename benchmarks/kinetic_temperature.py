@@ -1,8 +1,9 @@
 """Kinetic temperatures of generated frames against the distribution they ought to have.
 
 For each peptide, with bonds to hydrogen constrained and without constraints, frames are generated with the bundled
-weights, and `openmm.app.StateDataReporter` writes their temperatures. Multiplied by the degrees of
-freedom that it counts and divided by the integrator's temperature, these should follow a chi-squared distribution: the Kolmogorov-Smirnov test says how well.
+weights, and `openmm.app.StateDataReporter` writes their temperatures. Multiplied by the degrees of freedom that it
+counts and divided by the integrator's temperature, these should follow a chi-squared distribution: the
+Kolmogorov-Smirnov test says how well.
 
     python benchmarks/kinetic_temperature.py --frames 1000
 """
