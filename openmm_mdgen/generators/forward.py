@@ -13,6 +13,7 @@ import numpy as np
 
 from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.model.tasks import ForwardSimulation
+from openmm_mdgen.molecule.positions import box_of, whole
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class ForwardModel:
 
     def propagator(self, topology: Topology, positions: np.ndarray) -> MoleculePropagator:
         """Bind to a molecule; see `protocol.Generator.propagator`."""
-        return MoleculePropagator(self.sampler, AllAtomTemplate.measure(self.sampler.chain_of(topology), positions))
+        chain, box = self.sampler.chain_of(topology), box_of(topology)
+        template = AllAtomTemplate.measure(chain, chain.usable("positions", positions, box))
+        return MoleculePropagator(self.sampler, template, box)
 
 
 class MoleculePropagator:
@@ -54,10 +57,13 @@ class MoleculePropagator:
         With weights of forward simulation.
     template : AllAtomTemplate
         The molecule's own bond lengths and angles.
+    box : (3, 3), nm, optional
+        Vectors of the periodic box over which given positions may be torn.
     """
 
-    def __init__(self, sampler: Sampler, template: AllAtomTemplate) -> None:
+    def __init__(self, sampler: Sampler, template: AllAtomTemplate, box: np.ndarray | None = None) -> None:
         sampler.warn_of_caps(template.chain)
+        self._box = box
         self.sampler, self.template = sampler, template
         self.atom_indices = template.chain.atom_indices
         self.frame_interval, self.temperature = sampler.frame_interval, sampler.info.temperature
@@ -80,6 +86,7 @@ class MoleculePropagator:
         list of (n_frames, n, 3) float64, nm
         """
         sampler, chain = self.sampler, self.template.chain
+        positions = whole(chain, np.asarray(positions), self._box)
         centre = positions[:, chain.atom_indices].mean(axis=1)[:, None]  # float32 is exact enough near the origin only
         frames = frames_of(chain, (positions - centre)[:, None], device=sampler.device)
         frames = frames.repeat_first(sampler.info.n_frames)

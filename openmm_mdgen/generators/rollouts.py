@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openmm_mdgen.errors import GenerationError, MDGenError
+from openmm_mdgen.molecule.positions import as_topology, in_nanometre
 from openmm_mdgen.protocol import MOST_INVALID, BatchPropagator, GeneratedSegment, Generator, draw
 from openmm_mdgen.seeds import segment_seed
 
@@ -36,15 +37,17 @@ class Stream(Iterator[np.ndarray]):
     def __init__(
         self, generator: Generator, topology: Topology, positions: np.ndarray, n_frames: int, replicas: int, seed: int
     ) -> None:
-        if replicas < 1:
-            raise MDGenError(f"replicas {replicas}: ask for at least one")
+        if replicas < 1 or n_frames < 1:
+            name, number = ("replicas", replicas) if replicas < 1 else ("n_frames", n_frames)
+            raise MDGenError(f"{name} {number}: ask for at least one")
+        topology, positions = as_topology(topology), in_nanometre("positions", positions)
         self._propagator = generator.propagator(topology, positions)
         self.atom_indices = self._propagator.atom_indices
         self.redraws = 0
         self._continues = generator.frame_interval is not None  # independent samples all have the same start
         self._seed, self._left = seed, n_frames
         self._index = [-1] * replicas  # number of the latest segment
-        self._current = np.repeat(np.asarray(positions, dtype=np.float64)[None], replicas, axis=0)  # (R, N, 3)
+        self._current = np.repeat(positions[None], replicas, axis=0)  # (R, N, 3)
         self._drawn = [np.zeros((0, len(self.atom_indices), 3)) for _ in range(replicas)]  # not handed out yet
         # A propagator of one replica at a time may change with each segment: every replica has a state of its own.
         self._states = None if isinstance(self._propagator, BatchPropagator) else [self._state()] * replicas
@@ -111,9 +114,9 @@ def stream(
     Parameters
     ----------
     generator : Generator
-    topology : openmm.app.Topology
-    positions : (N, 3), nm
-        A relaxed structure; every replica starts from it.
+    topology : openmm.app.Topology or mdtraj.Topology
+    positions : quantity or array, (N, 3)
+        A relaxed structure; every replica starts from it. Plain numbers are in nm.
     n_frames : int
         New frames of each replica; the start is not among them.
     replicas : int

@@ -27,7 +27,8 @@ from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.model.ode import OdeSolver
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.inputs import Structure, check_whole, interval_of, positions_of
+from openmm_mdgen.molecule.inputs import Structure, interval_of, positions_of
+from openmm_mdgen.molecule.positions import as_topology, box_of, usable
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -160,9 +161,9 @@ class TrajectoryGenerator:
 
         Parameters
         ----------
-        topology : openmm.app.Topology
-        positions : (N, 3), nm
-            A relaxed structure; every replica starts from it.
+        topology : openmm.app.Topology or mdtraj.Topology
+        positions : quantity or array, (N, 3)
+            A relaxed structure; every replica starts from it. Plain numbers are in nm.
         n_frames : int
             New frames of each replica; the start is not among them.
         replicas : int
@@ -203,6 +204,7 @@ class TrajectoryGenerator:
         chains: str | None = None,
     ) -> list[mdtraj.Trajectory]:
         """Several trajectories, generated in one batch; parameters as in `stream`."""
+        topology = as_topology(topology)
         chunks = self.stream(topology, positions, n_frames, replicas=replicas, seed=seed, chains=chains)
         xyz = np.concatenate(list(chunks), axis=1)
         time = np.arange(1, n_frames + 1) * self.frame_interval
@@ -244,14 +246,11 @@ class TrajectoryGenerator:
         interpolator = Interpolator(self.sampler)
         if paths < 1:
             raise MDGenError(f"paths {paths}: ask for at least one")
-        n_frames = interpolator.frames_of(duration)
+        n_frames, topology = interpolator.frames_of(duration), as_topology(topology)
         chain = self.sampler.chain_of(topology)
         ends = []
         for name, structure in (("start", start), ("end", end)):
-            positions = positions_of(name, structure, topology)
-            chain.resolved(positions)
-            check_whole(name, chain, positions)
-            ends.append(positions)
+            ends.append(chain.usable(name, positions_of(name, structure, topology), box_of(topology)))
         xyz = interpolator.paths(chain, ends[0], ends[1], n_frames, paths=paths, seed=seed)
         return _trajectories(topology, chain.atom_indices, xyz, np.arange(n_frames) * self.frame_interval)
 
@@ -333,10 +332,10 @@ class TrajectoryGenerator:
 
     def _checked(self, trajectory: mdtraj.Trajectory) -> tuple[Topology, ProteinChain]:
         topology = trajectory.topology.to_openmm()
-        chain = self.sampler.chain_of(topology).resolved(trajectory.xyz[0])
-        chain.atom14(trajectory.xyz)  # raises where positions are not finite
-        check_whole("the trajectory", chain, trajectory.xyz)
-        return topology, chain
+        chain = self.sampler.chain_of(topology)
+        usable("the trajectory", chain, trajectory.xyz)
+        chain.require_open("the trajectory", trajectory.xyz[0])
+        return topology, chain.resolved(trajectory.xyz[0])
 
 
 def _trajectories(

@@ -18,6 +18,7 @@ from openmm_mdgen.md.conditions import whole_steps
 from openmm_mdgen.md.engines import advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
+from openmm_mdgen.molecule.positions import BondedAtoms, box_of, in_nanometre, usable
 
 _MAX_ITERATIONS = 200  # of the minimiser, for frames that MD did not make
 
@@ -29,8 +30,8 @@ class Swarm:
     ----------
     topology : openmm.app.Topology
         Complete, with hydrogens.
-    positions : (n_atoms, 3) nm
-        Any structure of the peptide.
+    positions : quantity or array, (n_atoms, 3)
+        Any structure of the peptide; plain numbers are in nm.
     n_places : int
         Number of runs at a time.
     temperature : float
@@ -69,7 +70,8 @@ class Swarm:
         self.topology, self.temperature, self.step_size = topology, temperature, step_size
         chosen = openmm.Platform.getPlatformByName(platform) if platform else fastest_platform()
         on_cpu = chosen.getName() == "CPU"
-        molecule = Molecule(topology, np.asarray(positions, dtype=np.float64))
+        self._atoms = BondedAtoms(topology)
+        molecule = Molecule(topology, usable("positions", self._atoms, positions, box_of(topology)))
         self._packed = PackedSystem([molecule] * n_places, batched=on_cpu and can_compile())
         integrator = langevin(temperature=temperature, friction=friction, step_size=step_size, seed=seed % 2**31)
         properties = {"Threads": str(threads)} if on_cpu and threads else {}
@@ -93,8 +95,8 @@ class Swarm:
 
         Parameters
         ----------
-        starts : (n_runs, n_atoms, 3) nm
-            Frames of real MD; see `relaxed` for others.
+        starts : quantity or array, (n_runs, n_atoms, 3)
+            Frames of real MD, plain numbers in nm; see `relaxed` for others.
         n_frames : int
             Frames of each run, without its start.
         frame_interval : float
@@ -119,9 +121,10 @@ class Swarm:
             If positions are no longer finite.
         """
         steps = whole_steps(frame_interval, self.step_size)
-        starts = np.asarray(starts, dtype=np.float64)
+        starts = in_nanometre("starts", starts)
         if starts.ndim != 3 or starts.shape[1:] != (self.topology.getNumAtoms(), 3):
             raise MDGenError(f"starts of shape {starts.shape}: give (runs, {self.topology.getNumAtoms()}, 3), nm")
+        starts = usable("starts", self._atoms, starts, box_of(self.topology)) if len(starts) else starts
         frames: list[list[np.ndarray]] = [[] for _ in starts]
         waiting = list(range(len(starts)))[::-1]
         running: dict[int, int] = {}  # run at each place in use

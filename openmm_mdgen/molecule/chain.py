@@ -10,7 +10,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule import caps
 from openmm_mdgen.molecule.bonding import bonding_of
 from openmm_mdgen.molecule.caps import is_hydrogen
+from openmm_mdgen.molecule.positions import describe_atom, usable
 from openmm_mdgen.molecule.strand import Strand, describe, only_strand, protein_chains, strand_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _PSI_GROUP, _PHI_GROUP = 3, 2
 _ONE_CENTRE = np.arange(4)[None]  # of four points
+_DISULFIDE, _PEPTIDE_BOND = 0.25, 0.17  # nm: S to S, C to N; atoms that are not bonded are farther apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,7 @@ class ProteinChain:
     atom14_index: np.ndarray  # (L, 14) int64, topology index of the atom in each slot, -1 where unused
     residue_labels: tuple[str, ...]  # (L,) chain, name and number for messages
     atom_labels: tuple[str, ...]  # (n,) the same of each atom's own residue, which may be a cap
+    atom_names: tuple[str, ...]  # (n,) as the topology has them
     n_cap: str | None = None  # "ACE" or "FOR" if the first residue carries that cap
     c_cap: str | None = None  # "NME" or "NH2" if the last residue carries that cap
     before_index: np.ndarray | None = None  # (2,) int64, topology indices; see `caps.Cap.before_index`
@@ -116,6 +120,7 @@ class ProteinChain:
             atom14_index=atom14_index,
             residue_labels=tuple(member.label for member in strand.members),
             atom_labels=tuple(describe(atom.residue) for atom in atoms),
+            atom_names=tuple(atom.name for atom in atoms),
             n_cap=None if strand.n_cap is None else strand.n_cap.name,
             c_cap=None if strand.c_cap is None else strand.c_cap.name,
             before_index=None if strand.n_cap is None else strand.n_cap.before_index,
@@ -138,6 +143,57 @@ class ProteinChain:
     def torsion_mask(self) -> Tensor:
         """(L, 7): 1.0 for the torsions that exist."""
         return torsion_mask(torch.as_tensor(self.aatype), self.n_cap is not None)
+
+    def usable(self, name: str, positions: Any, box: np.ndarray | None = None) -> np.ndarray:
+        """Positions of this chain that frames can be generated from; see `positions.usable`.
+
+        Parameters
+        ----------
+        name : str
+            What the positions are called in messages.
+        positions : quantity or array, (N, 3)
+            Plain numbers are in nm.
+        box : (3, 3), nm, optional
+            Vectors of a periodic box, over which the chain may be torn.
+
+        Returns
+        -------
+        (N, 3) float64, nm, the chain whole
+
+        Raises
+        ------
+        MDGenError
+            Besides what `positions.usable` finds: two cysteines, or both ends, that are bonded, and residues that are
+            not the L amino acids their names say.
+        """
+        positions = usable(name, self, positions, box)
+        self.require_open(name, positions)
+        self.resolved(positions)
+        return positions
+
+    def require_open(self, name: str, positions: np.ndarray) -> None:
+        """Refuse positions (N, 3) nm in which atoms are bonded of which the topology does not say so.
+
+        Raises
+        ------
+        UnsupportedTopologyError
+            If two sulphurs of cysteines, or both ends of the chain, are as near as bonded atoms are.
+        """
+        cysteines = [k for k, letter in enumerate(self.sequence) if letter == "C"]
+        sulphurs = self.atom14_index[cysteines, residues.ATOM14_NAMES["CYS"].index("SG")]
+        pairs = [(first, second, _DISULFIDE, "a disulfide") for first, second in combinations(sulphurs, 2)]
+        if len(self.sequence) > 1 and not self.n_cap and not self.c_cap:
+            pairs.append(
+                (self.atom14_index[0, 0], self.atom14_index[-1, 2], _PEPTIDE_BOND, "a chain closed head to tail")
+            )
+        for first, second, nearest, kind in pairs:
+            apart = np.linalg.norm(positions[first] - positions[second])
+            if apart < nearest:
+                one, other = (describe_atom(self, int(k)) for k in np.searchsorted(self.atom_indices, (first, second)))
+                raise UnsupportedTopologyError(
+                    f"{name}: {one} and {other} are {apart:.2f} nm apart: {kind}. Generated frames would open it, so "
+                    "such molecules are not taken yet."
+                )
 
     def resolved(self, positions: np.ndarray) -> ProteinChain:
         """The same chain with the methyl groups of LEU and VAL in the slots that their geometry asks for.

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
-from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
+from openmm_mdgen.molecule.positions import in_nanometre
 
 if TYPE_CHECKING:
     from openmm.app import Topology
 
 Structure: TypeAlias = np.ndarray | mdtraj.Trajectory | str | Path
-
-_LONGEST_BOND, _LONGEST_TO_HYDROGEN = 0.25, 0.15  # nm; a disulfide has 0.205
 
 
 def positions_of(name: str, structure: Structure, topology: Topology) -> np.ndarray:
@@ -29,7 +27,7 @@ def positions_of(name: str, structure: Structure, topology: Topology) -> np.ndar
     ----------
     name : str
         Of the structure, for messages.
-    structure : array (N, 3) in nm, trajectory of one frame, or name of a file that mdtraj reads
+    structure : array (N, 3) in nm, quantity, trajectory of one frame, or name of a file that mdtraj reads
     topology : openmm.app.Topology
 
     Raises
@@ -47,9 +45,7 @@ def positions_of(name: str, structure: Structure, topology: Topology) -> np.ndar
         except Exception as error:  # mdtraj raises what its readers raise
             raise MDGenError(f"{name} {structure} cannot be read: {error}") from error
     if not isinstance(structure, mdtraj.Trajectory):
-        if hasattr(structure, "value_in_unit"):
-            raise MDGenError(f"{name} is a quantity: give positions.value_in_unit(unit.nanometer)")
-        return np.asarray(structure, dtype=np.float64)
+        return in_nanometre(name, structure)
     if structure.n_frames != 1:
         raise MDGenError(f"{name} has {structure.n_frames} frames: give one, such as trajectory[0]")
     order = atom_order(name, structure.topology.to_openmm(), topology)
@@ -80,24 +76,6 @@ def atom_order(name: str, theirs: Topology, topology: Topology) -> np.ndarray:
             f"{name} has other atoms than its partner ({which}): protonate both alike and use the same atom names"
         )
     return np.array([place[key] for key in names], dtype=np.int64)
-
-
-def check_whole(name: str, chain: ProteinChain, positions: np.ndarray) -> None:
-    """Raise `StateError` if a bond is torn in positions (..., N, 3): such a structure is no conformation."""
-    atoms = np.asarray(positions)[..., chain.atom_indices, :]
-    lengths = np.linalg.norm(atoms[..., chain.bonds[:, 0], :] - atoms[..., chain.bonds[:, 1], :], axis=-1)
-    allowed = np.where(chain.is_hydrogen[chain.bonds].any(axis=1), _LONGEST_TO_HYDROGEN, _LONGEST_BOND)
-    torn = np.argwhere(lengths > allowed)
-    if len(torn) == 0:
-        return
-    *frame, bond = torn[0]
-    a, b = chain.bonds[bond]
-    where = f", frame {frame[-1]}" if frame else ""
-    first, second = (f"{chain.atom_labels[k]}, atom index {chain.atom_indices[k]}" for k in (a, b))
-    raise StateError(
-        f"{name}{where}: {first} and {second} are bonded, but {lengths[tuple(torn[0])]:.2f} nm apart. Make the "
-        "molecule whole (mdtraj's image_molecules does), or minimise it first"
-    )
 
 
 def interval_of(trajectory: mdtraj.Trajectory, stated: float | None) -> float:

@@ -13,9 +13,10 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import StateError
+from openmm_mdgen.molecule.positions import BondedAtoms, usable
 from openmm_mdgen.simulation.integrators import temperature_of
 from openmm_mdgen.simulation.side_systems import relaxed_copy
-from openmm_mdgen.simulation.states import positions_in
+from openmm_mdgen.simulation.states import box_in, positions_in
 from openmm_mdgen.simulation.velocities import ThermalVelocities
 
 # Their Contexts hold positions as they were set, in double precision; those of others may round them.
@@ -109,8 +110,18 @@ class Engine:
         """The present structure minimised in a Context of its own, (n_atoms, 3) nm."""
         return relaxed_copy(self.context, self.system, self.properties)
 
-    def require_usable(self, here: Here) -> None:
-        """Raise `StateError` if positions are not set or not finite."""
+    @cached_property
+    def _protein(self) -> BondedAtoms:
+        return BondedAtoms(self.topology)
+
+    def usable(self, here: Here) -> Here:
+        """Where the simulation stands, its protein whole: set so in the Context if it was torn over the periodic box.
+
+        Raises
+        ------
+        MDGenError
+            If positions are not set, not finite or in ångström, or the protein is torn or lacks residues.
+        """
         remedy = "give the structure to simulation.context.setPositions(positions), or load a state"
         if not np.isfinite(here.positions).all():
             n_bad = (~np.isfinite(here.positions)).any(axis=1).sum()
@@ -121,3 +132,9 @@ class Engine:
             if "positions have not been set" in str(error):
                 raise StateError(f"the simulation has no positions: {remedy}") from error
             raise
+        box = box_in(self.context) if self.system.usesPeriodicBoundaryConditions() else None
+        whole = usable("the simulation's positions", self._protein, here.positions, box)
+        if whole is here.positions:
+            return here
+        self.context.setPositions(whole)
+        return self.here()

@@ -111,7 +111,7 @@ class Generating(WithGenerator):
 
     def ready_frames(self, here: Here, phase: Phase, frame_steps: int) -> int:
         if not (self.rollout and self.rollout.continues(here)):
-            self.engine.require_usable(here)
+            here = self.engine.usable(here)
         elif self.rollout.frames_left:
             return self.rollout.frames_left
         rollout = self.rollout or self.bind(self.engine.relaxed())

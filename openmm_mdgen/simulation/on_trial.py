@@ -43,8 +43,7 @@ class OnTrial(WithGenerator):
     def prepare(self) -> None:
         """Fit the generator and the trials to the molecule: what cannot be landed is refused before any MD."""
         if self.trials is None:
-            here = self.engine.here()
-            self.engine.require_usable(here)
+            here = self.engine.usable(self.engine.here())
             relaxed = self.engine.relaxed()
             rollout = self.rollout or self.bind(relaxed)
             self.trials = self._trials(rollout, relaxed, here)
@@ -60,7 +59,7 @@ class OnTrial(WithGenerator):
         rollout, trials = self.rollout, self.trials
         assert rollout and trials
         if not rollout.continues(here):
-            self.engine.require_usable(here)
+            here = self.engine.usable(here)
             trials.is_on_generated_frame = False
         elif rollout.frames_left:
             return rollout.frames_left

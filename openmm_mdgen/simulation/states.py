@@ -12,6 +12,12 @@ def positions_in(state: openmm.State) -> np.ndarray:
     return np.asarray(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
 
 
+def box_in(context: openmm.Context) -> np.ndarray:
+    """(3, 3) nm, the vectors of the periodic box."""
+    vectors = context.getState().getPeriodicBoxVectors(asNumpy=True)
+    return np.asarray(vectors.value_in_unit(unit.nanometer))
+
+
 def velocities_in(state: openmm.State) -> np.ndarray:
     """(n_atoms, 3) nm/ps."""
     return np.asarray(state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond))

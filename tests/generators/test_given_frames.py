@@ -193,7 +193,7 @@ def torn(frames):
         (torn, StateError, "image_molecules"),
         (lambda frame: frame * np.nan, StateError, "not finite"),
         (lambda frame: frame[:-1], StateError, "positions of every atom"),
-        (lambda frame: frame * unit.nanometer, MDGenError, "value_in_unit"),
+        (lambda frame: frame * unit.kelvin, MDGenError, "no length"),
         (lambda frame: "nowhere.pdb", MDGenError, "no such file"),
     ],
     ids=["mirrored", "torn", "nan", "short", "quantity", "file"],
