@@ -1,4 +1,4 @@
-"""Checks that a draft is one unbroken chain of L amino acids."""
+"""Checks that each chain of a draft is an unbroken one of L amino acids, with ends for which amber14 has parameters."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _to_nearest_image(step: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def check_chains(draft: Draft) -> None:
-    """Refuse gaps in a chain, D residues, cross-links and coordinates that are no numbers.
+    """Refuse gaps in a chain, D residues, cross-links, unknown ends and coordinates that are no numbers.
 
     Raises
     ------
@@ -65,6 +65,8 @@ def check_chains(draft: Draft) -> None:
     for residue in draft.residues:
         _check_handedness(residue)
     _check_cross_links(draft)
+    for chain in draft.chains():
+        _check_ends(chain)
 
 
 def _check_link(first: DraftResidue, second: DraftResidue) -> None:
@@ -75,6 +77,19 @@ def _check_link(first: DraftResidue, second: DraftResidue) -> None:
     if (distance := c.distance(n)) > _LONGEST_BOND:
         why = "residues are missing" if _is_jump(first, second) else "the chain is broken, or residues are missing"
         raise UnsupportedTopologyError(f"{first} C and {second} N are {distance:.2f} nm apart: {why}")
+
+
+def _check_ends(chain: list[DraftResidue]) -> None:
+    """Refuse formyl groups, and one amino acid both ends of which are free: amber14 has no parameters for them."""
+    if chain[0].name == "FOR":
+        raise UnsupportedTopologyError(
+            f"{chain[0]} is a formyl cap, for which amber14 has no parameters: put ACE in its place"
+        )
+    if len(chain) == 1:
+        raise UnsupportedTopologyError(
+            f"{chain[0]} stands alone, and amber14 has no parameters for one residue with two free ends: a peptide "
+            "needs at least two residues, or one and a cap, as ACE-A-NME has"
+        )
 
 
 def _check_cross_links(draft: Draft) -> None:

@@ -20,9 +20,21 @@ from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.prepare import prepare
 from openmm_mdgen.md.systems import implicit_system, solvated
 from openmm_mdgen.molecule.chain import ProteinChain
+from pdb_texts import (
+    CHARMM,
+    OLD_PDB,
+    beside,
+    mirrored,
+    moved,
+    peptide_with,
+    renamed,
+    ring,
+    text_of,
+    with_atoms_renamed,
+    write,
+)
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
-FORMS = {"HID": "HIS", "HIE": "HIS", "HIP": "HIS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS", "CYM": "CYS", "CYX": "CYS"}
 # The charge of each form in units of the electron's, by textbook.
 CHARGES = {
     "HID": 0,
@@ -44,52 +56,6 @@ def charge(topology):
     force = next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
     charges = [force.getParticleParameters(k)[0] / unit.elementary_charge for k in range(force.getNumParticles())]
     return sum(charges)
-
-
-def text_of(topology, positions):
-    file = io.StringIO()
-    app.PDBFile.writeFile(topology, positions, file, keepIds=True)
-    return file.getvalue()
-
-
-def peptide_with(form, letters="AXLV", *, hydrogens=True):
-    """PDB text of a peptide whose second residue has a form, made by OpenMM's Modeller."""
-    standard = FORMS.get(form, form)
-    letter = next(one for one, three in ONE_TO_THREE.items() if three == standard)
-    topology, positions = build_peptide(letters.replace("X", letter), seed=4)
-    modeller = app.Modeller(topology, positions)
-    modeller.delete([atom for atom in modeller.topology.atoms() if atom.element is app.element.hydrogen])
-    if hydrogens:
-        variant = {"CYM": "CYX"}.get(form, form)
-        modeller.addHydrogens(variants=[None, variant, *[None] * (len(letters) - 2)])
-    return text_of(modeller.topology, modeller.positions)
-
-
-def renamed(text, number, name):
-    """PDB text with another name of a residue, of up to four letters."""
-    lines = text.splitlines(keepends=True)
-    return "".join(
-        line[:17] + f"{name:<4}" + line[21:] if line.startswith("ATOM") and int(line[22:26]) == number else line
-        for line in lines
-    )
-
-
-def with_atoms_renamed(text, names):
-    """PDB text with other names of atoms; a key is a name, or a residue's name and one."""
-    lines = []
-    for line in text.splitlines(keepends=True):
-        if line.startswith("ATOM"):
-            atom, residue = line[12:16].strip(), line[17:20]
-            new = names.get((residue, atom), names.get(atom, atom))
-            line = line[:12] + (f" {new:<3}" if len(new) < 4 else new) + line[16:]
-        lines.append(line)
-    return "".join(lines)
-
-
-def write(folder, text, name="given.pdb"):
-    path = folder / name
-    path.write_text(text)
-    return path
 
 
 def names_of(prepared, number=None):
@@ -165,21 +131,6 @@ def test_carboxyl_ends_of_every_program(ends, tmp_path):
     prepared = prepare(write(tmp_path, first + with_atoms_renamed(last, ends)))
     assert names_of(prepared) == names_of(prepare(write(tmp_path, "".join(lines))))
     assert any(f"{ends['OXT']} of VAL 4 is OXT" in note for note in prepared.notes)
-
-
-CHARMM = {
-    "H": "HN",
-    **{(name, "HB3"): "HB1" for name in ("LYS", "LEU", "SER", "ASP", "GLU", "PHE", "TYR", "HIS", "MET", "ARG", "GLN")},
-    **{(name, "HG3"): "HG1" for name in ("LYS", "GLU", "MET", "ARG", "GLN")},
-    **{("LYS", "HD3"): "HD1", ("LYS", "HE3"): "HE1", ("GLY", "HA3"): "HA1", ("SER", "HG"): "HG1"},
-    **{("ILE", "CD1"): "CD", ("ILE", "HD11"): "HD1", ("ILE", "HD12"): "HD2", ("ILE", "HD13"): "HD3"},
-    **{("ILE", "HG13"): "HG11"},
-}
-OLD_PDB = {
-    f"H{place}{k}": f"{k}H{place}"
-    for place in ("B", "G", "D", "E", "Z", "G1", "G2", "D1", "D2", "E2", "H1", "H2")
-    for k in (1, 2, 3)
-}
 
 
 @pytest.mark.parametrize("sequence", ["GKLIS", "SIGE", "MRQFW", "TNYVP"])
@@ -398,60 +349,9 @@ def test_a_molecule_that_a_box_has_split_is_made_whole(tmp_path):
     np.testing.assert_allclose(moved, nm - nm.mean(0), atol=2e-4)
 
 
-@pytest.fixture(scope="module")
-def closed():
-    """PDB text of a chain closed head to tail, without hydrogens: a ring of glycines."""
-    topology, positions = build_peptide("GGGG", seed=1)
-    modeller = app.Modeller(topology, positions)
-    modeller.delete([a for a in modeller.topology.atoms() if a.element is app.element.hydrogen or a.name == "OXT"])
-    system = openmm.System()
-    pull = openmm.HarmonicBondForce()
-    atoms = list(modeller.topology.atoms())
-    for atom in atoms:
-        system.addParticle(atom.element.mass)
-    bonds = [(a.index, b.index) for a, b in modeller.topology.bonds()]
-    first = next(a.index for a in atoms if a.name == "N")
-    last = [a.index for a in atoms if a.name == "C"][-1]
-    nm = np.array(modeller.positions.value_in_unit(unit.nanometer))
-    for i, j in bonds:
-        pull.addBond(i, j, np.linalg.norm(nm[i] - nm[j]), 1e5)
-    pull.addBond(first, last, 0.133, 1e5)
-    away = openmm.CustomNonbondedForce("10*exp(-(r/0.12)^2)")
-    for _ in atoms:
-        away.addParticle([])
-    for i, j in [*bonds, (first, last)]:
-        away.addExclusion(i, j)
-    system.addForce(pull)
-    system.addForce(away)
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
-    context.setPositions(nm)
-    openmm.LocalEnergyMinimizer.minimize(context)
-    return text_of(modeller.topology, context.getState(positions=True).getPositions())
-
-
-def test_a_chain_that_is_closed_head_to_tail_is_refused(closed, tmp_path):
+def test_a_chain_that_is_closed_head_to_tail_is_refused(tmp_path):
     with pytest.raises(UnsupportedTopologyError, match=r"GLY 1 N and GLY 4 C are 0\.1\d nm apart: the chain is closed"):
-        prepare(write(tmp_path, closed))
-
-
-def mirrored(text, number):
-    """PDB text in which one residue is its mirror image in the plane of N, CA and C."""
-    lines = text.splitlines()
-    xyz = {
-        line[12:16].strip(): np.array([float(line[k : k + 8]) for k in (30, 38, 46)])
-        for line in lines
-        if line[22:26].strip() == str(number)
-    }
-    normal = np.cross(xyz["N"] - xyz["CA"], xyz["C"] - xyz["CA"])
-    normal /= np.linalg.norm(normal)
-    made = []
-    for line in lines:
-        if line[22:26].strip() == str(number) and line[12:16].strip() not in ("N", "CA", "C", "O", "H"):
-            point = xyz[line[12:16].strip()]
-            point = point - 2 * np.dot(point - xyz["CA"], normal) * normal
-            line = line[:30] + "".join(f"{value:8.3f}" for value in point) + line[54:]
-        made.append(line + "\n")
-    return "".join(made)
+        prepare(write(tmp_path, ring()))
 
 
 PEPTIDE = text_of(*build_peptide("AKLVG", seed=1))
@@ -460,16 +360,6 @@ ATOMS = [line for line in PEPTIDE.splitlines(keepends=True) if line.startswith("
 
 def without(condition):
     return "".join(line for line in ATOMS if not condition(line))
-
-
-def moved(lines, shift, chain):
-    return "".join(line[:21] + chain + line[22:30] + f"{float(line[30:38]) + shift:8.3f}" + line[38:] for line in lines)
-
-
-def beside(text, atom):
-    """Coordinates 0.15 nm from an atom's."""
-    line = next(line for line in text.splitlines() if atom in line)
-    return f"{float(line[30:38]) + 1.5:8.3f}" + line[38:54]
 
 
 LINKED = text_of(*build_peptide("AKGDG", seed=1))
