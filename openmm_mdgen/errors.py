@@ -12,6 +12,10 @@ class UnsupportedTopologyError(MDGenError):
     """The topology is not one the model can take; names chain, residue and atom."""
 
 
+class UnsupportedSystemError(MDGenError):
+    """A System with something that generated frames cannot honour, such as atoms of mass zero; names atoms or force."""
+
+
 class CheckpointError(MDGenError):
     """Weights or a restart file that is missing, damaged, or made for another task, molecule or device."""
 

@@ -110,7 +110,12 @@ class BatchPropagator(Propagator, Protocol):
 
 @runtime_checkable
 class Generator(Protocol):
-    """A trained model, not yet bound to a molecule."""
+    """A trained model, not yet bound to a molecule.
+
+    A generator may also have two more members, with which a simulation can say early what generated frames will not
+    honour: ``moved_atoms(topology)``, the numbers (n_moved,) of the atoms that it will move, and ``force_field``, the
+    force field and solvent of its training data in words, such as ``"amber14-all.xml, implicit/gbn2.xml"``.
+    """
 
     temperature: float  # K, of the data it was trained on
 

@@ -77,6 +77,17 @@ class EachChain:
         """How many times the network was evaluated so far; None where the generator does not count that."""
         return getattr(self.generator, "evaluations", None)
 
+    @property
+    def force_field(self) -> str:
+        """Force field and solvent of the training data; empty where the generator does not say."""
+        return getattr(self.generator, "force_field", "")
+
+    def moved_atoms(self, topology: Topology) -> np.ndarray:
+        """Numbers of the atoms that are generated, (n,); all of a chain where the generator does not say."""
+        own = getattr(self.generator, "moved_atoms", None)
+        parts = _parts(topology)
+        return np.concatenate([p.atom_indices[own(p.topology)] if own else p.atom_indices for p in parts])
+
     def check(self, topology: Topology) -> None:
         """Raise `UnsupportedTopologyError` if the generator cannot take one of the chains, or chains are bonded."""
         for part in _parts(topology):

@@ -58,6 +58,11 @@ class FineGenerator:
             )
         self.forward, self.upsampling, self._upsampler = forward, upsampling, upsampler
         self.frame_interval, self.temperature = upsampling.frame_interval, forward.temperature
+        self.force_field = forward.force_field
+
+    def moved_atoms(self, topology: Topology) -> np.ndarray:
+        """Numbers of the atoms that are generated, (n,)."""
+        return self.forward.moved_atoms(topology)
 
     def check(self, topology: Topology) -> None:
         """Raise `UnsupportedTopologyError` if one of the two cannot take this molecule."""

@@ -138,6 +138,15 @@ class TrajectoryGenerator:
         """
         ForwardModel(self.sampler).check(topology)
 
+    @property
+    def force_field(self) -> str:
+        """Force field and solvent of the training data."""
+        return self.info.force_field
+
+    def moved_atoms(self, topology: Topology) -> np.ndarray:
+        """Numbers of the atoms that are generated, (n,)."""
+        return self.sampler.chain_of(topology).atom_indices
+
     def propagator(self, topology: Topology, positions: np.ndarray) -> MoleculePropagator:
         """Bind to a molecule; see `protocol.Generator.propagator`.
 

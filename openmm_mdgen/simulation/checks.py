@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-
 import openmm
 
 from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.simulation.engine import Engine
 from openmm_mdgen.simulation.gate import Gate, Judge
+from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.integrators import present_integrator
 from openmm_mdgen.simulation.schedule import Schedule, steps_per_frame
-
-_TEMPERATURE_TOLERANCE = 1.0  # K
+from openmm_mdgen.simulation.warn import warn
 
 
 def valid_schedule(schedule: Schedule) -> Schedule:
@@ -64,13 +62,32 @@ def check_engine(engine: Engine, generator: Generator, schedule: Schedule) -> No
     steps_per_frame(generator.frame_interval, engine.step_size)
     if check := getattr(schedule, "check", None):
         check(generator.frame_interval)
-    own, trained = engine.temperature(), generator.temperature
-    if own is not None and abs(own - trained) > _TEMPERATURE_TOLERANCE:
-        warnings.warn(
-            f"the integrator is at {own:g} K and the generator was trained at {trained:g} K: "
-            f"generated frames are of {trained:g} K, whatever the integrator says",
-            stacklevel=4,
-        )
+
+
+def check_honoured(engine: Engine, generator: Generator, *, is_judged: bool) -> Honoured:
+    """Check what generated frames cannot honour, as far as the generator says which atoms it moves.
+
+    Returns
+    -------
+    Honoured
+        To look again each time that frames are generated.
+
+    Raises
+    ------
+    UnsupportedSystemError
+        If frames would be meaningless.
+    """
+    honoured = Honoured(
+        engine.topology,
+        engine.system,
+        trained_temperature=generator.temperature,
+        trained_force_field=getattr(generator, "force_field", ""),
+        is_judged=is_judged,
+    )
+    honoured.check_temperature(engine.temperature())
+    if moved_atoms := getattr(generator, "moved_atoms", None):
+        honoured.check_system(moved_atoms(engine.topology))
+    return honoured
 
 
 def check_hybrid(engine: Engine, generator: Generator) -> None:
@@ -91,9 +108,8 @@ def check_hybrid(engine: Engine, generator: Generator) -> None:
             "which generated frames do not have: use a force field without them"
         )
     if engine.temperature() is None:
-        warnings.warn(
+        warn(
             f"{type(present_integrator(engine.integrator)).__name__} holds no temperature: after each generated "
             f"phase velocities are drawn at the generator's {generator.temperature:g} K, and the energy changes. Use "
-            "an integrator with a thermostat, such as LangevinMiddleIntegrator",
-            stacklevel=4,
+            "an integrator with a thermostat, such as LangevinMiddleIntegrator"
         )

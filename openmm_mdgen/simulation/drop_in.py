@@ -77,6 +77,10 @@ class MDGenSimulation(app.Simulation):
     ------
     UnsupportedTopologyError
         If the generator cannot take this molecule.
+    UnsupportedSystemError
+        If the System has something that generated frames cannot honour and that would make them meaningless: atoms of
+        mass zero, constraints beyond those of bonds and hydrogens, metadynamics. Restraints, biases, and another force
+        field, solvent or temperature than those of the training data are warned of.
     ReportIntervalError
         If a frame is not a whole number of integrator steps.
     MDGenError
@@ -117,10 +121,12 @@ class MDGenSimulation(app.Simulation):
         self._advance: Advance = Integrating(engine)
         if model:
             checks.check_engine(engine, model, self.schedule)
-            self._advance = Generating(engine, model, valid)
+            honoured = checks.check_honoured(engine, model, is_judged=judge is not None)
+            self._advance = Generating(engine, model, valid, honoured)
         if model and judge:
             checks.check_hybrid(engine, model)
-            self._advance = OnTrial(engine, model, valid, judge, landing or LandingSettings())
+            settings = landing or LandingSettings()
+            self._advance = OnTrial(engine, model, valid, honoured, gate=judge, settings=settings)
         if state is not None:
             with open(state) as file:
                 self.loadState(file)

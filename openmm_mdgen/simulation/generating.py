@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from abc import abstractmethod
 from functools import partial
 
@@ -16,31 +15,47 @@ from openmm_mdgen.simulation import restart
 from openmm_mdgen.simulation.advance import Advance, Reports, Stretch
 from openmm_mdgen.simulation.engine import Engine, Here
 from openmm_mdgen.simulation.gate import Verdict
+from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.record import Record, Segment
 from openmm_mdgen.simulation.rollout import INVALID, Rollout, fault_of, unbound_arrays
 from openmm_mdgen.simulation.schedule import Phase, require_end_on_frame, require_report_on_frame, steps_per_frame
+from openmm_mdgen.simulation.warn import warn
 
 
 class WithGenerator(Advance):
-    """Frames of a generator, which is bound to the molecule when the first of them is asked for."""
+    """Frames of a generator, which is bound to the molecule when the first of them is asked for.
+
+    Parameters
+    ----------
+    engine : Engine
+    generator : Generator
+    seed : int
+        Decides every frame, given the start.
+    honoured : Honoured
+        Refuses, or warns of, what generated frames cannot honour.
+    """
 
     generator: Generator
     seed: int
 
-    def __init__(self, engine: Engine, generator: Generator, seed: int) -> None:
+    def __init__(self, engine: Engine, generator: Generator, seed: int, honoured: Honoured) -> None:
         super().__init__(engine)
-        self.generator, self.seed = generator, seed
+        self.generator, self.seed, self.honoured = generator, seed, honoured
         self.rollout: Rollout | None = None
 
     def _generated(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
         end_step = min(end_step, phase.end_step)
         frame_steps = steps_per_frame(self.generator.frame_interval, step_size)
         self._require_frames(phase, frame_steps, end_step, reports)
+        temperature = self.engine.temperature()
+        self.honoured.check_temperature(temperature)
+        self.honoured.check_reporters(reporter for reporter, _ in reports)
         here = self.engine.here()
         n_frames = self.ready_frames(here, phase, frame_steps)
         if not n_frames:
             return self.integrated(end_step)
-        place = partial(self.place_frame, step_size=step_size, temperature=self.temperature())
+        thermal = self.generator.temperature if temperature is None else temperature
+        place = partial(self.place_frame, step_size=step_size, temperature=thermal)
         return Stretch(min(end_step - here.step, n_frames * frame_steps), frame_steps, place)
 
     def _require_frames(self, phase: Phase, frame_steps: int, end_step: int, reports: Reports) -> None:
@@ -79,10 +94,9 @@ class WithGenerator(Advance):
     def warn_of_atoms_left_behind(self, rollout: Rollout) -> None:
         n_left = self.engine.topology.getNumAtoms() - len(rollout.moved)
         if n_left:
-            warnings.warn(
+            warn(
                 f"the generator does not move {n_left} atoms of the System (solvent, ions): they stay where they are, "
-                "and energies mean nothing. Report the others alone with the reporters' atomSubset.",
-                stacklevel=2,
+                "and energies mean nothing. Report the others alone with the reporters' atomSubset."
             )
 
     def arrays(self) -> restart.Arrays:
@@ -115,6 +129,7 @@ class Generating(WithGenerator):
         elif self.rollout.frames_left:
             return self.rollout.frames_left
         rollout = self.rollout or self.bind(self.engine.relaxed())
+        self.honoured.check_system(rollout.moved)
         for _ in range(MOST_INVALID):
             begin = time.perf_counter()
             segment = rollout.begin(here)
@@ -133,7 +148,7 @@ class Generating(WithGenerator):
         )
 
     def restored(self, arrays: restart.Arrays) -> Generating:
-        new = Generating(self.engine, self.generator, self.seed)
+        new = Generating(self.engine, self.generator, self.seed, self.honoured)
         new.restore(arrays)
         if new.rollout and not self.rollout:
             self.warn_of_atoms_left_behind(new.rollout)

@@ -12,6 +12,7 @@ from openmm_mdgen.simulation.advance import Reports, Stretch
 from openmm_mdgen.simulation.engine import Engine, Here
 from openmm_mdgen.simulation.gate import Judge, Molecule
 from openmm_mdgen.simulation.generating import WithGenerator
+from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.landing import Lander
 from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.rollout import Rollout
@@ -29,14 +30,24 @@ class OnTrial(WithGenerator):
     engine : Engine
     generator : Generator
     seed : int
+    honoured : Honoured
     gate : Judge
     settings : LandingSettings
     """
 
     gate: Judge
 
-    def __init__(self, engine: Engine, generator: Generator, seed: int, gate: Judge, settings: LandingSettings) -> None:
-        super().__init__(engine, generator, seed)
+    def __init__(
+        self,
+        engine: Engine,
+        generator: Generator,
+        seed: int,
+        honoured: Honoured,
+        *,
+        gate: Judge,
+        settings: LandingSettings,
+    ) -> None:
+        super().__init__(engine, generator, seed, honoured)
         self.gate, self._settings = gate, settings
         self.trials: Trials | None = None
 
@@ -46,6 +57,7 @@ class OnTrial(WithGenerator):
             here = self.engine.usable(self.engine.here())
             relaxed = self.engine.relaxed()
             rollout = self.rollout or self.bind(relaxed)
+            self.honoured.check_system(rollout.moved)
             self.trials = self._trials(rollout, relaxed, here)
 
     def stretch(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
@@ -63,6 +75,7 @@ class OnTrial(WithGenerator):
             trials.is_on_generated_frame = False
         elif rollout.frames_left:
             return rollout.frames_left
+        self.honoured.check_system(rollout.moved)
         accepted = trials.try_segment(
             here,
             n_frames=(phase.end_step - here.step) // frame_steps,
@@ -123,7 +136,7 @@ class OnTrial(WithGenerator):
         return super().arrays() | (self.trials.arrays() if self.trials else {})
 
     def restored(self, arrays: restart.Arrays) -> OnTrial:
-        new = OnTrial(self.engine, self.generator, self.seed, self.gate, self._settings)
+        new = OnTrial(self.engine, self.generator, self.seed, self.honoured, gate=self.gate, settings=self._settings)
         new.restore(arrays)
         if new.rollout and "hybrid.relaxed" in arrays:
             new.trials = new._trials(new.rollout, arrays["hybrid.relaxed"], present=None)

@@ -1,0 +1,185 @@
+"""What of a System and an integrator generated frames cannot honour: refused, or told once.
+
+Generated frames follow the force field, the solvent and the temperature of the generator's training data, and nothing
+else. Atoms that are frozen and constraints of a user's own are refused where frames are generated; restraints, biases
+and another force field are warned of. Temperatures in kelvin, lengths in nm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_mdgen.errors import UnsupportedSystemError
+from openmm_mdgen.simulation.forces import Bias, BondGraph, biases
+from openmm_mdgen.simulation.training_conditions import differences
+from openmm_mdgen.simulation.warn import warn
+
+_TEMPERATURE_TOLERANCE = 1.0  # K
+_TEMPERING = ("openmm.app.simulatedtempering", "openmm.app.expandedensemblesampler")  # modules of their reporters
+_REAL_MD = "Real MD, schedule=Integrate(),"
+
+
+class Honoured:
+    """Looks at a simulation when it is made and each time that it generates.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    system : openmm.System
+    trained_temperature : float, K
+        Temperature of the generator's training data.
+    trained_force_field : str
+        Force field and solvent of the training data; empty where they are not known.
+    is_judged : bool
+        Whether a gate judges generated segments, as in hybrid runs.
+    """
+
+    def __init__(
+        self,
+        topology: app.Topology,
+        system: openmm.System,
+        *,
+        trained_temperature: float,
+        trained_force_field: str,
+        is_judged: bool,
+    ) -> None:
+        self._topology, self._system, self._is_judged = topology, system, is_judged
+        self._trained_temperature, self._trained_force_field = trained_temperature, trained_force_field
+        self._atoms = list(topology.atoms())
+        self._looked_at: tuple[int, int] | None = None  # number of forces and of constraints
+        self._told: set[str] = set()
+        self._temperature: float | None = None  # the latest
+
+    def check_system(self, moved: np.ndarray) -> None:
+        """Look at masses, and at constraints and forces where their number is another than the last time.
+
+        Parameters
+        ----------
+        moved : (n_moved,) int
+            The atoms that the generator places.
+
+        Raises
+        ------
+        UnsupportedSystemError
+            If moved atoms have no mass, or a constraint is none of bonds, hydrogens and water, or if metadynamics acts
+            on frames that no gate judges.
+        """
+        self._require_masses(moved)
+        size = self._system.getNumForces(), self._system.getNumConstraints()
+        if size == self._looked_at:
+            return
+        graph = BondGraph(self._topology)
+        self._require_constraints(graph, set(moved.tolist()))
+        for bias in biases(self._system, graph, moved):
+            self._tell_of_bias(bias)
+        if self._trained_force_field:
+            for difference in differences(self._topology, self._system, moved, self._trained_force_field):
+                self._tell(f"{difference}: generated frames are as in the training data, whatever the System")
+        self._looked_at = size
+
+    def check_temperature(self, temperature: float | None) -> None:
+        """Warn of a temperature, of the integrator or a thermostat, that is not that of the training data.
+
+        Parameters
+        ----------
+        temperature : float, K, or None
+            None where none is kept.
+        """
+        is_first, has_changed = self._temperature is None, temperature != self._temperature
+        self._temperature = temperature
+        if temperature is None or not has_changed:
+            return
+        trained = self._trained_temperature
+        if abs(temperature - trained) > _TEMPERATURE_TOLERANCE:
+            verb = "is" if is_first else "is now"
+            self._tell(
+                f"the integrator {verb} at {temperature:g} K and the generator was trained at {trained:g} K: "
+                f"generated frames are of {trained:g} K, whatever the integrator says",
+                key=f"temperature {verb}",
+            )
+
+    def check_reporters(self, reporters: Iterable[Any]) -> None:
+        """Look for samplers that drive the simulation's temperature from a reporter.
+
+        Raises
+        ------
+        UnsupportedSystemError
+            If there is one, and no gate judges generated frames.
+        """
+        for reporter in reporters:
+            if type(reporter).__module__ in _TEMPERING:
+                self._tell_of_tempering()
+
+    def _require_masses(self, moved: np.ndarray) -> None:
+        frozen = [
+            i
+            for i in moved.tolist()
+            if not self._system.getParticleMass(i).value_in_unit(unit.dalton) and not self._system.isVirtualSite(i)
+        ]
+        if frozen:
+            others = f" and {len(frozen) - 1} others have" if len(frozen) > 1 else " has"
+            raise UnsupportedSystemError(
+                f"{self._name(frozen[0])}{others} a mass of zero, which keeps atoms in place in MD, and generated "
+                f"frames move them: give them their masses. {_REAL_MD} keeps them in place"
+            )
+
+    def _require_constraints(self, graph: BondGraph, moved: set[int]) -> None:
+        for k in range(self._system.getNumConstraints()):
+            i, j, length = self._system.getConstraintParameters(k)
+            if (i in moved or j in moved) and not self._is_of_force_field(graph, i, j):
+                raise UnsupportedSystemError(
+                    f"atoms {self._name(i)} and {self._name(j)} are constrained to "
+                    f"{length.value_in_unit(unit.nanometer):.3f} nm, which generated frames do not keep: they keep "
+                    f"bonds, and angles of hydrogens. Remove the constraint. {_REAL_MD} keeps it"
+                )
+
+    def _is_of_force_field(self, graph: BondGraph, i: int, j: int) -> bool:
+        """Whether a constraint is that of a bond, or of an angle of a hydrogen: `app.HBonds`, `AllBonds`, `HAngles`."""
+        if graph.are_bonded(i, j):
+            return True
+        first, second = self._atoms[i], self._atoms[j]
+        has_hydrogen = any(atom.element is not None and atom.element.atomic_number == 1 for atom in (first, second))
+        return has_hydrogen and first.residue == second.residue and graph.share_a_neighbour(i, j)
+
+    def _tell_of_bias(self, bias: Bias) -> None:
+        where = "" if bias.atom is None else f" acts on {self._name(bias.atom)} and"
+        if bias.is_metadynamics and not self._is_judged:
+            raise UnsupportedSystemError(
+                f"{bias.label} of openmm.app.Metadynamics{where} would grow without any effect: generated frames do "
+                f"not feel it. {_REAL_MD} does"
+            )
+        what = f"{bias.label}{' of openmm.app.Metadynamics' if bias.is_metadynamics else ''}{where}"
+        if self._is_judged:
+            consequence = (
+                "is not felt by generated frames. The gate judges them by the System's whole energy, with this force, "
+                "but those that it accepts are not distributed as the force asks; real MD between them feels it"
+            )
+        else:
+            consequence = (
+                "is not felt by generated frames, which follow the force field of the training data alone; energies "
+                f"of the System contain it. {_REAL_MD} feels it"
+            )
+        self._tell(f"{what} {consequence}")
+
+    def _tell_of_tempering(self) -> None:
+        what = "a sampler of openmm.app (simulated tempering, expanded ensembles) changes the state of this simulation"
+        trained = f"generated frames are of {self._trained_temperature:g} K in every state"
+        if not self._is_judged:
+            raise UnsupportedSystemError(
+                f"{what}, and {trained}, so its weights would mean nothing. {_REAL_MD} follows it"
+            )
+        self._tell(f"{what}, and {trained}: its weights hold for the real MD between them at best", key="tempering")
+
+    def _tell(self, message: str, *, key: str = "") -> None:
+        if (key or message) not in self._told:
+            self._told.add(key or message)
+            warn(message)
+
+    def _name(self, index: int) -> str:
+        atom = self._atoms[index]
+        return f"{atom.residue.name} {atom.residue.id} {atom.name}"
