@@ -54,7 +54,7 @@ def keep_protein(draft: Draft) -> list[str]:
 
 def parent(name: str) -> str | None:
     """The standard residue that a residue stands for, by our tables or PDBFixer's."""
-    return names.parent(name) or (None if name in names.D_RESIDUES else substitutions.get(name))
+    return names.parent(name) or (None if name.upper() in names.D_RESIDUES else substitutions.get(name))
 
 
 def standard_names(draft: Draft) -> list[str]:
@@ -134,9 +134,9 @@ def _is_protein(residue: DraftResidue) -> bool:
 def _refuse_foreign(draft: Draft) -> None:
     """Refuse nucleic acids, D residues and amino acids that are not known."""
     for residue in draft.residues:
-        if residue.name in names.D_RESIDUES:
+        if residue.name.upper() in names.D_RESIDUES:
             raise UnsupportedTopologyError(
-                f"{residue} is D-{names.D_RESIDUES[residue.name]}: only L amino acids are known"
+                f"{residue} is D-{names.D_RESIDUES[residue.name.upper()]}: only L amino acids are known"
             )
         if residue.name in names.NUCLEOTIDES and len(residue.atoms) > 1:
             raise UnsupportedTopologyError(

@@ -8,6 +8,7 @@ from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue
 
 _LONGEST_BOND = 0.25  # nm between C and N, as for training data: longer ones are gaps
+_SHORTEST_N_CA, _LONGEST_N_CA = 0.05, 0.5  # nm; a unit that is wrong makes a factor of 10
 _CROSS_LINK = 0.17  # nm: amides and esters are shorter
 _NUCLEOPHILES = {"LYS": "NZ", "SER": "OG", "THR": "OG1", "TYR": "OH"}
 _CARBONYLS = {"ASP": "CG", "ASN": "CG", "GLU": "CD", "GLN": "CD"}
@@ -49,7 +50,7 @@ def _to_nearest_image(step: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def check_chains(draft: Draft) -> None:
-    """Refuse gaps in a chain, D residues, cross-links, unknown ends and coordinates that are no numbers.
+    """Refuse gaps in a chain, D residues, cross-links, unknown ends, and coordinates that cannot be right.
 
     Raises
     ------
@@ -60,6 +61,7 @@ def check_chains(draft: Draft) -> None:
         for atom in residue.atoms:
             if not np.isfinite(atom.position).all():
                 raise UnsupportedTopologyError(f"{residue}, atom {atom.name}: its position is not a number")
+    _check_unit(draft)
     for first, second in draft.pairs():
         _check_link(first, second)
     for residue in draft.residues:
@@ -67,6 +69,18 @@ def check_chains(draft: Draft) -> None:
     _check_cross_links(draft)
     for chain in draft.chains():
         _check_ends(chain)
+
+
+def _check_unit(draft: Draft) -> None:
+    """Refuse coordinates in another unit than that of the file's format, or that are all alike."""
+    ends = ((residue.find("N"), residue.find("CA")) for residue in draft.residues)
+    lengths = [n.distance(ca) for n, ca in ends if n is not None and ca is not None]
+    if lengths and not _SHORTEST_N_CA < (typical := float(np.median(lengths))) < _LONGEST_N_CA:
+        raise UnsupportedTopologyError(
+            f"N and CA of its residues are {typical:.2g} nm apart (median), and bonded ones are 0.146: the coordinates "
+            "are lost, or not in the unit of the file's format, which is ångström in .pdb and .cif and nanometre in "
+            ".gro"
+        )
 
 
 def _check_link(first: DraftResidue, second: DraftResidue) -> None:

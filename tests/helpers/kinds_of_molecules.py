@@ -27,9 +27,10 @@ KINDS = [
         "refused: only L amino acids are known",
         {
             "name": pdb(lambda: renamed(sp.peptide("AKLV"), 3, "DLE")),
+            "small letters": pdb(lambda: renamed(sp.peptide("AKLV"), 3, "dle")),
             "geometry": pdb(lambda: mirrored(sp.peptide("AKLV"), 3)),
         },
-        refused="DLE 3 is D-LEU|LEU 3 is a D amino acid",
+        refused="(DLE|dle) 3 is D-LEU|LEU 3 is a D amino acid",
     ),
     Kind(
         "Disulfide",
@@ -176,6 +177,17 @@ KINDS = [
             "empty": pdb(lambda: "END\n"),
         },
         refused="ALA 1 has atom N more than once|LYS 2 has atom NX|ALA 1, atom N: its position|it holds no atom",
+    ),
+    Kind(
+        "Coordinates in another unit",
+        "nanometre in a `.pdb` file, ångström in a `.gro` file, or zeros",
+        "refused: the unit of each format is told",
+        {
+            "nanometre": pdb(lambda: sp.scaled("AKLV", 0.1)),
+            "ångström": Case(File(lambda: sp.gro(sp.scaled("AKLV", 10)), "given.gro")),
+            "zeros": pdb(lambda: sp.scaled("AKLV", 0)),
+        },
+        refused="not in the unit of the file's format",
     ),
     Kind(
         "AMBER's and CHARMM's own files",

@@ -51,6 +51,14 @@ def position(line: str) -> list[float]:
     return [float(line[k : k + 8]) for k in (30, 38, 46)]
 
 
+def scaled(sequence: str, factor: float) -> str:
+    """A peptide whose coordinates are those in ångström times a factor."""
+    return "".join(
+        line[:30] + "".join(f"{factor * value:8.3f}" for value in position(line)) + line[54:]
+        for line in atoms(peptide(sequence))
+    )
+
+
 def without(text: str, condition: Callable[[str], bool]) -> str:
     return "".join(line for line in atoms(text) if not condition(line))
 
