@@ -154,7 +154,12 @@ class Honoured:
                 f"not feel it. {_REAL_MD} does"
             )
         what = f"{bias.label}{' of openmm.app.Metadynamics' if bias.is_metadynamics else ''}{where}"
-        if self._is_judged:
+        if bias.is_metadynamics:
+            consequence = (
+                "is not felt by generated frames, and the gate judges them by the bias as it was at the start; what is "
+                "added at generated frames says nothing of the free energy"
+            )
+        elif self._is_judged:
             consequence = (
                 "is not felt by generated frames. The gate judges them by the System's whole energy, with this force, "
                 "but those that it accepts are not distributed as the force asks; real MD between them feels it"
