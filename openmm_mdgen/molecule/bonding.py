@@ -71,8 +71,8 @@ class _Given:
         for bond in topology.bonds():
             first, second = sorted(bond, key=lambda atom: atom.index)
             if self._is_ours(first) or self._is_ours(second):
-                self._take(first, second)
-                self.pairs.append((bond[0].index, bond[1].index))
+                if self._take(first, second):
+                    self.pairs.append((bond[0].index, bond[1].index))
 
     def within(self, member: Member) -> list[tuple[int, int]]:
         """The bonds between the atoms of one residue."""
@@ -93,7 +93,8 @@ class _Given:
         for cap, k in self._strand.caps:
             if cap.link.index in self._joined:
                 continue
-            if not (self._is_foreign(k) or _unknown_to_readers(cap)):
+            is_patch = cap.link.residue is members[k].residue
+            if not (is_patch or self._is_foreign(k) or _unknown_to_readers(cap)):
                 raise UnsupportedTopologyError(
                     f"{describe(cap.link.residue)}, atom {cap.link.name} is not bonded to {members[k].label}, atom "
                     f"{'N' if cap.is_first else 'C'}. {_HINT}; otherwise residues are missing between the cap and the "
@@ -104,23 +105,23 @@ class _Given:
     def _is_ours(self, atom: Atom) -> bool:
         return atom.index in self._number or atom.index in self._capped
 
-    def _take(self, first: Atom, second: Atom) -> None:
-        """Note what a bond joins, or refuse it."""
+    def _take(self, first: Atom, second: Atom) -> bool:
+        """Note what a bond joins, or refuse it; false for one that a reader made in error."""
         i, j = self._number.get(first.index), self._number.get(second.index)
         for cap_atom, other in ((first, second), (second, first)):
             if self._ends.get(cap_atom.index) == other.index:
                 self._joined.add(cap_atom.index)
-                return
-        if {first.index, second.index} <= self._capped and first.residue is second.residue:
-            return
+                return True
+        if first.residue is second.residue and {first.index, second.index} & self._capped:
+            return {first.index, second.index} <= self._capped  # else a hydrogen of a patch, by its name
         if i is not None and i == j:
             self._within[i].append((first.index, second.index))
-            return
+            return True
         if i is not None and j is not None:
             (k, earlier), (following, later) = sorted(((i, first), (j, second)), key=lambda end: end[0])
             if following == k + 1 and (self._name.get(earlier.index), self._name.get(later.index)) == ("C", "N"):
                 self._linked.add(k)
-                return
+                return True
         raise UnsupportedTopologyError(self._refused(first, second))
 
     def _refused(self, first: Atom, second: Atom) -> str:

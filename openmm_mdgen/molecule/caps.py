@@ -35,12 +35,8 @@ _OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP = 1, 2, 3
 N_CAPS, C_CAPS = ("ACE", "FOR"), ("NME", "NH2")
 _ELEMENTS = {"ACE": "CCO", "FOR": "CO", "NME": "CN", "NH2": "N"}  # of the heavy atoms, in the order of the alphabet
 
-# Heavy atoms that CHARMM's patches ACE and ACP (True), CT3 and CT2 (False) add to a residue, and how the names of their
-# hydrogens begin.
-_PATCHES = {
-    True: (frozenset({"CAY", "CY", "OY"}), ("HY",)),
-    False: (frozenset({"NT", "CAT"}), ("HNT", "HT", "HAT")),
-}
+# Heavy atoms that CHARMM's patches ACE and ACP (True), CT3 and CT2 (False) add to a residue.
+_PATCHES = {True: frozenset({"CAY", "CY", "OY"}), False: frozenset({"NT", "CAT"})}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +78,14 @@ class Cap:
     @classmethod
     def within(cls, residue: Residue, *, is_first: bool, label: str) -> Cap | None:
         """A cap that a patch has made a part of the first or the last residue; None if there is none."""
-        heavy, hydrogens = _PATCHES[is_first]
-        patch = {atom for atom in residue.atoms() if atom.name in heavy}
+        patch = {atom for atom in residue.atoms() if atom.name in _PATCHES[is_first]}
         if not patch:
             return None
-        carriers = {atom: other for bond in residue.bonds() for atom, other in (bond, bond[::-1]) if is_hydrogen(atom)}
-        atoms = [
-            atom
-            for atom in residue.atoms()
-            if atom in patch
-            or carriers.get(atom) in patch
-            or (is_hydrogen(atom) and atom not in carriers and atom.name.startswith(hydrogens))
-        ]
+        bonds = [bond for bond in residue.bonds() if set(bond) & patch] or _bonds_in_order(residue, patch)
+        members = patch | {atom for bond in bonds for atom in bond if is_hydrogen(atom)}
+        atoms = [atom for atom in residue.atoms() if atom in members]
         name = "ACE" if is_first else "NME" if len(patch) > 1 else "NH2"
-        return cls._of(name, atoms, list(residue.bonds()), is_first=is_first, label=label)
+        return cls._of(name, atoms, bonds, is_first=is_first, label=label)
 
     @classmethod
     def _of(
@@ -142,6 +132,20 @@ def is_hydrogen(atom: Atom) -> bool:
     return atom.element is not None and atom.element.atomic_number == 1
 
 
+def _bonds_in_order(residue: Residue, patch: set[Atom]) -> list[tuple[Atom, Atom]]:
+    """The hydrogens that follow each atom of a patch, for readers that do not know the patch.
+
+    They may take the names of its hydrogens for those of the residue, and bond them so.
+    """
+    found, carrier = [], None
+    for atom in residue.atoms():
+        if not is_hydrogen(atom):
+            carrier = atom
+        elif carrier in patch:
+            found.append((carrier, atom))
+    return found
+
+
 def _link(heavy: list[Atom], bonds: list[tuple[Atom, Atom]], *, is_first: bool) -> Atom:
     """The atom that is bonded to the chain: N, or the carbon that is bonded to O."""
     if not is_first:
@@ -160,7 +164,8 @@ def _completed(
     """The bonds within a cap, with those that the topology lacks: readers that do not know a name make none."""
     bonded = {atom for bond in bonds for atom in bond}
     made = list(bonds)
-    made += [(link, atom) for atom in heavy if atom != link and atom not in bonded]
+    between = {atom for bond in bonds if not any(is_hydrogen(atom) for atom in bond) for atom in bond}
+    made += [(link, atom) for atom in heavy if atom != link and atom not in between]
     methyl = next((atom for atom in heavy if atom != link and atom.element.symbol == "C"), link)
     for atom in atoms:
         if is_hydrogen(atom) and atom not in bonded:

@@ -48,13 +48,14 @@ def scripted(content: Callable[[], str], residues: str = "") -> Case:
 KINDS = [
     Kind(
         "Peptide with free ends or caps",
-        "ACE, FOR; NME (NMA), NH2 (NHE); CHARMM's patches within a residue, with their bonds",
+        "ACE, FOR; NME (NMA), NH2 (NHE); CHARMM's patches within a residue",
         "works",
         {
             "free": scripted(lambda: sp.peptide("AKLV"), "AKLV"),
             "ACE, NME": scripted(lambda: sp.peptide("ACE-A-NME"), "ACE-A-NME"),
             "FOR, NH2": scripted(lambda: sp.capped("AL", "FOR", "NH2"), "FOR-AL-NH2"),
             "patches": Case(patched, "ACE-AKL-NME"),
+            "patches of a PDB file": scripted(lambda: sp.caps_within("ACE-AKL-NH2"), "ACE-AKL-NH2"),
         },
     ),
     Kind(
