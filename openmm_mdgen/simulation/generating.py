@@ -124,12 +124,14 @@ class Generating(WithGenerator):
     def prepare(self) -> None: ...  # the generator is bound when the first frame is asked for
 
     def ready_frames(self, here: Here, phase: Phase, frame_steps: int) -> int:
-        if not (self.rollout and self.rollout.continues(here)):
+        rollout = self.rollout
+        goes_on = rollout is not None and rollout.continues(here)
+        if rollout and goes_on and rollout.frames_left:
+            return rollout.frames_left
+        if not goes_on:
             here = self.engine.usable(here)
-        elif self.rollout.frames_left:
-            return self.rollout.frames_left
-        rollout = self.rollout or self.bind(self.engine.relaxed())
-        self.honoured.check_system(rollout.moved)
+        rollout = rollout or self.bind(self.engine.relaxed())
+        self.honoured.check_system(rollout.moved, goes_on=goes_on)
         for _ in range(MOST_INVALID):
             begin = time.perf_counter()
             segment = rollout.begin(here)

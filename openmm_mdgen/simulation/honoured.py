@@ -55,13 +55,16 @@ class Honoured:
         self._told: set[str] = set()
         self._temperature: float | None = None  # the latest
 
-    def check_system(self, moved: np.ndarray) -> None:
-        """Look at masses, and at constraints and forces where their number is another than the last time.
+    def check_system(self, moved: np.ndarray, *, goes_on: bool = False) -> None:
+        """Look at masses, constraints and forces.
 
         Parameters
         ----------
         moved : (n_moved,) int
             The atoms that the generator places.
+        goes_on : bool
+            True if the simulation has done nothing but generate since the last look. Then only numbers of constraints
+            and of forces are compared: to look at each atom again would take longer than to place it.
 
         Raises
         ------
@@ -69,8 +72,10 @@ class Honoured:
             If moved atoms have no mass, or a constraint is none of bonds, hydrogens and water, or if metadynamics acts
             on frames that no gate judges.
         """
-        self._require_masses(moved)
         size = self._system.getNumForces(), self._system.getNumConstraints()
+        if goes_on and size == self._looked_at:
+            return
+        self._require_masses(moved)
         if size == self._looked_at:
             return
         graph = BondGraph(self._topology)

@@ -70,12 +70,13 @@ class OnTrial(WithGenerator):
     def ready_frames(self, here: Here, phase: Phase, frame_steps: int) -> int:
         rollout, trials = self.rollout, self.trials
         assert rollout and trials
-        if not rollout.continues(here):
+        goes_on = rollout.continues(here)
+        if goes_on and rollout.frames_left:
+            return rollout.frames_left
+        if not goes_on:
             here = self.engine.usable(here)
             trials.is_on_generated_frame = False
-        elif rollout.frames_left:
-            return rollout.frames_left
-        self.honoured.check_system(rollout.moved)
+        self.honoured.check_system(rollout.moved, goes_on=goes_on)
         accepted = trials.try_segment(
             here,
             n_frames=(phase.end_step - here.step) // frame_steps,

@@ -48,8 +48,8 @@ class ThermalVelocities:
         if self._has_drude_particles:  # their pairs have two temperatures, which OpenMM knows
             self._context.setVelocitiesToTemperature(temperature, seed)
             return
-        normal = np.random.default_rng(seed).normal(size=(len(self._masses), 3))
-        velocities = np.sqrt(_R * temperature * self._inverse_masses)[:, None] * normal
+        velocities = np.random.default_rng(seed).standard_normal((len(self._masses), 3))
+        velocities *= np.sqrt(_R * temperature * self._inverse_masses)[:, None]
         if self._keeps_centre:
             velocities[self._masses > 0] -= self._masses @ velocities / self._masses.sum()
         integrator = present_integrator(self._integrator)
