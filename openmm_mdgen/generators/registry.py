@@ -61,7 +61,7 @@ def loaded(
         generator = named(
             generator, topology=topology, device=device, ode_solver=ode_solver, evaluations=evaluations
         )  # fmt: skip
-    elif not isinstance(generator, Generator):
+    elif upsampling is None and not isinstance(generator, Generator):
         raise MDGenError(
             f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
             "members of openmm_mdgen.protocol.Generator"
@@ -76,7 +76,7 @@ def loaded(
     return of_chains(generator, chains)
 
 
-def _filled_in(generator: Generator, upsampling: TrajectoryGenerator | str | Path, device: str) -> Generator:
+def _filled_in(generator: object, upsampling: TrajectoryGenerator | str | Path, device: str) -> Generator:
     from openmm_mdgen.generators.fine import FineGenerator
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
@@ -85,7 +85,7 @@ def _filled_in(generator: Generator, upsampling: TrajectoryGenerator | str | Pat
     return FineGenerator(_fillable(generator), _fillable(upsampling))
 
 
-def _fillable(generator: Generator) -> TrajectoryGenerator:
+def _fillable(generator: object) -> TrajectoryGenerator:
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 
     if not isinstance(generator, TrajectoryGenerator):
