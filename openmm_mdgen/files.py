@@ -8,6 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from openmm_mdgen.errors import MDGenError
+
+
+def require_file(path: str | Path) -> None:
+    """Raise `MDGenError` unless a file is there."""
+    if Path(path).is_dir():
+        raise MDGenError(f"{path} is a folder: name a file")
+    if not Path(path).is_file():
+        raise MDGenError(f"{path}: no such file")
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:

@@ -7,9 +7,9 @@ below 2 GB so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import mdtraj
@@ -22,6 +22,7 @@ from openmm_mdgen.analysis.torsions import TorsionSeries, torsion_atoms
 from openmm_mdgen.analysis.validity import Geometry, GeometryCounter
 from openmm_mdgen.analysis.whole import box_vectors, made_whole
 from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.files import require_file
 
 CHUNK = 5000  # frames
 T = TypeVar("T")
@@ -223,8 +224,7 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
             yield piece if len(atoms) == piece.n_atoms else piece.atom_slice(atoms)
         return
     for path in (source.path, source.topology):
-        if not Path(path).is_file():
-            raise MDGenError(f"{path}: no such file")
+        require_file(path)
     try:
         topology = mdtraj.load_topology(str(source.topology))
     except Exception as error:  # mdtraj raises what its readers raise
@@ -234,9 +234,7 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
         # mdtraj checks the number of atoms only where it reads all of them
         next(mdtraj.iterload(str(source.path), chunk=1, top=topology), None)
     except Exception as error:
-        raise MDGenError(
-            f"{source.path} with {source.topology}: {error}. A topology has the trajectory's atoms, all and in order"
-        ) from error
+        raise _unreadable(source, error) from error
     chunks = mdtraj.iterload(str(source.path), chunk=CHUNK, top=topology, atom_indices=atoms)
     while True:
         try:
@@ -246,6 +244,20 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
         if piece is None:
             return
         yield piece
+
+
+def _unreadable(source: TrajectoryFile, error: Exception) -> MDGenError:
+    """What keeps the first frame from being read: another number of atoms, or a file that is no trajectory."""
+    # mdtraj says "xyz must be shape (Any, 22, 3). You supplied (1, 70, 3)", the topology's number of atoms first.
+    shapes = re.findall(r"\((?:Any|\d+), (\d+), 3\)", str(error))
+    if len(shapes) == 2:
+        return MDGenError(
+            f"{source.path} with {source.topology}: the trajectory has {shapes[1]} atoms, the topology {shapes[0]}. "
+            "A topology has the trajectory's atoms, all and in order"
+        )
+    if isinstance(error, IndexError):  # a file of text without a frame
+        return MDGenError(f"{source.path} cannot be read as a trajectory: it holds no frame")
+    return MDGenError(f"{source.path} cannot be read as a trajectory: {error}")
 
 
 def _protein(topology: mdtraj.Topology, name: object) -> np.ndarray:

@@ -13,7 +13,7 @@ from openmm_mdgen.commands.options import Force
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import write_json
+from openmm_mdgen.files import require_file, write_json
 
 if TYPE_CHECKING:
     from openmm_mdgen.analysis import Evaluation
@@ -90,8 +90,7 @@ def evaluate(
     md_top = _topology(reference[0], reference_top, top)
     inputs = [*generated, top, *reference, md_top, *(replicate or [])]
     for path in inputs:
-        if not path.is_file():
-            raise MDGenError(f"{path}: no such file")
+        require_file(path)
     check_outputs([("--json", json), ("--report", report)], inputs=inputs, force=force)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise MDGenError(f"--report {report}: name a file that ends in .html")

@@ -57,6 +57,8 @@ def simulate(
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
         raise MDGenError("nothing to simulate: give sequences, structure files, or --sequences FILE.csv")
+    if out.exists() and not out.is_dir():
+        raise MDGenError(f"--out {out} is a file: name a folder")
     step = parse_time("--step-size", step_size)
     protocol = MDProtocol(
         solvent=solvent,

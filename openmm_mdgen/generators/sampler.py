@@ -181,7 +181,21 @@ def _default_weights(kind: type[Task], topology: Topology | None) -> str:
         chains = [] if topology is None else ProteinChain.each(topology)
     except UnsupportedTopologyError:  # whatever is loaded will refuse it and say why
         chains = []
+    _require_length(names, chains)
     return next((name for name in names if _take(name, chains)), names[0])
+
+
+def _require_length(names: Sequence[str], chains: Sequence[ProteinChain]) -> None:
+    """Raise `UnsupportedTopologyError` for a chain that none of these bundled weights take, with what each takes."""
+    networks = {name: checkpoints.network_of(name) for name in names}
+    for chain in chains:
+        n = len(chain.sequence)
+        if not any(network.takes(n) for network in networks.values()):
+            lengths = " and ".join(f"{name!r} take {network.chain_lengths}" for name, network in networks.items())
+            raise UnsupportedTopologyError(
+                f"{chain.residue_labels[0]} to {chain.residue_labels[-1]}: a chain of {n} residues, but bundled "
+                f"weights {lengths}. Use weights of your own, or train some for this length."
+            )
 
 
 def _take(name: str, chains: Sequence[ProteinChain]) -> bool:

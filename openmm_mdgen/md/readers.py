@@ -16,6 +16,7 @@ import numpy as np
 from mdtraj.utils import lengths_and_angles_to_box_vectors
 
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import require_file
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue, few
 
 _NM_PER_ANGSTROM = 0.1
@@ -55,8 +56,7 @@ def read_draft(path: Path) -> tuple[Draft, list[str]]:
     MDGenError
         If the file is missing, cannot be read or holds no atom.
     """
-    if not path.is_file():
-        raise MDGenError(f"{path}: no such file")
+    require_file(path)
     reader = {"pdb": _read_pdb, "cif": _read_cif, "gro": _read_gro}[kind_of(path) or "pdb"]
     kind = {"pdb": "a PDB", "cif": "an mmCIF", "gro": "a GROMACS"}[kind_of(path) or "pdb"]
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import replacing, require_file
 from openmm_mdgen.geometry.residues import RESTYPES
 from openmm_mdgen.md.hydrogens import with_hydrogens
 from openmm_mdgen.md.peptides import build_peptide
@@ -68,8 +68,7 @@ def write_pdb(path: str | Path, topology: app.Topology, positions: np.ndarray) -
 
 
 def _read_pdb(path: Path, seed: int) -> tuple[app.Topology, unit.Quantity]:
-    if not path.is_file():
-        raise MDGenError(f"{path}: no such file")
+    require_file(path)
     try:
         pdb = app.PDBFile(str(path))
     except Exception as error:  # the reader raises whatever the malformed field provokes

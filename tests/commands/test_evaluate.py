@@ -93,6 +93,7 @@ def test_files_that_exist_are_kept_unless_forced(command, tmp_path):
         (("--lagtime", "5"), "--lagtime '5'"),
         (("--definitions", "mine"), "published or sound"),
         (("--replicate", "gone.xtc"), "gone.xtc: no such file"),
+        (("--replicate", "."), ". is a folder: name a file"),
         (("--states", "30"), "30 states of 20 clusters"),
         (("--generated-seconds", "-1"), "above 0"),
         (("--reference-top", "other.pdb"), "md.xtc with other.pdb"),
@@ -210,6 +211,15 @@ def test_a_topology_that_lacks_atoms_of_the_trajectory_is_refused(command, suffi
     md[0].atom_slice(md.topology.select("element != H")).save_pdb("heavy.pdb")
     code, _, errors = command("evaluate", f"all.{suffix}", "--top", "heavy.pdb", "--reference", "md.xtc")
     assert code == 2 and "all and in order" in errors
+    n_atoms, n_heavy = md.n_atoms, len(md.topology.select("element != H"))
+    assert f"the trajectory has {n_atoms} atoms, the topology {n_heavy}" in errors
+
+
+@pytest.mark.parametrize("name", ["empty.dcd", "empty.xtc", "words.pdb"])
+def test_a_file_that_is_no_trajectory_is_not_blamed_on_its_topology(command, tmp_path, name):
+    (tmp_path / name).write_text("words\n" if name == "words.pdb" else "")
+    code, _, errors = command("evaluate", name, "--top", "md.pdb", "--reference", "md.xtc")
+    assert code == 2 and f"{name} cannot be read as a trajectory" in errors and "A topology has" not in errors
 
 
 @pytest.fixture

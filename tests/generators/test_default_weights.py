@@ -35,8 +35,9 @@ def test_weights_that_do_not_take_a_length_name_those_that_do():
 
 def test_a_chain_that_no_bundled_weights_take_is_refused():
     topology, _ = build_peptide("A" * 11, seed=1)
-    with pytest.raises(UnsupportedTopologyError, match="11 residues.*train some for this length"):
+    with pytest.raises(UnsupportedTopologyError, match="11 residues.*train some for this length") as told:
         loaded(None, topology=topology).check(topology)
+    assert "'forward_tetrapeptide' take exactly 4" in str(told.value) and "'forward_peptide' take at" in str(told.value)
 
 
 @pytest.mark.parametrize("sequence", ["ACE-A-NME", "ACE-PK-NME", "RGD", "YGGFM", "ACE-KLVFF-NH2"])

@@ -352,10 +352,12 @@ def test_names_that_occur_twice_are_refused():
         (["GG", "--time", "5"], "with its unit"),
         (["GX"], "neither a PDB file"),
         (["lost.pdb"], "no such file"),
+        (["GG", "--out", "taken"], "--out taken is a file: name a folder"),
     ],
 )
 def test_the_command_refuses_what_cannot_be_done(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("mine")
     monkeypatch.setattr(sys, "argv", ["openmm-mdgen", "simulate", "--time", "1ps", "--out", "md", *arguments])
     with pytest.raises(SystemExit):
         main()
