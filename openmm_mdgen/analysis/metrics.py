@@ -53,6 +53,14 @@ def state_shares(pair: Pair) -> float:
     return float(js_distance(*(state_frequencies(x, n_states) for x in labels)))
 
 
+def state_populations(pair: Pair) -> float:
+    """Mean over the states of how far the shares of frames in them lie apart: 0 for equal ones, at most 0.2 of ten."""
+    labels = known(pair.generated.labels), known(pair.reference.labels)
+    n_states = known(pair.motion.states).n_states
+    ours, theirs = (state_frequencies(x, n_states) for x in labels)
+    return float(np.abs(ours - theirs).mean())
+
+
 def omega(pair: Pair) -> float:
     """Mean over the distances of the torsions about peptide bonds."""
     return _coarse(pair, "omega", "no peptide bond has both C-alpha atoms")
@@ -93,7 +101,10 @@ def _by_name(compute: Callable[[Pair], dict[str, float]]) -> Any:
 
 @dataclass(frozen=True)
 class Distances:
-    """Square roots of Jensen-Shannon divergences from the reference (see `distances`): 0 equal, 0.83 disjoint."""
+    """Square roots of Jensen-Shannon divergences from the reference (see `distances`): 0 equal, 0.83 disjoint.
+
+    `msm_error` alone is another distance: the mean absolute error of the populations of the metastable states.
+    """
 
     torsions_backbone: Number = _metric("torsions, backbone", torsions_backbone, column="torsions (bb)")
     torsions_sidechain: Number = _metric("torsions, side chains", torsions_sidechain, column="torsions (sc)")
@@ -104,6 +115,7 @@ class Distances:
     tica_0: Number = _metric("TICA-0", tica_0, column="TICA-0")
     tica_01: Number = _metric("TICA-0,1", tica_01, column="TICA-0,1")
     msm: Number = _metric("metastable states", state_shares, column="MSM states")
+    msm_error: Number = _metric("state populations (MAE)", state_populations)  # mean absolute error
     omega: Number = _metric("omega", omega)
     ca_distances: Number = _metric("C-alpha distances", ca_distances)
     ca_angles: Number = _metric("C-alpha angles", ca_angles)

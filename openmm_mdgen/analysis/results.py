@@ -20,7 +20,7 @@ from openmm_mdgen.analysis.metrics import Distances
 from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.surfaces import Surface
 from openmm_mdgen.analysis.undefined import NotDefined
-from openmm_mdgen.analysis.validity import Geometry
+from openmm_mdgen.analysis.validity import SHARES, Geometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,15 +134,14 @@ def numbers(jsd: Distances, relaxation: dict[str, Relaxation], validity: Validit
     -------
     nested dict
     """
-    shares = ("valid", "without_clash", "without_break", "right_chirality")
     return {
         "jsd": jsd.numbers(),
         "relaxation": {
             name: {"generated": found.generated, "reference": found.reference} for name, found in relaxation.items()
         },
         "validity": {
-            "generated": {name: getattr(validity.generated, name) for name in shares},
-            "reference": {name: getattr(validity.reference, name) for name in shares},
+            "generated": {name: getattr(validity.generated, name) for name in SHARES},
+            "reference": {name: getattr(validity.reference, name) for name in SHARES},
         },
     }
 

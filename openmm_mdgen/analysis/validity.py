@@ -1,4 +1,4 @@
-"""Whether frames are molecules: clashes, chain breaks, chirality, bond lengths and angles.
+"""Whether frames are molecules: clashes, chain breaks, chirality, bond lengths and angles; `chain_checks` has more.
 
 Lengths in nanometre, angles in degree, heavy atoms only (all are there whatever program wrote the trajectory).
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mdtraj
 import numpy as np
 from scipy.spatial import cKDTree
 
+from openmm_mdgen.analysis.chain_checks import ChainChecks
 from openmm_mdgen.analysis.layout import Layout
+from openmm_mdgen.analysis.undefined import NotDefined, attempt
 from openmm_mdgen.geometry.bonds import (
     ALPHA_CENTRE,
     CLASH,
@@ -27,6 +30,15 @@ OPEN = 0.25  # nm, of a disulfide bond (0.205 nm)
 ALPHA_BREAK = 0.45  # nm, of neighbouring C-alpha atoms (0.38 nm) where there is nothing else to see a break by
 BOND_EDGES = np.linspace(0.10, 0.22, 121)  # nm; shorter and longer ones are counted in the outer bins
 ANGLE_EDGES = np.linspace(60, 180, 121)  # degree; likewise
+SHARES = {  # of frames, by the names of `Geometry`'s fields
+    "valid": "whole molecules",
+    "without_clash": "without clash",
+    "without_break": "without chain break",
+    "right_chirality": "right chirality",
+    "loose": "chain holds together, loose measure",
+    "strict": "chain holds together, strict measure",
+    "with_cis": "with a cis peptide bond",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +59,9 @@ class Geometry:
     without_clash: float
     without_break: float
     right_chirality: float
+    loose: float  # the chain holds together; see `chain_checks`
+    strict: float
+    with_cis: float | NotDefined  # at least one peptide bond is cis, whether in real MD or not
     bonds: dict[str, Histogram]  # by elements, e.g. "C-N"
     angles: dict[str, Histogram]  # by elements, the middle one at the corner, e.g. "C-N-C"
 
@@ -57,14 +72,14 @@ def merged(parts: Sequence[Geometry]) -> Geometry:
         return parts[0]
     weights = np.array([part.n_frames for part in parts], dtype=float)
 
-    def share(name: str) -> float:
-        return float(np.average([getattr(part, name) for part in parts], weights=weights))
+    def share(name: str) -> float | NotDefined:
+        return attempt(lambda *values: float(np.average(values, weights=weights)), *(getattr(p, name) for p in parts))
 
     def histograms(name: str) -> dict[str, Histogram]:
         of_parts = [getattr(part, name) for part in parts]
         return {key: _together([found[key] for found in of_parts]) for key in of_parts[0]}
 
-    shares = {name: share(name) for name in ("valid", "without_clash", "without_break", "right_chirality")}
+    shares: dict[str, Any] = {name: share(name) for name in SHARES}
     n_frames = sum(part.n_frames for part in parts)
     return Geometry(n_frames, **shares, bonds=histograms("bonds"), angles=histograms("angles"))
 
@@ -93,33 +108,41 @@ class GeometryCounter:
         self._bridges = _numbered(layout.bridge_atoms(), number, 2)
         self._alphas = _numbered(layout.alpha_links() if not len(self._links) else [], number, 2)
         self._centres = _numbered(_stereocentres(layout), number, 4)
-        self._totals = np.zeros(5, dtype=int)  # frames; valid; without clash; unbroken; of right chirality
+        self._chain = ChainChecks.of(layout)
+        self._n_frames, self._totals = 0, dict.fromkeys(SHARES, 0)
         self._bond_sums = {name: _Sums(BOND_EDGES) for name in self._bonds}
         self._angle_sums = {name: _Sums(ANGLE_EDGES) for name in self._angles}
 
     def add(self, xyz: np.ndarray) -> None:
         """(n_frames, n_atoms, 3) nm."""
+        held = {
+            "loose": self._chain.loose(xyz),
+            "strict": self._chain.strict(xyz),
+            "with_cis": self._chain.cis(xyz).any(axis=1),
+        }
         xyz = xyz[:, self._heavy]
         clear = np.array([not self._clashes(frame) for frame in xyz])
         whole = (lengths(xyz, self._links) <= BREAK).all(axis=1)
         whole &= (lengths(xyz, self._bridges) <= OPEN).all(axis=1)
         whole &= (lengths(xyz, self._alphas) <= ALPHA_BREAK).all(axis=1)
         chiral = (triple_products(xyz, self._centres) > 0).all(axis=1)
-        self._totals += [len(xyz), (clear & whole & chiral).sum(), clear.sum(), whole.sum(), chiral.sum()]
+        held |= {"without_clash": clear, "without_break": whole, "right_chirality": chiral}
+        held["valid"] = clear & whole & chiral
+        self._n_frames += len(xyz)
+        for name, frames in held.items():
+            self._totals[name] += int(frames.sum())
         for name, index in self._bonds.items():
             self._bond_sums[name].add(lengths(xyz, index))
         for name, index in self._angles.items():
             self._angle_sums[name].add(_corner_angles(xyz, index))
 
     def result(self) -> Geometry:
-        n_frames = int(self._totals[0])
-        valid, clear, whole, chiral = (self._totals[1:] / n_frames).tolist()
+        shares: dict[str, Any] = {name: total / self._n_frames for name, total in self._totals.items()}
+        if not len(self._chain.omegas):
+            shares["with_cis"] = NotDefined("no peptide bond has both of its C-alpha atoms")
         return Geometry(
-            n_frames,
-            valid,
-            without_clash=clear,
-            without_break=whole,
-            right_chirality=chiral,
+            self._n_frames,
+            **shares,
             bonds={name: sums.histogram() for name, sums in self._bond_sums.items()},
             angles={name: sums.histogram() for name, sums in self._angle_sums.items()},
         )

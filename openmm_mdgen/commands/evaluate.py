@@ -155,22 +155,27 @@ def summary(evaluation: Evaluation) -> list[str]:
     from openmm_mdgen.analysis.metrics import labels
 
     lines = [
-        f"{label:24}{_text(getattr(evaluation.jsd, name), '{:.3f}', evaluation.error('jsd', name))}"
+        _line(label, _text(getattr(evaluation.jsd, name), "{:.3f}", evaluation.error("jsd", name)))
         for name, label in labels().items()
     ]
     worth = evaluation.equivalent_md_time
     text = str(worth) if isinstance(worth, NotDefined) else _text(worth.time, "{:.4g} ps")
     if not isinstance(worth, NotDefined) and isinstance(worth.low, float) and isinstance(worth.high, float):
         text += f" (95 % interval {worth.low:.4g} to {worth.high:.4g} ps)"
-    lines.append(f"{'equivalent MD time':24}{text}")
+    lines.append(_line("equivalent MD time", text))
     for side, title in (("generated", "generated"), ("reference", "real MD")):
         share, error = getattr(evaluation.validity, side).valid, evaluation.error("validity", side, "valid")
         facts = getattr(evaluation, side)
         trajectories = "" if facts.n_trajectories == 1 else f" of {facts.n_trajectories} trajectories"
         between = _text(facts.frame_interval, "{:g} ps apart")
-        lines.append(f"{f'whole molecules, {title}':28}{_text(share, '{:.1%}', error)}")
-        lines.append(f"{f'frames, {title}':28}{facts.n_frames}{trajectories}, {between}")
+        lines.append(_line(f"whole molecules, {title}", _text(share, "{:.1%}", error), 28))
+        lines.append(_line(f"frames, {title}", f"{facts.n_frames}{trajectories}, {between}", 28))
     return lines + _left_out(evaluation)
+
+
+def _line(label: str, text: str, width: int = 24) -> str:
+    """Label and number in columns; a label that fills its column is still kept apart from the number."""
+    return f"{label:{width - 2}}  {text}"
 
 
 def _left_out(evaluation: Evaluation) -> list[str]:

@@ -18,7 +18,7 @@ from openmm_mdgen.analysis.metrics import Distances, labels
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, States, Validity
 from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.undefined import NotDefined
-from openmm_mdgen.analysis.validity import Histogram
+from openmm_mdgen.analysis.validity import SHARES, Histogram
 from openmm_mdgen.report.energies import Energies
 from openmm_mdgen.report.figures import readable
 
@@ -118,18 +118,12 @@ def relaxation_table(evaluation: Evaluation, shown: dict[str, Relaxation]) -> di
 
 def validity_rows(evaluation: Evaluation) -> list[list[str]]:
     """Shares of frames without a fault, of real MD and of the generated trajectory."""
-    shown = {
-        "whole molecules": "valid",
-        "without clash": "without_clash",
-        "without chain break": "without_break",
-        "right chirality": "right_chirality",
-    }
 
     def share(side: str, name: str) -> str:
         value = getattr(getattr(evaluation.validity, side), name)
         return number(value, "{:.2%}", evaluation.error("validity", side, name))
 
-    return [[label, share("reference", name), share("generated", name)] for label, name in shown.items()]
+    return [[label, share("reference", name), share("generated", name)] for name, label in SHARES.items()]
 
 
 def geometry_rows(validity: Validity) -> list[list[str]]:

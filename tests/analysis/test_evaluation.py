@@ -315,3 +315,10 @@ def test_bad_input_is_refused_with_a_reason(reference, tmp_path):
 def test_options_that_make_no_sense_are_refused(reference, options):
     with pytest.raises(MDGenError, match=next(iter(options)) if "n_" not in next(iter(options)) else "states"):
         evaluate(reference[:5], reference[:5], **options)
+
+
+def test_the_error_of_state_populations_is_the_mean_over_states_of_the_shares_differences(reference):
+    found = evaluate(place("VSA", walk(600, 77)), reference, **OPTIONS)
+    apart = np.abs(found.states.generated_shares - found.states.reference_shares)
+    assert found.jsd.msm_error == pytest.approx(sum(apart) / len(apart)) and found.jsd.msm_error > 0
+    assert evaluate(reference, reference, **OPTIONS).jsd.msm_error == 0

@@ -6,8 +6,10 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
+from scipy.spatial.transform import Rotation
 
-from openmm_mdgen.analysis.validity import CLASH, Geometry, GeometryCounter
+from openmm_mdgen.analysis.undefined import NotDefined
+from openmm_mdgen.analysis.validity import CLASH, Geometry, GeometryCounter, merged
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.report.energies import potential_energies
@@ -133,3 +135,64 @@ def test_energies_are_those_of_openmm_and_refuse_other_molecules():
     assert energies[1] == pytest.approx(expected, rel=1e-9) and energies[1] != energies[0]
     with pytest.raises(MDGenError, match="23 particles and the trajectory 10 atoms"):
         potential_energies(trajectory.atom_slice(range(10)), system)
+
+
+def bent_to(trajectory, length):
+    """Peptide bonds of the first residue, and all that follows it, moved so that C-N is that long."""
+    after = [a.index for a in trajectory.topology.atoms if a.residue.index > 0]
+    c, n = index(trajectory, 0, "C"), index(trajectory, 1, "N")
+    bond = trajectory.xyz[0, n] - trajectory.xyz[0, c]
+    moved = trajectory.xyz[0].copy()
+    moved[after] += bond * (length / np.linalg.norm(bond) - 1)
+    return moved
+
+
+def turned_about_omega(trajectory, angle):
+    """The second residue and all that follows it, turned about the first peptide bond."""
+    after = [a.index for a in trajectory.topology.atoms if a.residue.index > 0]
+    c, n = index(trajectory, 0, "C"), index(trajectory, 1, "N")
+    origin = trajectory.xyz[0, n]
+    axis = (origin - trajectory.xyz[0, c]) / np.linalg.norm(origin - trajectory.xyz[0, c])
+    turned = trajectory.xyz[0].copy()
+    turned[after] = Rotation.from_rotvec(angle * axis).apply(turned[after] - origin) + origin
+    return turned
+
+
+def test_the_strict_measure_sets_cis_bonds_apart_and_finds_what_lies_between():
+    trajectory = frames("AAAA", 6)
+    for k, angle in enumerate((0, 60, 90, 120, 175, 180)):  # of trans, so 60 and 90 are neither cis nor trans
+        trajectory.xyz[k] = turned_about_omega(trajectory, np.radians(angle))
+    ca = [index(trajectory, k, "CA") for k in (0, 1)]
+    apart = np.linalg.norm(trajectory.xyz[:, ca[0]] - trajectory.xyz[:, ca[1]], axis=-1)
+    assert abs(apart[0] - 0.38) < 0.01 and abs(apart[-1] - 0.29) < 0.02 and 0.31 < apart[2] < 0.36
+    found = geometry(trajectory)
+    assert found.with_cis == pytest.approx(2 / 6)
+    assert found.strict == pytest.approx(np.mean([abs(d - 0.38) <= 0.02 or k >= 4 for k, d in enumerate(apart)]))
+    assert found.strict < 5 / 6 and found.loose == 1
+
+
+def test_the_loose_measure_takes_what_is_stretched_and_not_what_is_torn():
+    trajectory = frames("AAA", 5)
+    stretched = [bent_to(trajectory, length) for length in (0.133, 0.15, 0.19, 0.205, 0.4)]
+    trajectory.xyz[:] = stretched
+    found = geometry(trajectory)
+    assert found.loose == pytest.approx(3 / 5) and found.strict == pytest.approx(2 / 5)
+
+
+def test_the_loose_measure_finds_overlaps_of_residues_and_not_bonds():
+    trajectory = frames("AAAA", 4)
+    cb, other, own = (index(trajectory, *at) for at in ((3, "CB"), (0, "O"), (3, "O")))
+    for k, (atom, distance) in enumerate(((other, 0.09), (other, 0.11), (own, 0.05))):
+        trajectory.xyz[k, cb] = trajectory.xyz[k, atom] + [distance, 0, 0]
+    c, n = index(trajectory, 0, "C"), index(trajectory, 1, "N")
+    trajectory.xyz[3, n] = trajectory.xyz[3, c] + 0.05  # a bond as short as that is bad, and no overlap
+    assert geometry(trajectory).loose == pytest.approx(3 / 4)
+
+
+def test_chains_of_c_alpha_atoms_have_no_cis_bond_to_be_counted():
+    trajectory = frames("AAAA", 3)
+    trajectory.xyz[2] = bent_to(trajectory, 0.25)
+    alphas = trajectory.atom_slice(trajectory.topology.select("name CA"))
+    found = merged([geometry(alphas), geometry(alphas)])
+    assert found.strict == pytest.approx(2 / 3) and found.loose == pytest.approx(2 / 3)
+    assert isinstance(found.with_cis, NotDefined) and "peptide bond" in found.with_cis.why
