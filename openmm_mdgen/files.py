@@ -1,14 +1,23 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
+
+A file is written under a temporary name beside its own, which names machine and process: what a killed process has left
+is removed when the file is written again.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from openmm_mdgen.errors import MDGenError
+
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<host>[^.]+)-(?P<pid>\d+)\.partial(?P<suffix>\.[^.]*)?")
 
 
 def require_file(path: str | Path) -> None:
@@ -19,16 +28,67 @@ def require_file(path: str | Path) -> None:
         raise MDGenError(f"{path}: no such file")
 
 
+def require_writable(folder: Path) -> None:
+    """Raise ``OSError`` unless a file can be made in a folder that is there."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, with its suffix; renamed to it when the block succeeds, removed when it fails."""
+    """A temporary path beside `path`, with its suffix; renamed to it when the block succeeds, removed when it fails.
+
+    A path that is temporary already is given as it is.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    if _TEMPORARY.fullmatch(path.name):
+        yield path
+        return
+    remove_left_over(path.parent, path.stem)
+    temporary = path.with_name(f".{path.stem}.{_host()}-{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename == str(temporary):  # its reader knows the file by its own name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_left_over(folder: Path, stem: str | None = None) -> None:
+    """Remove temporary files of processes of this machine that are no longer there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is not there, nothing happens.
+    stem : str, optional
+        Name, without its suffix, of the file that was to be written. Default: any.
+    """
+    if not folder.is_dir():
+        return
+    for entry in list(os.scandir(folder)):
+        found = _TEMPORARY.fullmatch(entry.name) if entry.name.startswith(".") else None
+        if found and stem in (None, found["stem"]) and found["host"] == _host() and not _runs(int(found["pid"])):
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def _host() -> str:
+    """The machine's name, without dots."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname()) or "unknown"
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of another user, or a number that no process has
+        return True
+    return True
 
 
 def write_json(path: str | Path, content: object) -> None:

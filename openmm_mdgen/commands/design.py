@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
-from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import output_folder, read_trajectory, write_dcd
+from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
@@ -45,7 +45,7 @@ def design(
     """
     stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
     designed = None if residues is None else _numbers(residues)
-    table = output_folder(out) / "designs.csv"
+    table = check_folder(out) / "designs.csv"
     if out.is_dir():
         check_outputs([("--out", table)], inputs=[trajectory, top], force=force)
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from openmm_mdgen.commands.from_settings import ConfigFile, with_settings
+from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.settings import documented, setting
 from openmm_mdgen.training.config import FineTuningConfig, RunOptions
@@ -60,11 +62,12 @@ def fine_tune(
     from openmm_mdgen import training
 
     splits = data.splits()
-    training.require_writable(out)
+    check_folder(out, parents=True)
     recordings = data.read(folders, None if splits is None else splits.train, data.excluded())
-    tuned = training.fine_tune(
-        recordings, out, weights, settings, accelerator=accelerator, **asdict(about), **asdict(run)
-    )
+    with going_on():
+        tuned = training.fine_tune(
+            recordings, out, weights, settings, accelerator=accelerator, **asdict(about), **asdict(run)
+        )
     floor = "not defined" if tuned.floor is None else f"{tuned.floor:.3f}"
     typer.echo(
         f"{tuned.figure}, held-out part: {tuned.before:.3f} before, {tuned.after:.3f} after; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -16,6 +17,8 @@ from typer.core import TyperCommand
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.settings import Setting, settings_of
+
+_NUMBER, _UNITS = re.compile(r"[\d.]+"), ("fs", "ps", "ns", "us", "µs", "μs")
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,6 +57,13 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 class GroupedCommand(TyperCommand):
     """A command whose help lists its options under the headings that they name as ``rich_help_panel``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse a number and its unit as two words, of which the second would be taken for something else."""
+        for option, number, unit in zip(args, args[1:], args[2:], strict=False):
+            if option.startswith("--") and _NUMBER.fullmatch(number) and unit in _UNITS:
+                raise MDGenError(f"{option} {number} {unit}: write it as one word, {option} {number}{unit}")
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         choices = getattr(self.callback, "choices", {})

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Weights
-from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.terminal import parse_time, tell_changes
-from openmm_mdgen.commands.trajectories import output_folder, write_dcd
+from openmm_mdgen.commands.trajectories import write_dcd
 
 
 def interpolate(
@@ -37,7 +37,7 @@ def interpolate(
     not protein is removed; each change is told in a line.
     """
     duration = None if time is None else parse_time("--time", time)
-    names = [output_folder(out) / f"path_{k:03d}.dcd" for k in range(paths)]
+    names = [check_folder(out) / f"path_{k:03d}.dcd" for k in range(paths)]
     topology_path = out / "topology.pdb"
     if out.is_dir():
         check_outputs([("--out", path) for path in (*names, topology_path)], inputs=[start, end], force=force)

@@ -11,6 +11,7 @@ import typer
 import openmm_mdgen
 from openmm_mdgen import commands
 from openmm_mdgen.commands.from_settings import GroupedCommand
+from openmm_mdgen.commands.stops import Stopped, stoppable
 from openmm_mdgen.errors import MDGenError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -41,11 +42,17 @@ def _tell(message: Warning | str, *place: object, **options: object) -> None:
 
 
 def main() -> None:
-    """Run the command; a mistake in its input is one line on the error stream and exit code 2, a warning is a line."""
+    """Run the command; a mistake in its input is one line on the error stream and exit code 2, a warning is a line.
+
+    Stopped by Ctrl-C or SIGTERM, it says how to go on, with exit code 130 or 143.
+    """
     try:
-        with warnings.catch_warnings():
+        with stoppable(), warnings.catch_warnings():
             warnings.showwarning = _tell
             app()
     except (MDGenError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except Stopped as stopped:
+        typer.echo(str(stopped), err=True)
+        sys.exit(stopped.exit_code)

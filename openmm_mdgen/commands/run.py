@@ -18,10 +18,9 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, GeneratorName, OdeSolver, Ph, Seed
 from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes
-from openmm_mdgen.errors import MDGenError, ReportIntervalError
+from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
+from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
-from openmm_mdgen.times import nearest_multiples, whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +127,7 @@ def run(
     total, interval = _asked_for(time, samples, report_interval, replicas)
     topology_path, trajectory_paths = _output_paths(out, replicas)
     outputs = [("--out", path) for path in (topology_path, *trajectory_paths)]
-    check_outputs(outputs, inputs=[Path(structure), *filter(None, [positions])], force=force)
+    check_outputs(outputs, inputs=[Path(structure), *filter(None, [positions, *(parameters or ())])], force=force)
     chains = "each" if each_chain else None
     seed = secrets.randbelow(2**31) if seed is None else seed
     prepared = prepare(
@@ -180,6 +179,8 @@ def _asked_for(time: str | None, samples: int | None, report_interval: str | Non
 
 
 def _output_paths(out: Path, replicas: int) -> tuple[Path, list[Path]]:
+    if out.is_dir():
+        raise MDGenError(f"--out {out} is a folder: name a file in it, such as {out / 'traj.dcd'}")
     if out.suffix.lower() not in _FORMATS:
         raise MDGenError(f"--out {out}: name a file that ends in {' or '.join(_FORMATS)}")
     if replicas == 1:
@@ -198,8 +199,8 @@ def _length(generator: Generator, total: float, interval: float) -> _Length:
             "with --samples"
         )
     steps = steps_per_frame(frame, _STEP_SIZE)
-    stride = _whole("--report-interval", interval, frame, "generated frame") if interval else 1
-    return _Length(_whole("--time", total, stride * frame, "report"), stride, stride * steps)
+    stride = whole_multiple("--report-interval", interval, frame, "generated frame") if interval else 1
+    return _Length(whole_multiple("--time", total, stride * frame, "report"), stride, stride * steps)
 
 
 def _samples(generator: Generator, samples: int) -> _Length:
@@ -223,15 +224,6 @@ def _write(job: _Job, topology_path: Path, trajectory_paths: list[Path]) -> _Out
             if len(temporary) == 1 and not job.length.are_samples:
                 return _simulate(job, positions, temporary[0], advance)
             return _stream(job, positions, temporary, advance)
-
-
-def _whole(option: str, value: float, step: float, what: str) -> int:
-    """How many `step` make up `value`."""
-    number = whole_number(value, step)
-    if number is not None:
-        return number
-    nearest = " or ".join(f"{time:g}ps" for time in nearest_multiples(value, step))
-    raise ReportIntervalError(f"{option} {value:g}ps: a {what} is {step:g} ps, take {nearest}")
 
 
 def _simulate(job: _Job, positions: np.ndarray, path: Path, advance: Callable[[int], None]) -> _Outcome:

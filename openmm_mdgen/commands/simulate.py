@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from openmm_mdgen.commands.options import Ph
-from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes
+from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.stops import going_on
+from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
 from openmm_mdgen.errors import MDGenError
 
 
@@ -57,13 +59,15 @@ def simulate(
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
         raise MDGenError("nothing to simulate: give sequences, structure files, or --sequences FILE.csv")
-    if out.exists() and not out.is_dir():
-        raise MDGenError(f"--out {out} is a file: name a folder")
-    step = parse_time("--step-size", step_size)
+    check_folder(out, parents=True)
+    step, interval = parse_time("--step-size", step_size), parse_time("--frame-interval", frame_interval)
+    duration = parse_time("--time", time)
+    whole_multiple("--frame-interval", interval, step, "step of the integrator")
+    whole_multiple("--time", duration, interval, "frame")
     protocol = MDProtocol(
         solvent=solvent,
-        duration=parse_time("--time", time),
-        frame_interval=parse_time("--frame-interval", frame_interval),
+        duration=duration,
+        frame_interval=interval,
         equilibration=parse_time("--equilibration", equilibration),
         temperature=temperature,
         step_size=step,
@@ -76,7 +80,7 @@ def simulate(
     if threads is not None:
         torch.set_num_threads(threads)
     start = clock.perf_counter()
-    with progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
+    with going_on(), progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
         produce(systems, out, protocol, group_size=packed, platform=platform, threads=threads, progress=advance)
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")

@@ -10,21 +10,38 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import MDGenError, ReportIntervalError
+from openmm_mdgen.times import nearest_multiples, whole_number
 
 if TYPE_CHECKING:
     from openmm_mdgen.md.prepared import Prepared
 
 _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
+_MICRO = str.maketrans("µμ", "uu")  # the micro sign and the Greek letter
 
 
 def parse_time(option: str, text: str) -> float:
-    """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"``; `MDGenError` names the option."""
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(fs|ps|ns|us)", text.strip())
+    """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"`` (``"1µs"``); `MDGenError` names the option."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(fs|ps|ns|us)", text.strip().translate(_MICRO))
     value = Decimal(match[1]) * _PICOSECONDS[match[2]] if match else Decimal(0)
     if value <= 0:
         raise MDGenError(f"{option} {text!r}: give a time above zero with its unit (fs, ps, ns, us), such as 10ns")
     return float(value)
+
+
+def whole_multiple(option: str, value: float, step: float, what: str) -> int:
+    """How many `step` ps make up an option's `value` in ps; `what` says what a step is.
+
+    Raises
+    ------
+    ReportIntervalError
+        If it is no whole number, with the nearest values that are.
+    """
+    number = whole_number(value, step)
+    if number is not None:
+        return number
+    nearest = " or ".join(f"{time:g}ps" for time in nearest_multiples(value, step))
+    raise ReportIntervalError(f"{option} {value:g}ps: a {what} is {step:g} ps, take {nearest}")
 
 
 @contextmanager

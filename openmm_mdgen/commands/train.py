@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from openmm_mdgen.commands.from_settings import ConfigFile, with_settings
+from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.settings import documented, setting
@@ -81,7 +83,7 @@ def train(
     from openmm_mdgen.model.checkpoints import ModelInfo
 
     splits = data.splits(validation.validation_split)
-    training.require_writable(out)
+    check_folder(out, parents=True)
     text = "" if config is None else config.read_text(encoding="utf-8")
     info = ModelInfo(
         weights.name or settings.task,
@@ -94,14 +96,15 @@ def train(
     recordings = data.read(folders, None if splits is None else splits.train, data.excluded())
     validated = None if splits is None else splits.validation or None
     places = list(validation.validate) or folders
-    written = training.train(
-        recordings,
-        out,
-        settings,
-        info,
-        validation=data.read(places, validated) if validation.validate or validated else (),
-        init=weights.init,
-        devices=devices,
-        **asdict(run),
-    )
+    with going_on():
+        written = training.train(
+            recordings,
+            out,
+            settings,
+            info,
+            validation=data.read(places, validated) if validation.validate or validated else (),
+            init=weights.init,
+            devices=devices,
+            **asdict(run),
+        )
     typer.echo(f"{len(recordings)} trajectories; weights in {written}")

@@ -49,18 +49,3 @@ def write_dcd(path: Path, topology: app.Topology, xyz: np.ndarray, frame_interva
         dcd = app.DCDFile(file, topology, frame_interval, 0, 1)
         for frame in xyz:
             dcd.writeModel(frame)
-
-
-def output_folder(out: Path) -> Path:
-    """`--out` as a folder, which may be new.
-
-    Raises
-    ------
-    MDGenError
-        If it can be none.
-    """
-    if out.exists() and not out.is_dir():
-        raise MDGenError(f"--out {out} is a file: name a folder")
-    if not out.resolve().parent.is_dir():
-        raise MDGenError(f"--out {out}: {out.parent}: no such folder; make it first")
-    return out

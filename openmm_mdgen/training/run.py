@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -16,6 +15,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
+from openmm_mdgen import files
 from openmm_mdgen.data import Recording, Windows
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.model import checkpoints
@@ -108,10 +108,11 @@ def require_writable(folder: Path) -> None:
     """Make the folder; raise `MDGenError` if nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        files.require_writable(folder)
     except OSError as error:
-        raise MDGenError(f"{folder} cannot be written to ({error}): give another --out") from error
+        raise MDGenError(
+            f"--out {folder} cannot be written to ({error.strerror}): give the name of another folder"
+        ) from error
 
 
 class _Steps(Dataset[int]):

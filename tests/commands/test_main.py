@@ -148,6 +148,7 @@ def test_a_complete_pdb_file_keeps_its_atoms_their_order_and_numbers(command, tm
     ("arguments", "message"),
     [
         (("AKLV", "--time", "10", "--out", "a.dcd"), "--time '10': give a time above zero with its unit"),
+        (("AKLV", "--time", "10", "ps", "--out", "a.dcd"), "--time 10 ps: write it as one word, --time 10ps"),
         (("AKLV", "--time", "0ns", "--out", "a.dcd"), "above zero"),
         (("AKLV", "--time", "-5ns", "--out", "a.dcd"), "above zero"),
         (("AKLV", "--time", "105ps", "--out", "a.dcd"), "--time 105ps: a report is 10 ps, take 100ps or 110ps"),
@@ -258,7 +259,10 @@ def test_no_subcommand_shows_the_help(command):
 
 @pytest.mark.parametrize(
     ("text", "picoseconds"),
-    [("10ns", 10_000), ("500ps", 500), ("1us", 10**6), ("0.1 ns", 100), ("2.5fs", 0.0025), (".5ns", 500)],
+    [
+        *[("10ns", 10_000), ("500ps", 500), ("1us", 10**6), ("0.1 ns", 100), ("2.5fs", 0.0025), (".5ns", 500)],
+        *[("1µs", 10**6), ("1μs", 10**6), ("0.01ns", 10)],
+    ],
 )
 def test_times_are_read_exactly(text, picoseconds):
     assert parse_time("--time", text) == picoseconds

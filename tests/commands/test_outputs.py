@@ -1,0 +1,153 @@
+"""What a command writes is tried before its work, and what a command that was stopped leaves is nothing."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from openmm_mdgen.commands.main import main
+from openmm_mdgen.commands.outputs import check_folder, check_outputs
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+
+ROOT = Path(__file__).parent.parent.parent
+PROC = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+DEAD = 2**22 + 1  # above the largest number of a process
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(words):
+        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words.split()])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        return leaving.value.code, *capsys.readouterr()
+
+    return call
+
+
+@PROC
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("run AKLV --time 10ps --out /proc/a.dcd", "--out /proc/a.pdb: /proc"),
+        ("interpolate a.pdb b.pdb --out /proc/x", "--out /proc/x: /proc"),
+        ("design a.dcd --top a.pdb --out /proc/x", "--out /proc/x: /proc"),
+        ("upsample a.dcd --top a.pdb --out /proc/a.dcd", "--out /proc/a.dcd: /proc"),
+        ("simulate AKLV --time 10ps --out /proc/x/y", "--out /proc/x/y: /proc"),
+        ("train md --out /proc/x", "--out /proc/x: /proc"),
+        ("fine-tune forward_tetrapeptide md --out /proc/x", "--out /proc/x: /proc"),
+        ("benchmark --json /proc/a.json", "--json /proc/a.json: /proc"),
+        ("table md --weights forward_tetrapeptide --json /proc/a.json", "--json /proc/a.json: /proc"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_any_work(command, tmp_path, words, named):
+    code, out, errors = command(words)
+    assert code == 2 and out == "" and len(errors.splitlines()) == 1 and not list(tmp_path.iterdir())
+    assert errors.startswith(f"error: {named} cannot be written to (")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run AKLV --time 10ps --out .", "--out . is a folder: name a file in it, such as traj.dcd"),
+        ("run AKLV --time 10ps --out absent/a.dcd", "absent: no such folder"),
+        ("interpolate a.pdb b.pdb --out absent/x", "absent: no such folder"),
+        ("benchmark --json .", "--json . is a folder: name a file"),
+        ("benchmark --json /dev/null --force", "--json /dev/null is a device"),
+    ],
+)
+def test_outputs_that_are_no_files_are_refused(command, words, message):
+    code, out, errors = command(words)
+    assert code == 2 and out == "" and message in errors and len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--time 3fs", "--time 0.003ps: a frame is 1 ps, take 1ps"),
+        ("--time 1ns --frame-interval 10fs --step-size 4fs", "--frame-interval 0.01ps: a step of the integrator"),
+        ("--time 1", "--time '1': give a time above zero with its unit"),
+        ("--time 1 ps", "--time 1 ps: write it as one word, --time 1ps"),
+    ],
+)
+def test_times_of_a_simulation_name_their_option(command, tmp_path, options, message):
+    code, out, errors = command(f"simulate AKLV --out md {options}")
+    assert code == 2 and out == "" and message in errors and len(errors.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MDGenError, match="file is a file: name a folder"):
+        check_folder(tmp_path / "file")
+    with pytest.raises(MDGenError, match="is a file: name another folder"):
+        check_folder(tmp_path / "file" / "x", parents=True)
+    assert check_folder(tmp_path / "a" / "b", parents=True) == tmp_path / "a" / "b"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_input_is_known_by_every_name(tmp_path):
+    (tmp_path / "given.pdb").write_text("mine")
+    (tmp_path / "link.pdb").symlink_to(tmp_path / "given.pdb")
+    with pytest.raises(MDGenError, match="link.pdb is an input"):
+        check_outputs([("--out", tmp_path / "link.pdb")], inputs=[tmp_path / "given.pdb"], force=True)
+
+
+def temporaries(folder):
+    return sorted(path.name for path in folder.iterdir() if ".partial" in path.name)
+
+
+def test_what_a_killed_process_has_left_is_removed_and_what_others_write_is_not(tmp_path):
+    host = socket.gethostname().split(".")[0]
+    dead, alive = f".a.{host}-{DEAD}.partial.dcd", f".a.{host}-{os.getppid()}.partial.dcd"
+    elsewhere, other = f".a.elsewhere-{DEAD}.partial.dcd", f".b.{host}-{DEAD}.partial.dcd"
+    for name in (dead, alive, elsewhere, other, ".mine.partial", "a.partial.dcd"):
+        (tmp_path / name).write_text("")
+    with replacing(tmp_path / "a.pdb") as temporary:
+        temporary.write_text("new")
+        assert set(temporaries(tmp_path)) == {
+            alive, elsewhere, other, ".mine.partial", "a.partial.dcd", temporary.name
+        }  # fmt: skip
+    check_outputs([("--out", tmp_path / "c.dcd")], force=False)
+    assert set(temporaries(tmp_path)) == {alive, elsewhere, ".mine.partial", "a.partial.dcd"}
+
+
+def test_a_file_that_is_written_as_part_of_another_keeps_its_name(tmp_path):
+    with replacing(tmp_path / "a.pdb") as outer, replacing(outer) as inner:
+        inner.write_text("x")
+        assert inner == outer
+    assert (tmp_path / "a.pdb").read_text() == "x" and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(FileNotFoundError, match="absent/a.pdb'"), replacing(tmp_path / "absent" / "a.pdb") as temporary:
+        temporary.write_text("x")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_leaves_nothing_and_says_how_to_go_on(tmp_path, number, code):
+    words = ["run", "AKLV", "--time", "1us", "--seed", "1"]
+    started = subprocess.Popen(
+        [sys.executable, "-c", "from openmm_mdgen.commands.main import main; main()", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not any(path.suffix == ".dcd" for path in tmp_path.iterdir()):
+        assert started.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    started.send_signal(number)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == code and list(tmp_path.iterdir()) == []
+    name = {130: "Ctrl-C", 143: "SIGTERM"}[code]
+    assert errors == (
+        f"stopped by {name}: output files that were not complete have been removed; to begin again, give the same "
+        "command\n"
+    )
