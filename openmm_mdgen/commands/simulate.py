@@ -15,6 +15,8 @@ from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
 from openmm_mdgen.errors import MDGenError
 
+_HEATING = 50.0  # ps, for what is built from a sequence
+
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder of the results. A run found there goes on.")],
@@ -32,6 +34,14 @@ def simulate(
     step_size: Annotated[str, typer.Option(help="Step of the integrator; above 2fs, hydrogens weigh 3 Da.")] = "4fs",
     temperature: Annotated[float, typer.Option(min=1.0, help="Temperature in kelvin.")] = 350.0,
     equilibration: Annotated[str, typer.Option(help="Time simulated before the first frame that is kept.")] = "20ps",
+    heating: Annotated[
+        str | None,
+        typer.Option(
+            help="Time at 600 K, and as long again at --temperature, before what is kept, so that rotamers which a "
+            "builder chose are forgotten; chirality and peptide bonds are held. [default: 50ps for sequences, none "
+            "for structure files]"
+        ),
+    ] = None,
     packed: Annotated[int, typer.Option(min=1, help="Implicit-solvent peptides packed into one OpenMM System.")] = 16,
     ph: Ph = 7.0,
     platform: Annotated[str | None, typer.Option(help="Platform of OpenMM. [default: the fastest]")] = None,
@@ -46,8 +56,11 @@ def simulate(
     is told in a line.
 
     Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14, and bonds to hydrogen
-    are constrained. To go on with a run that was stopped, give the same command again.
+    are constrained. To go on with a run that was stopped, give the same command again. At the end, populations of
+    rotamers and backbone basins in the first and the last fifth of the runs are compared.
     """
+    from dataclasses import replace
+
     import torch
 
     from openmm_mdgen.md.conditions import MDProtocol
@@ -68,22 +81,46 @@ def simulate(
         solvent=solvent,
         duration=duration,
         frame_interval=interval,
-        equilibration=parse_time("--equilibration", equilibration),
+        equilibration=parse_time("--equilibration", equilibration, may_be_zero=True),
         temperature=temperature,
         step_size=step,
         hydrogen_mass=3.0 if step > 0.002 else 1.008,
     )
     systems = planned(names, replicas=replicas, seed=seed, ph=ph)
+    files = {name for name in names if kind_of(Path(name)) is not None}
     for name in dict.fromkeys(names):
-        if kind_of(Path(name)) is not None:
+        if name in files:
             tell_changes(name, prepare(name, ph=ph))
+    hot = None if heating is None else parse_time("--heating", heating, may_be_zero=True)
+    parts = [  # what is heated otherwise is not packed together
+        (replace(protocol, heating=_HEATING if hot is None else hot), [s for s in systems if s.source not in files]),
+        (replace(protocol, heating=hot or 0.0), [s for s in systems if s.source in files]),
+    ]
     if threads is not None:
         torch.set_num_threads(threads)
     start = clock.perf_counter()
     with going_on(), progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
-        produce(systems, out, protocol, group_size=packed, platform=platform, threads=threads, progress=advance)
+        for part, members in parts:
+            produce(members, out, part, group_size=packed, platform=platform, threads=threads, progress=advance)
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
+    _tell_drift(out, [system.name for system in systems])
+
+
+def _tell_drift(out: Path, names: list[str]) -> None:
+    """Print what changes between the first and the last fifth of the runs, which equilibrated ones do not."""
+    from openmm_mdgen.analysis.drift import drifts
+    from openmm_mdgen.analysis.sources import TrajectoryFile, measure
+
+    found = drifts([measure(TrajectoryFile(out / n / f"{n}.xtc", out / n / f"{n}.pdb")).torsions for n in names])
+    for drift in found:
+        typer.echo(str(drift))
+    moving = [drift.kind for drift in found if drift.is_significant]
+    if moving:
+        typer.echo(
+            f"Populations of {' and '.join(moving)} still change: heat the starts for longer (--heating), discard more "
+            "(--equilibration), or read the first part of the runs with care."
+        )
 
 
 def _listed(path: Path, rows: str | None) -> list[str]:

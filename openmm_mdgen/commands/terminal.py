@@ -20,11 +20,11 @@ _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "
 _MICRO = str.maketrans("µμ", "uu")  # the micro sign and the Greek letter
 
 
-def parse_time(option: str, text: str) -> float:
+def parse_time(option: str, text: str, *, may_be_zero: bool = False) -> float:
     """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"`` (``"1µs"``); `MDGenError` names the option."""
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(fs|ps|ns|us)", text.strip().translate(_MICRO))
     value = Decimal(match[1]) * _PICOSECONDS[match[2]] if match else Decimal(0)
-    if value <= 0:
+    if match is None or (value == 0 and not may_be_zero):
         raise MDGenError(f"{option} {text!r}: give a time above zero with its unit (fs, ps, ns, us), such as 10ns")
     return float(value)
 

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import openmm
@@ -87,9 +88,15 @@ class BatchedBorn:
         by_size = sorted(molecules, key=lambda s: s.stop - s.start)
         halves = [by_size] if len(by_size) < 16 else [by_size[: len(by_size) // 2], by_size[len(by_size) // 2 :]]
         self._batches = [_batch(force, half) for half in halves]
-        self._function: Callable[..., tuple[Tensor, Tensor]] = _energies_and_forces
-        if compiled:
-            self._function = torch.compile(_energies_and_forces, dynamic=False)
+        self._compiled = compiled
+        self._function = _chosen(compiled)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but the compiled function, so that a System with this force can be copied."""
+        return {name: value for name, value in vars(self).items() if name != "_function"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _function=_chosen(state["_compiled"]))
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Evaluate a State with positions, as `openmm.PythonForce` asks for it.
@@ -124,6 +131,10 @@ class BatchedBorn:
         x = (x - x[:, :1]).float()  # float32 is exact enough near the origin only
         with torch.no_grad():
             return self._function(x, *parameters.tensors())
+
+
+def _chosen(compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
+    return torch.compile(_energies_and_forces, dynamic=False) if compiled else _energies_and_forces
 
 
 def require_same_energy(born: BatchedBorn, force: openmm.CustomGBForce, positions: np.ndarray) -> None:

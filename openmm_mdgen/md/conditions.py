@@ -25,6 +25,10 @@ class MDProtocol:
         Time between frames in ps.
     equilibration : float
         Time in ps before the first frame, which is not kept.
+    heating : float
+        Time in ps at 600 K after the minimisation, and as long again at `temperature`; neither is kept. Chirality and
+        peptide bonds are held meanwhile. Structures that were built from a sequence forget so the rotamers and basins
+        that the builder gave them, while a structure that was measured would lose its fold. Default: none.
     temperature : float
         In K.
     friction : float
@@ -44,6 +48,7 @@ class MDProtocol:
     duration: float = 1000.0
     frame_interval: float = 1.0
     equilibration: float = 20.0
+    heating: float = 0.0
     temperature: float = 350.0
     friction: float = 0.3
     step_size: float = 0.004
@@ -64,6 +69,9 @@ class MDProtocol:
                 f"{self.step_size * 1000:g} fs"
             )
         whole_frames(self.duration, self.frame_interval)
+        for name, time in (("equilibration", self.equilibration), ("heating", self.heating)):
+            if not time >= 0:
+                raise MDGenError(f"{name} of {time:g} ps: give a time that is not negative")
 
     @property
     def force_field(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.engines import Engine, SolvatedSystem, advance
+from openmm_mdgen.md.heating import HOT, restrained
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.prepare import NEUTRAL_PH, prepare
 from openmm_mdgen.md.readers import stem_of
@@ -155,8 +156,8 @@ def _is_finished(out: Path, system: MDSystem, protocol: MDProtocol) -> bool:
     path = out / system.name / PROTOCOL_FILE
     if not path.exists():
         return False
-    made = json.loads(path.read_text())
-    asked = _description(system, protocol)
+    asked = {**_UNSTATED, **_description(system, protocol)}
+    made = {**_UNSTATED, **json.loads(path.read_text())}
     differing = [key for key in asked if made.get(key) != asked[key]]
     if differing:
         changes = ", ".join(f"{key} {made.get(key)!r}, asked for {asked[key]!r}" for key in differing)
@@ -164,16 +165,21 @@ def _is_finished(out: Path, system: MDSystem, protocol: MDProtocol) -> bool:
     return True
 
 
+# What folders do not state where it is so: folders of older versions know nothing of it.
+_UNSTATED: dict[str, object] = {"ph": NEUTRAL_PH, "heating": 0.0}
+
+
 def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
-    return {
+    stated = {
         "source": system.source,
         "seed": system.seed,
         **asdict(protocol),
         "force_field": list(protocol.force_field),
         "constraints": "HBonds",
         "integrator": "LangevinMiddle",
-        **({} if system.ph == NEUTRAL_PH else {"ph": system.ph}),  # older folders do not state it
+        "ph": system.ph,
     }
+    return {key: value for key, value in stated.items() if key not in _UNSTATED or value != _UNSTATED[key]}
 
 
 class _Group:
@@ -227,10 +233,10 @@ class _Group:
         batched = self.platform == "CPU" and can_compile()
         return PackedSystem(molecules, hydrogen_mass=self.protocol.hydrogen_mass, batched=batched)
 
-    def _simulation(self, engine: Engine, system: openmm.System) -> app.Simulation:
+    def _simulation(self, engine: Engine, system: openmm.System, *, temperature: float | None = None) -> app.Simulation:
         protocol = self.protocol
         integrator = langevin(
-            temperature=protocol.temperature,
+            temperature=temperature or protocol.temperature,
             friction=protocol.friction,
             step_size=protocol.step_size,
             seed=self.seed,
@@ -241,19 +247,33 @@ class _Group:
         )
 
     def _equilibrated(self, engine: Engine) -> openmm.State:
-        state, steps = None, round(self.protocol.equilibration / self.protocol.step_size)
-        for system in engine.stages:
-            simulation = self._simulation(engine, system)
-            if state is None:
-                simulation.context.setPositions(engine.positions)
-                simulation.minimizeEnergy()
-                simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
-            else:
-                simulation.context.setState(state)
-            advance(engine, simulation.context, steps)
-            # Without parameters, those of a barostat among them, which the next stage may not have.
+        steps = round(self.protocol.equilibration / self.protocol.step_size)
+        simulation = self._simulation(engine, engine.stages[0])
+        simulation.context.setPositions(engine.positions)
+        simulation.minimizeEnergy()
+        simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
+        if self.protocol.heating:
+            self._heat(engine, simulation)
+        advance(engine, simulation.context, steps)
+        for system in engine.stages[1:]:
+            # Without parameters, those of a barostat among them, which the stage before may not have.
             state = simulation.context.getState(positions=True, velocities=True)
-        return state
+            simulation = self._simulation(engine, system)
+            simulation.context.setState(state)
+            advance(engine, simulation.context, steps)
+        return simulation.context.getState(positions=True, velocities=True)
+
+    def _heat(self, engine: Engine, simulation: app.Simulation) -> None:
+        """Heat what was minimised, then let it settle at the protocol's temperature."""
+        steps = round(self.protocol.heating / self.protocol.step_size)
+        minimised = positions_of(simulation.context)
+        hot = self._simulation(engine, restrained(engine.stages[0], engine.topology, minimised), temperature=HOT)
+        hot.context.setPositions(minimised)
+        hot.context.setVelocitiesToTemperature(HOT, self.seed)
+        advance(engine, hot.context, steps)
+        simulation.context.setPositions(positions_of(hot.context))
+        simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
+        advance(engine, simulation.context, steps)
 
     def _next_frame(self, engine: Engine, simulation: app.Simulation) -> np.ndarray:
         advance(engine, simulation.context, self.protocol.steps_per_frame)

@@ -219,6 +219,8 @@ def test_a_killed_run_loses_and_repeats_no_frame(tmp_path):
         "20fs",
         "--equilibration",
         "1ps",
+        "--heating",
+        "0ps",
         "--platform",
         "Reference",
         "--seed",
@@ -382,6 +384,8 @@ def test_the_command_takes_rows_of_a_file(tmp_path, monkeypatch, capsys):
             "100fs",
             "--equilibration",
             "100fs",
+            "--heating",
+            "0ps",
             "--platform",
             "Reference",
             "--out",
@@ -398,7 +402,17 @@ def test_the_command_takes_rows_of_a_file(tmp_path, monkeypatch, capsys):
 def test_the_command_takes_capped_peptides_and_files_to_be_completed(tmp_path, monkeypatch, capsys):
     case = Path(__file__).parent.parent / "data" / "cases" / "fragment.pdb"
     words = ["simulate", "ACE-A-NME", "ag", str(case), "--time", "40fs", "--frame-interval", "20fs", "--platform"]
-    words += ["Reference", "--equilibration", "20fs", "--packed", "1", "--out", str(tmp_path / "md")]
+    words += [
+        "Reference",
+        "--equilibration",
+        "20fs",
+        "--heating",
+        "20fs",
+        "--packed",
+        "1",
+        "--out",
+        str(tmp_path / "md"),
+    ]
     monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
     with pytest.raises(SystemExit) as stop:
         main()
@@ -410,7 +424,9 @@ def test_the_command_takes_capped_peptides_and_files_to_be_completed(tmp_path, m
         str(tmp_path / "md/ACE-A-NME/ACE-A-NME.xtc"), top=str(tmp_path / "md/ACE-A-NME/ACE-A-NME.pdb")
     )
     assert trajectory.n_frames == 2 and trajectory.n_atoms == 22
-    assert json.loads((tmp_path / "md/fragment/protocol.json").read_text()).get("ph") is None
+    made = json.loads((tmp_path / "md/fragment/protocol.json").read_text())
+    assert made.get("ph") is None and made["heating"] == 0.02
+    assert "phi/psi helical/extended/left-handed" not in told.out  # two frames have no fifths
 
 
 def test_another_ph_is_another_protocol(tmp_path):
