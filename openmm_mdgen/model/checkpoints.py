@@ -26,6 +26,7 @@ from openmm_mdgen.files import replacing
 from openmm_mdgen.model import ode
 from openmm_mdgen.model.dirichlet import DirichletFlow
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
+from openmm_mdgen.model.known import CITATION, training_data
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Inpainting, Interpolation, Task, Upsampling
 from openmm_mdgen.model.tokens import Tokenizer
@@ -294,17 +295,22 @@ def _published_task(args: dict[str, Any]) -> Task:
 
 
 def _published_info(name: str, args: dict[str, Any]) -> ModelInfo:
-    # Raw trajectories have a frame each 0.1 ps (ATLAS: 10 ps); "_i100" thinned them on disk, frame_interval on reading.
-    raw = 10.0 if args.get("atlas") else 0.1
+    data, reason = training_data(args)
+    # Of the written frames "_i100" left each 100th on disk, and frame_interval thinned them again on reading.
     thinned = int((args.get("suffix") or "_i1").removeprefix("_i"))
     method = args.get("sampling_method", "dopri5")
     return ModelInfo(
         name=name,
         n_frames=args["num_frames"],
-        frame_interval=round(raw * thinned * (args.get("frame_interval") or 1), 6),
-        temperature=300.0 if args.get("atlas") else 350.0,
-        force_field="charmm36m, tip3p (ATLAS)" if args.get("atlas") else "amber14",
+        frame_interval=round(data.saved_interval * thinned * (args.get("frame_interval") or 1), 6),
+        temperature=data.temperature,
+        force_field=data.force_field,
         ode_solver=method if method in ode.SOLVERS else "dopri5",
         backbone="rigids",
-        about={"source": "MDGen, arXiv 2409.17808", "licence": "MIT"},
+        about={
+            "source": "MDGen, arXiv 2409.17808",
+            "licence": "MIT",
+            "citation": CITATION,
+            "conditions": f"{data.words} ({reason}): {data.source}",
+        },
     )

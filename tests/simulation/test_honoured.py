@@ -14,6 +14,7 @@ from hybrids import QUICK, SCHEDULE, Says
 from openmm_mdgen import Generate, Integrate, MDGenSimulation
 from openmm_mdgen.errors import UnsupportedSystemError
 from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.model.known import ATLAS, EXPLICIT, IMPLICIT
 from openmm_mdgen.simulation.forces import BondGraph, biases
 from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.training_conditions import differences
@@ -441,6 +442,20 @@ def test_the_training_solvent_is_known_again():
     assert differences(topology, system, moved, "amber14, tip3pfb") == []
     (water,) = differences(topology, system, moved, AMBER)
     assert "in explicit water, and the generator was trained in implicit solvent" in water
+
+
+def test_published_weights_are_of_the_solvent_and_force_field_of_their_table():
+    (solvent,) = differences_of(("amber14-all.xml", "implicit/gbn2.xml"), EXPLICIT.force_field)
+    assert solvent.startswith("the System is in implicit solvent, and the generator was trained in explicit water")
+    assert differences_of(("amber14-all.xml", "implicit/gbn2.xml"), IMPLICIT.force_field) == []
+    water, charges = differences_of(("amber14-all.xml", "implicit/gbn2.xml"), ATLAS.force_field)
+    assert "trained in explicit water (charmm36m, tip3p)" in water and "partial charge" in charges
+    topology, forces = boxed("amber14/tip3pfb.xml", "tip3p")
+    system = forces.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.9 * unit.nanometer)
+    moved = np.arange(tetrapeptide()[0].getNumAtoms())
+    assert differences(topology, system, moved, EXPLICIT.force_field) == []
+    (solvent,) = differences(topology, system, moved, IMPLICIT.force_field)
+    assert solvent.startswith("the System is in explicit water, and the generator was trained in implicit solvent")
 
 
 def test_another_force_field_is_told_once():
