@@ -11,13 +11,14 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
+from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.terminal import parse_time, tell_changes
 from openmm_mdgen.commands.trajectories import write_dcd
 
 
 def interpolate(
-    start: Annotated[Path, typer.Argument(help="File of the first structure (.pdb, .cif or .gro).")],
-    end: Annotated[Path, typer.Argument(help="File of the last structure, of the same molecule.")],
+    start: Annotated[str, typer.Argument(help="File of the first structure (.pdb, .cif, .gro, .prmtop or .psf).")],
+    end: Annotated[str, typer.Argument(help="File of the last structure, of the same molecule.")],
     out: Annotated[Path, typer.Option(help="Folder for path_000.dcd and so on, and topology.pdb; made if it is new.")],
     time: Annotated[
         str | None, typer.Option(help="Physical time from start to end, such as 1ns. [default: that of the weights]")
@@ -25,6 +26,8 @@ def interpolate(
     paths: Annotated[int, typer.Option(min=1, help="Number of paths to generate.")] = 1,
     seed: Seed = None,
     generator: Weights = None,
+    positions: Positions = None,
+    parameters: Parameters = None,
     ph: Ph = 7.0,
     device: Device = "auto",
     ode_solver: OdeSolver = None,
@@ -36,14 +39,14 @@ def interpolate(
     The first frame of a path is the start, the last is the end laid over it. What a file lacks is added, and what is
     not protein is removed; each change is told in a line.
     """
+    ends = with_files([start, end], positions, parameters)
     duration = None if time is None else parse_time("--time", time)
     names = [check_folder(out) / f"path_{k:03d}.dcd" for k in range(paths)]
     topology_path = out / "topology.pdb"
     if out.is_dir():
-        check_outputs([("--out", path) for path in (*names, topology_path)], inputs=[start, end], force=force)
+        check_outputs([("--out", path) for path in (*names, topology_path)], inputs=files_of(ends), force=force)
 
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
-    from openmm_mdgen.md.prepare import prepare
     from openmm_mdgen.md.structures import write_pdb
     from openmm_mdgen.molecule.inputs import atom_order
 
@@ -51,17 +54,17 @@ def interpolate(
         generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
     seed = secrets.randbelow(2**31) if seed is None else seed
-    first, last = prepare(start, ph=ph, seed=seed), prepare(end, ph=ph, seed=seed)
+    first, last = (source.prepared(ph=ph, seed=seed) for source in ends)
     topology = first.topology
-    ends = first.positions, last.positions[atom_order(str(end), last.topology, topology)]
+    in_order = last.positions[atom_order(end, last.topology, topology)]
     begun = clock.perf_counter()
-    made = model.interpolate(topology, *ends, paths=paths, seed=seed, duration=duration)
+    made = model.interpolate(topology, first.positions, in_order, paths=paths, seed=seed, duration=duration)
     out.mkdir(exist_ok=True)
-    write_pdb(topology_path, topology, ends[0])
+    write_pdb(topology_path, topology, first.positions)
     for name, path in zip(names, made, strict=True):
         write_dcd(name, topology, path.xyz, model.frame_interval)
     for structure, prepared in ((start, first), (end, last)):
-        tell_changes(str(structure), prepared)
+        tell_changes(structure, prepared)
     typer.echo(
         f"{names[0]}{'' if paths == 1 else f' to {names[-1].name}'}: {made[0].n_frames} frames each, "
         f"{model.frame_interval:g} ps apart, topology {topology_path}, seed {seed}; generated in "

@@ -3,6 +3,7 @@
 import pkgutil
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated
 
@@ -37,8 +38,16 @@ def _options(
     """Generated molecular dynamics trajectories."""
 
 
-def _tell(message: Warning | str, *place: object, **options: object) -> None:
-    typer.echo(f"warning: {message}", err=True)
+def _teller() -> Callable[..., None]:
+    """A function that prints each warning once."""
+    told: set[str] = set()
+
+    def tell(message: Warning | str, *place: object, **options: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            typer.echo(f"warning: {message}", err=True)
+
+    return tell
 
 
 def main() -> None:
@@ -48,7 +57,7 @@ def main() -> None:
     """
     try:
         with stoppable(), warnings.catch_warnings():
-            warnings.showwarning = _tell
+            warnings.showwarning = _teller()
             app()
     except (MDGenError, OSError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -36,6 +36,14 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], *, inputs: Iterabl
         remove_left_over(path.parent)
 
 
+def check_inputs(inputs: Iterable[Path], made: Iterable[Path]) -> None:
+    """Raise `MDGenError` where a file that is made in ``--out`` would replace an input."""
+    read = {path.resolve() for path in inputs}
+    for path in made:
+        if path.resolve() in read:
+            raise MDGenError(f"--out: {path} is an input, and would be replaced: choose another folder")
+
+
 def check_folder(out: Path, *, parents: bool = False) -> Path:
     """`--out` as a folder, which may be new.
 

@@ -18,6 +18,7 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, GeneratorName, OdeSolver, Ph, Seed
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
@@ -93,13 +94,8 @@ def run(
         int,
         typer.Option(min=1, help="Number of independent trajectories, written to NAME_000.dcd and so on."),
     ] = 1,
-    positions: Annotated[
-        Path | None,
-        typer.Option(help="File of the positions (.rst7, .inpcrd, .crd, .pdb) for a .prmtop or .psf file."),
-    ] = None,
-    parameters: Annotated[
-        list[Path] | None, typer.Option(help="CHARMM parameter file for a .psf file; can be given several times.")
-    ] = None,
+    positions: Positions = None,
+    parameters: Parameters = None,
     ph: Ph = 7.0,
     each_chain: Annotated[
         bool,
@@ -122,17 +118,15 @@ def run(
     """
     from openmm_mdgen.generators import registry
     from openmm_mdgen.generators.each_chain import Overlaps
-    from openmm_mdgen.md.prepare import prepare
 
+    [source] = with_files([structure], positions, parameters)
     total, interval = _asked_for(time, samples, report_interval, replicas)
     topology_path, trajectory_paths = _output_paths(out, replicas)
     outputs = [("--out", path) for path in (topology_path, *trajectory_paths)]
-    check_outputs(outputs, inputs=[Path(structure), *filter(None, [positions, *(parameters or ())])], force=force)
+    check_outputs(outputs, inputs=files_of([source]), force=force)
     chains = "each" if each_chain else None
     seed = secrets.randbelow(2**31) if seed is None else seed
-    prepared = prepare(
-        structure, positions=positions, parameters=parameters or (), ph=ph, seed=seed, each_chain=each_chain
-    )
+    prepared = source.prepared(ph=ph, seed=seed, each_chain=each_chain)
     model = registry.loaded(
         generator,
         device=device,
@@ -144,6 +138,9 @@ def run(
     length = _length(model, total, interval) if samples is None else _samples(model, samples)
     model.check(prepared.topology)
     tell_changes(structure, prepared)
+    trained = getattr(model, "force_field", "")
+    if source.has_own_field and trained:
+        typer.echo(f"{structure}: its force field minimises the start; generated frames are those of {trained}")
     job = _Job(model, prepared, length, seed, Overlaps(prepared.topology) if each_chain else None)
 
     start = clock.perf_counter()

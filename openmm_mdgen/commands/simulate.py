@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import time as clock
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openmm_mdgen.commands.options import Ph
-from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.outputs import check_folder, check_inputs
+from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
 from openmm_mdgen.errors import MDGenError
+
+if TYPE_CHECKING:
+    from openmm_mdgen.md.prepare import Source
 
 _HEATING = 50.0  # ps, for what is built from a sequence
 
@@ -30,7 +34,13 @@ def simulate(
     rows: Annotated[str | None, typer.Option(help="Rows of the CSV file to take, such as 0:32. [default: all]")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="Trajectories of each peptide, from different starts.")] = 1,
     frame_interval: Annotated[str, typer.Option(help="Time between frames, such as 100fs or 10ps.")] = "1ps",
-    solvent: Annotated[str, typer.Option(help="Solvent model: implicit (GBn2) or explicit (TIP3P-FB).")] = "implicit",
+    solvent: Annotated[
+        str | None,
+        typer.Option(
+            help="Solvent model: implicit (GBn2) or explicit (TIP3P-FB). A .prmtop or .psf file brings its own. "
+            "[default: implicit]"
+        ),
+    ] = None,
     step_size: Annotated[str, typer.Option(help="Step of the integrator; above 2fs, hydrogens weigh 3 Da.")] = "4fs",
     temperature: Annotated[float, typer.Option(min=1.0, help="Temperature in kelvin.")] = 350.0,
     equilibration: Annotated[str, typer.Option(help="Time simulated before the first frame that is kept.")] = "20ps",
@@ -43,6 +53,8 @@ def simulate(
         ),
     ] = None,
     packed: Annotated[int, typer.Option(min=1, help="Implicit-solvent peptides packed into one OpenMM System.")] = 16,
+    positions: Positions = None,
+    parameters: Parameters = None,
     ph: Ph = 7.0,
     platform: Annotated[str | None, typer.Option(help="Platform of OpenMM. [default: the fastest]")] = None,
     threads: Annotated[
@@ -53,21 +65,20 @@ def simulate(
     """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
     Structures are PDB, mmCIF or GROMACS files. What they lack is added, and what is not protein is removed; each change
-    is told in a line.
+    is told in a line. A .prmtop or .psf file is simulated in its own force field with all that it holds, and the
+    protein is recorded.
 
-    Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14, and bonds to hydrogen
-    are constrained. To go on with a run that was stopped, give the same command again. At the end, populations of
-    rotamers and backbone basins in the first and the last fifth of the runs are compared.
+    Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14 otherwise, and bonds to
+    hydrogen are constrained. To go on with a run that was stopped, give the same command again. At the end, populations
+    of rotamers and backbone basins in the first and the last fifth of the runs are compared.
     """
     from dataclasses import replace
 
     import torch
 
     from openmm_mdgen.md.conditions import MDProtocol
-    from openmm_mdgen.md.prepare import prepare
     from openmm_mdgen.md.production import planned
     from openmm_mdgen.md.production import simulate as produce
-    from openmm_mdgen.md.readers import kind_of
 
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
@@ -78,7 +89,7 @@ def simulate(
     whole_multiple("--frame-interval", interval, step, "step of the integrator")
     whole_multiple("--time", duration, interval, "frame")
     protocol = MDProtocol(
-        solvent=solvent,
+        solvent=solvent or "implicit",
         duration=duration,
         frame_interval=interval,
         equilibration=parse_time("--equilibration", equilibration, may_be_zero=True),
@@ -86,15 +97,18 @@ def simulate(
         step_size=step,
         hydrogen_mass=3.0 if step > 0.002 else 1.008,
     )
-    systems = planned(names, replicas=replicas, seed=seed, ph=ph)
-    files = {name for name in names if kind_of(Path(name)) is not None}
-    for name in dict.fromkeys(names):
-        if name in files:
-            tell_changes(name, prepare(name, ph=ph))
+    found = with_files(names, positions, parameters)
+    own = [source.name for source in found if source.has_own_field]
+    if own and solvent is not None:
+        raise MDGenError(f"--solvent: {own[0]} brings its solvent; leave the option out, or simulate it apart")
+    systems = planned(found, replicas=replicas, seed=seed, ph=ph)
+    made = [out / system.name / f"{system.name}{suffix}" for system in systems for suffix in (".pdb", ".xtc")]
+    check_inputs(files_of(found), made)
+    _tell_preparation(found, ph)
     hot = None if heating is None else parse_time("--heating", heating, may_be_zero=True)
     parts = [  # what is heated otherwise is not packed together
-        (replace(protocol, heating=_HEATING if hot is None else hot), [s for s in systems if s.source not in files]),
-        (replace(protocol, heating=hot or 0.0), [s for s in systems if s.source in files]),
+        (replace(protocol, heating=_HEATING if hot is None else hot), [s for s in systems if not s.structure.is_file]),
+        (replace(protocol, heating=hot or 0.0), [s for s in systems if s.structure.is_file]),
     ]
     if threads is not None:
         torch.set_num_threads(threads)
@@ -105,6 +119,18 @@ def simulate(
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
     _tell_drift(out, [system.name for system in systems])
+
+
+def _tell_preparation(found: list[Source], ph: float) -> None:
+    """Print what is changed in structures, or refuse what cannot be simulated, before any of them is."""
+    from openmm_mdgen.md.own_fields import PreparedInOwnField
+
+    for source in dict.fromkeys(found):
+        if source.is_file:
+            prepared = source.prepared(ph=ph)
+            if isinstance(prepared, PreparedInOwnField):
+                prepared.field.require_dynamics()
+            tell_changes(source.name, prepared)
 
 
 def _tell_drift(out: Path, names: list[str]) -> None:

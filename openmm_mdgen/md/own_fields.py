@@ -1,7 +1,7 @@
 """Structures that bring their force field: AMBER's and CHARMM's topology files, with positions from a second file.
 
-The structure is minimised in its own force field: with its water where it has a periodic box, else in the implicit
-solvent OBC2, or in vacuum where an AMBER file has no radii for that. Positions are in nanometre.
+A structure stays in its own force field: with its water, if it has any, else in the implicit solvent OBC2. Positions
+are in nanometre.
 """
 
 from __future__ import annotations
@@ -23,14 +23,77 @@ from openmm_mdgen.md.readers import kind_of, read_draft
 from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains
 from openmm_mdgen.md.soundness import check_chains, make_whole
 from openmm_mdgen.md.systems import positions_of
+from openmm_mdgen.molecule import names
 
 _AMBER, _CHARMM = (".prmtop", ".parm7"), (".psf",)
-_CUTOFF = 0.9  # nm, of direct-space forces in a periodic box that has room for it
+_CUTOFFS = {_AMBER: (0.9, None), _CHARMM: (1.2, 1.0)}  # nm: of direct-space forces, and where they begin to be switched
+_BOX_SHARE = 0.45  # of a periodic box that a cutoff may fill
 
 
 def is_topology_file(path: Path) -> bool:
     """Whether a file's name is one of a topology without positions, of AMBER or CHARMM."""
     return path.suffix.lower() in _AMBER + _CHARMM
+
+
+@dataclass(frozen=True)
+class OwnField:
+    """What makes Systems of a whole structure by its own files."""
+
+    path: Path
+    topology: app.Topology
+    create_system: Callable[..., openmm.System]  # of OpenMM
+    box: np.ndarray | None  # (3, 3) nm, box vectors as rows
+
+    def system(self, **options: Any) -> openmm.System:
+        """The System of the whole structure, by OpenMM's options."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Non-optimal GB parameters")  # another solvent's radii serve, too
+            return self.create_system(**options)
+
+    def require_dynamics(self) -> None:
+        """Raise `MDGenError` unless the structure can be simulated as its files have it."""
+        if self.has_water and self.box is None:
+            raise MDGenError(
+                f"{self.path} has water, and its positions no periodic box: give positions with a box (.rst7, .gro, or "
+                ".pdb with CRYST1)"
+            )
+        self.solvent()
+
+    @property
+    def has_water(self) -> bool:
+        return any(residue.name.upper() in names.WATERS for residue in self.topology.residues())
+
+    def solvent(self) -> dict[str, Any]:
+        """The options of `system` that stand for the structure's solvent.
+
+        Raises
+        ------
+        NoRadiiError
+            If the structure has no water, and its files no radii for implicit solvent.
+        """
+        if not self.has_water:
+            self._require_radii()
+            return {"implicitSolvent": app.OBC2}
+        cutoff, switch = _CUTOFFS[_AMBER if self.path.suffix.lower() in _AMBER else _CHARMM]
+        if self.box is None:  # water around the protein, as a droplet
+            return {"nonbondedMethod": app.CutoffNonPeriodic, "nonbondedCutoff": cutoff * unit.nanometer}
+        room = _BOX_SHARE * float(np.diag(self.box).min())
+        options = {"nonbondedMethod": app.PME, "nonbondedCutoff": min(cutoff, room) * unit.nanometer}
+        return options | ({"switchDistance": switch * unit.nanometer} if switch and switch < room else {})
+
+    def _require_radii(self) -> None:
+        try:
+            system = self.system(implicitSolvent=app.OBC2)
+            openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+        except (openmm.OpenMMException, ValueError, KeyError, IndexError) as error:
+            raise NoRadiiError(
+                f"{self.path} has no radii for implicit solvent ({error}), and there is no water: set them, in tleap "
+                "by 'set default PBradii mbondi2', or in ParmEd by 'changeRadii mbondi2'"
+            ) from error
+
+
+class NoRadiiError(MDGenError):
+    """A structure without water whose files have no radii for implicit solvent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +103,13 @@ class PreparedInOwnField(Prepared):
     whole: openmm.System
     whole_positions: np.ndarray  # (N, 3) nm, of the whole structure
     atoms: np.ndarray  # (n_atoms,) int: the protein's in the whole structure
+    field: OwnField
+    no_radii: str  # why the structure is in vacuum; empty where it is not
 
     def minimised(self) -> np.ndarray:
         """Positions (n_atoms, 3) in nm, minimised in the structure's own force field."""
+        if self.no_radii:
+            warnings.warn(f"{self.no_radii}. Until then it is minimised in vacuum", stacklevel=2)
         platform = openmm.Platform.getPlatformByName("CPU")
         context = openmm.Context(self.whole, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
         context.setPositions(self.whole_positions)
@@ -92,7 +159,7 @@ def prepare_in_own_field(
             f"{topology}: name CHARMM's parameter files by --parameters, such as --parameters par_all36m.prm"
         )
     xyz, box = _read(positions, lambda: _positions(positions, topology))
-    whole, make_system = _read(topology, lambda: _topology(topology, parameters, box))
+    whole, create_system = _read(topology, lambda: _topology(topology, parameters, box))
     if len(xyz) != whole.getNumAtoms():
         raise MDGenError(
             f"{positions} has {len(xyz)} atoms, but {topology} has {whole.getNumAtoms()}: give positions of all atoms"
@@ -109,16 +176,16 @@ def prepare_in_own_field(
     kept = {id(atom) for residue in draft.residues for atom in residue.atoms}
     chosen = np.array([k for k, atom in enumerate(everything) if id(atom) in kept])
     xyz = np.array([atom.position for atom in everything])
-    system = _read(topology, lambda: _with_solvent(make_system, box))
-    return PreparedInOwnField(_part(whole, chosen), xyz[chosen], tuple(notes), system, xyz, chosen)
+    field = OwnField(topology, whole, create_system, box)
+    system, no_radii = _read(topology, lambda: _to_minimise(field))
+    part = _part(whole, chosen)
+    return PreparedInOwnField(part, xyz[chosen], tuple(notes), system, xyz, chosen, field, no_radii)
 
 
 def _read(path: Path, read: Callable[[], Any]) -> Any:
     """What a reader gives; whatever it raises names the file."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of radii that another implicit solvent would like better
-            return read()
+        return read()
     except MDGenError:
         raise
     except Exception as error:  # OpenMM's readers raise what a malformed field provokes
@@ -150,17 +217,12 @@ def _topology(
     return charmm.topology, lambda **options: charmm.createSystem(known, **options)
 
 
-def _with_solvent(make_system: Callable[..., openmm.System], box: np.ndarray | None) -> openmm.System:
-    """The System with the solvent that the structure has, else with OBC2 where it has radii for it."""
-    if box is not None:
-        cutoff = min(_CUTOFF, 0.45 * float(np.diag(box).min()))
-        return make_system(nonbondedMethod=app.PME, nonbondedCutoff=cutoff * unit.nanometer)
+def _to_minimise(field: OwnField) -> tuple[openmm.System, str]:
+    """The System with the structure's solvent, or in vacuum where there is none, and the reason of that."""
     try:
-        system = make_system(implicitSolvent=app.OBC2)
-        openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
-    except (openmm.OpenMMException, ValueError):
-        return make_system()
-    return system
+        return field.system(**field.solvent()), ""
+    except NoRadiiError as error:
+        return field.system(), str(error)
 
 
 def _part(topology: app.Topology, atoms: np.ndarray) -> app.Topology:

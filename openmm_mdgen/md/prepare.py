@@ -9,6 +9,7 @@ be mended is refused: gaps, D residues, nucleic acids, and whatever is bonded to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from openmm import unit
@@ -19,12 +20,58 @@ from openmm_mdgen.md.hydrogens import protonate
 from openmm_mdgen.md.own_fields import is_topology_file, prepare_in_own_field
 from openmm_mdgen.md.peptides import CappedSequence, build_peptide
 from openmm_mdgen.md.prepared import Prepared
-from openmm_mdgen.md.readers import kind_of, read_draft
+from openmm_mdgen.md.readers import kind_of, read_draft, stem_of
 from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains, standard_names
 from openmm_mdgen.md.soundness import check_chains, make_whole
 from openmm_mdgen.md.systems import require_parameters
 
 NEUTRAL_PH = 7.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A structure file with the files that belong to it, or a sequence.
+
+    Parameters
+    ----------
+    name : str
+        The file, or the sequence; see `prepare`.
+    positions : Path, optional
+        File of the positions for AMBER's and CHARMM's topologies; see `prepare_in_own_field`.
+    parameters : tuple of Path
+        CHARMM's parameter files.
+    """
+
+    name: str
+    positions: Path | None = None
+    parameters: tuple[Path, ...] = ()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a structure file by its name."""
+        return kind_of(Path(self.name)) is not None or self.has_own_field
+
+    @property
+    def has_own_field(self) -> bool:
+        """Whether it is a topology that brings its force field."""
+        return is_topology_file(Path(self.name))
+
+    @property
+    def stem(self) -> str:
+        """The name of the file without its suffixes, or the sequence in upper case."""
+        own = Path(self.name).stem if self.has_own_field else stem_of(Path(self.name))
+        return own or self.name.upper()
+
+    def prepared(self, *, ph: float = NEUTRAL_PH, seed: int = 0, each_chain: bool = False) -> Prepared:
+        """The structure with all atoms; see `prepare`."""
+        return prepare(
+            self.name,
+            positions=self.positions,
+            parameters=self.parameters,
+            ph=ph,
+            seed=seed,
+            each_chain=each_chain,
+        )
 
 
 def prepare(
@@ -69,8 +116,8 @@ def prepare(
     if is_topology_file(Path(source)):
         if positions is None:
             raise MDGenError(
-                f"{source} holds no positions, and brings its own force field: 'openmm-mdgen run' takes it with "
-                "--positions FILE"
+                f"{source} holds no positions, and brings its own force field: give the file of its positions, such "
+                "as --positions x.rst7"
             )
         return prepare_in_own_field(Path(source), positions, parameters, each_chain=each_chain)
     if positions is not None or parameters:

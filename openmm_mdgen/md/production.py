@@ -13,9 +13,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,12 @@ from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
-from openmm_mdgen.md.engines import Engine, SolvatedSystem, advance
+from openmm_mdgen.md.engines import Engine, OwnFieldSystem, SolvatedSystem, advance
 from openmm_mdgen.md.heating import HOT, restrained
+from openmm_mdgen.md.own_fields import PreparedInOwnField
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.prepare import NEUTRAL_PH, prepare
-from openmm_mdgen.md.readers import stem_of
+from openmm_mdgen.md.prepare import NEUTRAL_PH, Source
+from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of
 
@@ -48,8 +50,9 @@ class MDSystem:
     ----------
     name : str
         Name of its folder and files.
-    source : str
-        A sequence, built in backbone basins drawn from the seed, or a structure file, as `prepare` takes them.
+    source : str or Source
+        A sequence, built in backbone basins drawn from the seed, or a structure file, as `prepare` takes them. A
+        topology of AMBER or CHARMM is simulated in its own force field and solvent.
     seed : int
         Seed of the start and the random forces.
     ph : float
@@ -57,17 +60,22 @@ class MDSystem:
     """
 
     name: str
-    source: str
+    source: str | Source
     seed: int
     ph: float = NEUTRAL_PH
 
+    @property
+    def structure(self) -> Source:
+        """The source with the files that belong to it."""
+        return self.source if isinstance(self.source, Source) else Source(self.source)
 
-def planned(sources: Sequence[str], *, replicas: int, seed: int, ph: float = NEUTRAL_PH) -> list[MDSystem]:
+
+def planned(sources: Sequence[str | Source], *, replicas: int, seed: int, ph: float = NEUTRAL_PH) -> list[MDSystem]:
     """Plan one trajectory of each source, or several that start differently.
 
     Parameters
     ----------
-    sources : sequence of str
+    sources : sequence of str or Source
         Sequences such as ``AKLV`` or ``ACE-AKLV-NME``, or names of structure files.
     replicas : int
         Trajectories of each source.
@@ -88,7 +96,7 @@ def planned(sources: Sequence[str], *, replicas: int, seed: int, ph: float = NEU
     """
     systems = []
     for source in sources:
-        stem = stem_of(Path(source)) or source.upper()
+        stem = (source if isinstance(source, Source) else Source(source)).stem
         for replica in range(replicas):
             name = stem if replicas == 1 else f"{stem}_{replica}"
             entropy = [seed, replica, *stem.encode()]
@@ -141,15 +149,21 @@ def simulate(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     finished = {system.name for system in systems if _is_finished(out, system, protocol)}
-    size = group_size if protocol.solvent == "implicit" else 1
-    for first in range(0, len(systems), size):
-        group = systems[first : first + size]
+    for group in _groups(systems, group_size if protocol.solvent == "implicit" else 1):
         if all(system.name in finished for system in group):
             progress(len(group) * protocol.n_frames)
             continue
         _Group(group, out, protocol, platform or fastest_platform().getName(), threads or os.cpu_count() or 1).run(
             progress
         )
+
+
+def _groups(systems: Sequence[MDSystem], size: int) -> Iterator[Sequence[MDSystem]]:
+    """Systems that are packed together; those with a force field of their own stand alone."""
+    for own, members in groupby(systems, lambda system: system.structure.has_own_field):
+        listed = list(members)
+        width = 1 if own else size
+        yield from (listed[first : first + width] for first in range(0, len(listed), width))
 
 
 def _is_finished(out: Path, system: MDSystem, protocol: MDProtocol) -> bool:
@@ -170,14 +184,18 @@ _UNSTATED: dict[str, object] = {"ph": NEUTRAL_PH, "heating": 0.0}
 
 
 def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
+    source = system.structure
+    files = [str(path) for path in (source.positions, *source.parameters) if path is not None]
+    own = {"solvent": "own", "force_field": [source.name], "files": files} if source.has_own_field else {}
     stated = {
-        "source": system.source,
+        "source": source.name,
         "seed": system.seed,
         **asdict(protocol),
         "force_field": list(protocol.force_field),
         "constraints": "HBonds",
         "integrator": "LangevinMiddle",
         "ph": system.ph,
+        **own,
     }
     return {key: value for key, value in stated.items() if key not in _UNSTATED or value != _UNSTATED[key]}
 
@@ -200,9 +218,10 @@ class _Group:
         with self._only_run():
             n_done = self._n_blocks() * _FRAMES_A_BLOCK
             progress(len(self.systems) * min(n_done, self.protocol.n_frames))
-            molecules = [_molecule(system) for system in self.systems]
+            prepared = [system.structure.prepared(ph=system.ph, seed=system.seed) for system in self.systems]
+            molecules = [Molecule(one.topology, np.array(one.positions, dtype=np.float64)) for one in prepared]
             if n_done < self.protocol.n_frames:
-                self._produce(molecules, progress)
+                self._produce(self._engine(prepared, molecules), progress)
             self._write_systems(molecules)
         shutil.rmtree(self.folder)
 
@@ -213,8 +232,7 @@ class _Group:
         except Timeout:
             raise MDGenError(f"another run works in {self.out}: wait for it, or choose another folder") from None
 
-    def _produce(self, molecules: Sequence[Molecule], progress: Callable[[int], None]) -> None:
-        engine = self._engine(molecules)
+    def _produce(self, engine: Engine, progress: Callable[[int], None]) -> None:
         simulation = self._simulation(engine, engine.system)
         start = self._n_blocks()
         if start:
@@ -227,7 +245,9 @@ class _Group:
             self._write_block(block, engine, frames, simulation)
             progress(n_frames * len(self.systems))
 
-    def _engine(self, molecules: Sequence[Molecule]) -> Engine:
+    def _engine(self, prepared: Sequence[Prepared], molecules: Sequence[Molecule]) -> Engine:
+        if isinstance(prepared[0], PreparedInOwnField):
+            return OwnFieldSystem(prepared[0], self.protocol, seed=self.seed)
         if self.protocol.solvent == "explicit":
             return SolvatedSystem(molecules[0], self.protocol, seed=self.seed)
         batched = self.platform == "CPU" and can_compile()
@@ -341,11 +361,6 @@ class _Group:
                 "group_seed": self.seed,
             }
             write_json(self.out / system.name / PROTOCOL_FILE, description)
-
-
-def _molecule(system: MDSystem) -> Molecule:
-    prepared = prepare(system.source, ph=system.ph, seed=system.seed)
-    return Molecule(prepared.topology, np.array(prepared.positions, dtype=np.float64))
 
 
 def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> None:

@@ -37,8 +37,10 @@ def differences(topology: app.Topology, system: openmm.System, moved: np.ndarray
     Returns
     -------
     list of str
-        Sentences without an end, one for each difference.
+        Sentences without an end, one for each difference. A System without any force has no force field to compare.
     """
+    if system.getNumForces() == 0:
+        return []
     found = [_of_solvent(topology, system, moved, trained), _of_charges(topology, system, moved, trained)]
     return [difference for difference in found if difference]
 

@@ -1,7 +1,12 @@
-"""Topologies of AMBER and CHARMM with positions from a second file; made by ParmEd, read by OpenMM."""
+"""Topologies of AMBER and CHARMM with positions from a second file; made by ParmEd, read by OpenMM.
 
+``asepgv`` has a phosphoserine, whose parameters are made up beyond those of amber14.
+"""
+
+import json
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import mdtraj
@@ -13,10 +18,12 @@ from openmm import app, unit
 from openmm_mdgen.commands.main import main
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.md.prepare import prepare
+from openmm_mdgen.molecule.chain import ProteinChain
 
 DATA = Path(__file__).parent.parent / "data" / "own_fields"
 AMBER = DATA / "ahlv.prmtop", DATA / "ahlv.rst7"
 CHARMM = DATA / "isha.psf", DATA / "isha.crd", (DATA / "isha.rtf", DATA / "isha.prm")
+SEP = DATA / "asepgv.prmtop", DATA / "asepgv.rst7"
 WET = DATA / "wet.prmtop", DATA / "wet.rst7"
 
 
@@ -41,6 +48,35 @@ def test_amber_files_are_minimised_in_their_own_force_field():
     assert energy(system, found) < energy(system, given) - 10
     assert np.abs(bond_lengths(own.topology, found) - bond_lengths(own.topology, given)).max() < 0.01
     np.testing.assert_array_equal(prepared.minimised(), found)
+
+
+@pytest.mark.parametrize("lost", ["RADII", "values"])
+def test_a_file_without_radii_is_minimised_in_vacuum_with_a_warning(lost, tmp_path):
+    path = AMBER[0]
+    if lost == "RADII":
+        head, rest = AMBER[0].read_text().split("%FLAG RADII")
+        path = tmp_path / "x.prmtop"
+        path.write_text(head + rest[rest.index("%FLAG") :])
+    prepared = prepare(path, positions=AMBER[1])
+    with pytest.warns(UserWarning, match="no radii for implicit solvent .*PBradii.*minimised in vacuum"):
+        found = prepared.minimised()
+    system = app.AmberPrmtopFile(str(AMBER[0])).createSystem()
+    assert energy(system, found) < energy(system, prepared.positions) - 10
+    with pytest.raises(MDGenError, match="no radii for implicit solvent"):
+        prepared.field.require_dynamics()
+
+
+def test_a_modified_residue_stays_in_its_own_force_field():
+    prepared = prepare(SEP[0], positions=SEP[1])
+    assert [r.name for r in prepared.topology.residues()] == ["ALA", "SEP", "GLY", "VAL"] and prepared.notes == ()
+    chain = ProteinChain.from_openmm(prepared.topology)
+    assert "".join(chain.sequence) == "ASGV"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the file has radii
+        found = prepared.minimised()
+    system = app.AmberPrmtopFile(str(SEP[0])).createSystem(implicitSolvent=app.OBC2)
+    assert energy(system, found) < energy(system, prepared.positions) - 10
+    assert np.abs(bond_lengths(prepared.topology, found)).max() < 0.17
 
 
 def test_charmm_files_are_minimised_in_their_own_force_field():
@@ -106,12 +142,98 @@ def test_a_gap_is_refused_here_too(tmp_path):
         prepare(AMBER[0], positions=tmp_path / "x.pdb")
 
 
-def test_the_command_generates_from_amber_files(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = ["run", str(AMBER[0]), "--positions", str(AMBER[1]), "--time", "20ps", "--seed", "1"]
-    monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 0, capsys.readouterr().err
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, words)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        return leaving.value.code, *capsys.readouterr()
+
+    return call
+
+
+CHARMM_WORDS = [CHARMM[0], "--positions", CHARMM[1], "--parameters", CHARMM[2][0], "--parameters", CHARMM[2][1]]
+
+
+@pytest.mark.parametrize(("files", "atoms"), [(SEP, 50), (AMBER, 65)])
+def test_the_command_generates_from_amber_files(files, atoms, command):
+    code, out, errors = command("run", files[0], "--positions", files[1], "--time", "20ps", "--seed", "1")
+    assert code == 0, errors
+    assert "its force field minimises the start; generated frames are those of amber14" in out
+    assert len(errors.splitlines()) == (files is AMBER)  # which has no radii
     trajectory = mdtraj.load("traj.dcd", top="traj.pdb")
-    assert trajectory.n_frames == 2 and trajectory.n_atoms == 65
+    assert trajectory.n_frames == 2 and trajectory.n_atoms == atoms
+
+
+def lengths_in(name):
+    trajectory = mdtraj.load(f"md/{name}/{name}.xtc", top=f"md/{name}/{name}.pdb")
+    return trajectory, np.array([bond_lengths(trajectory.topology.to_openmm(), xyz) for xyz in trajectory.xyz])
+
+
+def test_the_command_simulates_in_the_files_own_force_fields(command):
+    """A short run holds the bonds that amber14 does not know (SEP) or that CHARMM has, and keeps the protein alone."""
+    short = ["--time", "5ps", "--equilibration", "1ps", "--out", "md"]
+    code, _, errors = command("simulate", SEP[0], *CHARMM_WORDS, "--positions", SEP[1], *short)
+    assert code == 2 and "asepgv.rst7 has 50 atoms, but" not in errors  # positions go by the order of the topologies
+    code, out, errors = command("simulate", SEP[0], "--positions", SEP[1], *CHARMM_WORDS, *short)
+    assert code == 0 and errors == ""
+    for name, n_atoms, files in (("asepgv", 50, SEP), ("isha", 60, CHARMM)):
+        trajectory, lengths = lengths_in(name)
+        assert trajectory.n_frames == 5 and trajectory.n_atoms == n_atoms
+        assert 0.09 < lengths.min() and lengths.max() < 0.18
+        protocol = json.loads(Path(f"md/{name}/protocol.json").read_text())
+        assert protocol["solvent"] == "own" and protocol["force_field"] == [str(files[0])]
+    constrained = [
+        k for k, b in enumerate(trajectory.topology.bonds) if "H" in (b[0].element.symbol, b[1].element.symbol)
+    ]
+    assert lengths[:, constrained].std(axis=0).max() < 2e-3  # but for the file's rounding
+
+
+def test_the_command_simulates_with_the_files_water(command):
+    words = ["--positions", WET[1], "--time", "1ps", "--equilibration", "1ps", "--out", "md", "--step-size", "2fs"]
+    code, out, errors = command("simulate", WET[0], *words)
+    assert code == 0 and errors == "" and "96 waters (HOH)" in out
+    trajectory, lengths = lengths_in("wet")
+    assert [r.name for r in trajectory.topology.residues] == ["LYS", "GLY"] and lengths.max() < 0.18
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["simulate", AMBER[0], "--positions", AMBER[1]], "has no radii for implicit solvent"),
+        (["simulate", SEP[0], "--positions", SEP[1], "--solvent", "explicit"], "brings its solvent"),
+        (["simulate", SEP[0]], "asepgv.prmtop holds no positions"),
+        (["simulate", "AKLV", "--positions", SEP[1]], "asepgv.rst7 goes with no structure"),
+        (["simulate", SEP[0], "--positions", SEP[1], "--parameters", SEP[1]], "--parameters goes with CHARMM's"),
+        (["interpolate", SEP[0], SEP[0], "--positions", SEP[1]], "asepgv.prmtop holds no positions"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_before_any_work(words, message, command, tmp_path):
+    code, out, errors = command(*words, "--time", "10ps", "--out", "md")
+    assert code == 2 and message in errors and len(errors.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_water_without_a_box_is_minimised_and_not_simulated(tmp_path):
+    whole = app.AmberPrmtopFile(str(WET[0])).topology
+    given = np.array(app.AmberInpcrdFile(str(WET[1])).positions.value_in_unit(unit.nanometer))
+    mdtraj.Trajectory(given, mdtraj.Topology.from_openmm(whole)).save(str(tmp_path / "x.pdb"))
+    prepared = prepare(WET[0], positions=tmp_path / "x.pdb")
+    assert bond_lengths(prepared.topology, prepared.minimised()).max() < 0.17
+    with pytest.raises(MDGenError, match="has water, and its positions no periodic box"):
+        prepared.field.require_dynamics()
+
+
+def test_paths_between_structures_with_their_own_force_field(command, tmp_path):
+    given = np.array(app.AmberInpcrdFile(str(SEP[1])).positions.value_in_unit(unit.nanometer))
+    turned = given[:, [1, 2, 0]]
+    topology = mdtraj.Topology.from_openmm(app.AmberPrmtopFile(str(SEP[0])).topology)
+    mdtraj.Trajectory(turned, topology).save(str(tmp_path / "end.pdb"))
+    words = ["interpolate", SEP[0], SEP[0], "--positions", SEP[1], "--positions", "end.pdb", "--seed", "1"]
+    code, _, errors = command(*words, "--out", "paths")
+    assert code == 0, errors
+    path = mdtraj.load("paths/path_000.dcd", top="paths/topology.pdb")
+    assert np.abs(path.xyz[0] - given).max() < 1e-4
+    assert path.superpose(path, 0).xyz[-1] == pytest.approx(mdtraj.load("paths/topology.pdb").xyz[0], abs=2e-3)
