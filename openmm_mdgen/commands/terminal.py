@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -14,6 +15,7 @@ from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.times import nearest_multiples, whole_number
 
 if TYPE_CHECKING:
+    from openmm_mdgen.md.minimisation import Watch
     from openmm_mdgen.md.prepared import Prepared
 
 _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
@@ -55,6 +57,19 @@ def progress_bar(label: str, total: int, unit: str = "frames") -> Iterator[Calla
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(unit, total=total)
         yield lambda n: progress.advance(task, n)
+
+
+@contextmanager
+def minimisation(max_iterations: int) -> Iterator[Watch]:
+    """A bar of iterations where the error stream is a terminal, else lines; yields what is called at each iteration."""
+    from openmm_mdgen.md.minimisation import Lines
+
+    what = "minimising the start"
+    if not sys.stderr.isatty():
+        yield Lines(what, max_iterations)
+        return
+    with progress_bar(what, max_iterations, "iterations at most") as advance:
+        yield lambda iteration: advance(1)
 
 
 def tell_changes(source: str, prepared: Prepared) -> None:

@@ -80,12 +80,16 @@ class BondGraph:
         """(n, n) bool: pairs at most so many bonds apart, an atom with itself included."""
         near = np.eye(self.n_atoms, dtype=bool)
         for atom in range(self.n_atoms):
-            reached = edge = {atom}
-            for _ in range(n_bonds):
-                edge = {k for j in edge for k in self.neighbours[j]} - reached
-                reached = reached | edge
-            near[atom, list(reached)] = True
+            near[atom, list(self.within(atom, n_bonds))] = True
         return near
+
+    def within(self, atom: int, n_bonds: int) -> set[int]:
+        """The atoms at most so many bonds from one, itself included."""
+        reached = edge = {atom}
+        for _ in range(n_bonds):
+            edge = {k for j in edge for k in self.neighbours[j]} - reached
+            reached = reached | edge
+        return reached
 
     def angles(self) -> np.ndarray:
         """(a, 3) int: both ends of each bond angle, and the atom at its corner in the middle."""

@@ -18,7 +18,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.drafts import Draft
-from openmm_mdgen.md.prepared import Prepared
+from openmm_mdgen.md.prepared import Prepared, WholeStructure
 from openmm_mdgen.md.readers import kind_of, read_draft
 from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains
 from openmm_mdgen.md.soundness import check_chains, make_whole
@@ -115,6 +115,10 @@ class PreparedInOwnField(Prepared):
         context.setPositions(self.whole_positions)
         openmm.LocalEnergyMinimizer.minimize(context)
         return positions_of(context)[self.atoms]
+
+    def to_minimise(self) -> WholeStructure:
+        """The whole structure in its own force field."""
+        return WholeStructure(self.whole, self.whole_positions, self.atoms)
 
     def system(self) -> openmm.System:
         """A System of the protein's masses, without forces: amber14 may not know its residues."""

@@ -11,6 +11,7 @@ from openmm_mdgen.simulation.gate import Gate, Judge
 from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.integrators import present_integrator
 from openmm_mdgen.simulation.schedule import Schedule, steps_per_frame
+from openmm_mdgen.simulation.starts import Minimised, Start
 from openmm_mdgen.simulation.warn import warn
 
 
@@ -34,6 +35,13 @@ def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
     if isinstance(gate, type) or not isinstance(gate, Judge):
         raise MDGenError(f"gate is {gate!r}: give an object such as Gate()")
     return gate
+
+
+def valid_start(start: Start | None) -> Start:
+    """How a start is relaxed, as given, or by minimisation; raises `MDGenError` if it is something else."""
+    if isinstance(start, type) or not isinstance(start, Start | None):
+        raise MDGenError(f"start is {start!r}: give an object such as Minimised() or AsGiven()")
+    return start or Minimised()
 
 
 def check_engine(engine: Engine, generator: Generator, schedule: Schedule) -> None:

@@ -26,6 +26,7 @@ from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.on_trial import OnTrial
 from openmm_mdgen.simulation.record import Segment
 from openmm_mdgen.simulation.schedule import Generate, Schedule
+from openmm_mdgen.simulation.starts import Start
 
 if TYPE_CHECKING:
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
@@ -65,6 +66,9 @@ class MDGenSimulation(app.Simulation):
     upsampling : TrajectoryGenerator or str or Path, optional
         Weights that fill in the generator's frames: steps and reports may fall on any of their frames (0.1 ps with the
         bundled ones, `"upsampling_tetrapeptide"`). Each of those is then generated, which takes longer.
+    start : Start, optional
+        How the structure is relaxed that a run starts from, which generated frames have their bond lengths and angles
+        of: `Minimised()`, the default, or `AsGiven()`; see `simulation.starts`.
     chains : {"each"}, optional
         ``"each"`` generates every protein chain by itself, without contacts between chains; the generator then counts
         frames in which chains overlap, see `openmm_mdgen.generators.each_chain.EachChain`. Default: there has to be one
@@ -103,6 +107,7 @@ class MDGenSimulation(app.Simulation):
         gate: Judge | None = None,
         landing: LandingSettings | None = None,
         upsampling: TrajectoryGenerator | str | Path | None = None,
+        start: Start | None = None,
         chains: str | None = None,
         seed: int | None = None,
     ) -> None:
@@ -117,7 +122,8 @@ class MDGenSimulation(app.Simulation):
         if model:
             model.check(topology)
         super().__init__(topology, system, integrator, platform, platformProperties)
-        engine = Engine(topology, self.system, self.integrator, self.context, dict(platformProperties or {}))
+        properties = dict(platformProperties or {})
+        engine = Engine(topology, self.system, self.integrator, self.context, properties, checks.valid_start(start))
         self._advance: Advance = Integrating(engine)
         if model:
             checks.check_engine(engine, model, self.schedule)

@@ -15,7 +15,7 @@ from openmm import app, unit
 from openmm_mdgen.errors import StateError
 from openmm_mdgen.molecule.positions import BondedAtoms, usable
 from openmm_mdgen.simulation.integrators import temperature_of
-from openmm_mdgen.simulation.side_systems import relaxed_copy
+from openmm_mdgen.simulation.starts import Minimised, Start
 from openmm_mdgen.simulation.states import box_in, positions_in
 from openmm_mdgen.simulation.velocities import ThermalVelocities
 
@@ -48,6 +48,7 @@ class Engine:
     integrator: openmm.Integrator
     context: openmm.Context
     properties: dict[str, str]  # of the platform
+    start: Start = Minimised()  # how the structure that a run starts from is relaxed
 
     @cached_property
     def _is_exact(self) -> bool:
@@ -107,8 +108,8 @@ class Engine:
         return Here(step, frame) if self._is_exact else self.here()
 
     def relaxed(self) -> np.ndarray:
-        """The present structure minimised in a Context of its own, (n_atoms, 3) nm."""
-        return relaxed_copy(self.context, self.system, self.properties)
+        """The present structure as a run starts from it, (n_atoms, 3) nm."""
+        return self.start.relaxed(self.topology, self.system, self.context, self.properties)
 
     @cached_property
     def _protein(self) -> BondedAtoms:

@@ -12,11 +12,9 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from openmm_mdgen.errors import LandingError, StateError
-from openmm_mdgen.simulation.states import positions_in
+from openmm_mdgen.errors import LandingError
 
 HOLD = "openmm_mdgen_hold"  # global parameter: stiffness of the restraints, kJ/mol/nm²
-_START_ITERATIONS = 500  # of the minimisation of the structure that a run starts from
 
 _COUPLINGS = (
     openmm.MonteCarloBarostat,
@@ -35,37 +33,6 @@ _BETWEEN_ALL = (
 )
 # Contexts beside the simulation's repeat themselves bit for bit: the same seed has to give the same run.
 _SAME_EVERY_TIME = {"DeterministicForces": "true", "Threads": "1"}
-
-
-def relaxed_copy(context: openmm.Context, system: openmm.System, properties: dict[str, str]) -> np.ndarray:
-    """Minimise the present structure of a simulation in a Context of its own.
-
-    Parameters
-    ----------
-    context : openmm.Context
-        The simulation's.
-    system : openmm.System
-        The simulation's.
-    properties : dict of str to str
-        The simulation's platform properties.
-
-    Returns
-    -------
-    (n_atoms, 3) nm
-
-    Raises
-    ------
-    StateError
-        If the minimised positions are not finite.
-    """
-    platform = context.getPlatform()
-    copied = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, _same_every_time(platform, properties))
-    copied.setState(context.getState(positions=True, parameters=True))
-    openmm.LocalEnergyMinimizer.minimize(copied, maxIterations=_START_ITERATIONS)
-    relaxed = positions_in(copied.getState(positions=True))
-    if not np.isfinite(relaxed).all():
-        raise StateError("energy minimisation of the start failed: mend the structure, then set its positions")
-    return relaxed
 
 
 def without_couplings(system: openmm.System) -> openmm.System:
@@ -127,7 +94,7 @@ def platform_beside(platform: openmm.Platform, properties: dict[str, str]) -> tu
     """
     if platform.getName() == "Reference":
         platform, properties = openmm.Platform.getPlatform("CPU"), {}
-    return platform, _same_every_time(platform, properties)
+    return platform, same_every_time(platform, properties)
 
 
 def constraints_of(system: openmm.System) -> tuple[np.ndarray, np.ndarray]:
@@ -147,5 +114,6 @@ def _silence(force: openmm.NonbondedForce, is_moved: np.ndarray) -> None:
             force.setExceptionParameters(k, i, j, 0.0, 0.1, 0.0)
 
 
-def _same_every_time(platform: openmm.Platform, properties: dict[str, str]) -> dict[str, str]:
+def same_every_time(platform: openmm.Platform, properties: dict[str, str]) -> dict[str, str]:
+    """Properties of a platform with which a Context repeats itself bit for bit."""
     return properties | {k: value for k, value in _SAME_EVERY_TIME.items() if k in platform.getPropertyNames()}
