@@ -24,6 +24,8 @@ def weights(tmp_path_factory):
 def run(weights, tmp_path, monkeypatch, capsys):
     """Runs ``openmm-mdgen run`` in an empty folder; gives exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
+    # The comparison with CHARMM's charges takes seconds, and is tested elsewhere.
+    monkeypatch.setattr("openmm_mdgen.simulation.honoured.differences", lambda *arguments: [])
 
     def call(*arguments, generator=weights):
         words = [*map(str, arguments), "--generator", str(generator), "--evaluations", "2", "--device", "cpu"]
