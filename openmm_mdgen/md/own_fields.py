@@ -108,16 +108,17 @@ class PreparedInOwnField(Prepared):
 
     def minimised(self) -> np.ndarray:
         """Positions (n_atoms, 3) in nm, minimised in the structure's own force field."""
-        if self.no_radii:
-            warnings.warn(f"{self.no_radii}. Until then it is minimised in vacuum", stacklevel=2)
+        structure = self.to_minimise()
         platform = openmm.Platform.getPlatformByName("CPU")
-        context = openmm.Context(self.whole, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
-        context.setPositions(self.whole_positions)
+        context = openmm.Context(structure.system, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
+        context.setPositions(structure.positions)
         openmm.LocalEnergyMinimizer.minimize(context)
         return positions_of(context)[self.atoms]
 
     def to_minimise(self) -> WholeStructure:
-        """The whole structure in its own force field."""
+        """The whole structure in its own force field; warns where that has no solvent."""
+        if self.no_radii:
+            warnings.warn(f"{self.no_radii}. Until then it is minimised in vacuum", stacklevel=3)
         return WholeStructure(self.whole, self.whole_positions, self.atoms)
 
     def system(self) -> openmm.System:

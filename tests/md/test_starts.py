@@ -45,14 +45,14 @@ def test_a_peptide_is_minimised_as_ever_and_nothing_is_kept(tmp_path):
 
 
 def test_a_protein_converges_to_what_is_said_of_it(trp_cage):
-    field = trp_cage.field()
-    found = minimise(field.system, field.positions, Minimiser())
-    energy, force = energy_and_force(field.system, found.positions)
+    whole = trp_cage.to_minimise()
+    found = minimise(whole.system, whole.positions, Minimiser())
+    energy, force = energy_and_force(whole.system, found.positions)
     assert found.has_converged and found.rms_force <= 10 and 20 < found.iterations < 500
     assert energy == pytest.approx(found.energy, abs=0.5) and force == pytest.approx(found.rms_force, rel=1e-3)
     full = implicit_system(trp_cage.topology)  # without a cutoff, and with constraints
     assert energy_and_force(full, found.positions)[0] < energy_and_force(full, trp_cage.positions)[0] - 100
-    require_sound(trp_cage.topology, field.system, found, field.atoms)
+    require_sound(trp_cage.topology, whole.system, found, whole.atoms)
 
 
 def test_a_limit_of_iterations_is_kept_and_told(trp_cage, tmp_path):
@@ -140,16 +140,16 @@ def test_a_start_that_is_no_conformation_is_refused(trp_cage, tmp_path):
 
 def test_overlaps_are_told_from_bonds(trp_cage):
     """The end of the last side chain, laid on the first residue."""
-    field = trp_cage.field()
+    whole = trp_cage.to_minimise()
     named = {(a.residue.index, a.name): a.index for a in trp_cage.topology.atoms()}
-    found = minimise(field.system, field.positions, Minimiser(max_iterations=30))
-    require_sound(trp_cage.topology, field.system, found, field.atoms)
+    found = minimise(whole.system, whole.positions, Minimiser(max_iterations=30))
+    require_sound(trp_cage.topology, whole.system, found, whole.atoms)
     positions = found.positions.copy()
     last = [a.index for a in trp_cage.topology.atoms() if a.residue.index == 19 and a.name not in ("N", "H", "CA")]
     positions[last] += positions[named[0, "CA"]] + [0.0, 0.0, 0.16] - positions[named[19, "CB"]]
     bondless = openmm.System()  # lengths of bonds are not looked at
     with pytest.raises(StateError, match="nm apart without a bond"):
-        require_sound(trp_cage.topology, bondless, replace(found, positions=positions), field.atoms)
+        require_sound(trp_cage.topology, bondless, replace(found, positions=positions), whole.atoms)
 
 
 def test_threads_are_as_asked_else_as_the_variable_says(monkeypatch):
