@@ -13,19 +13,24 @@ from openmm_mdgen.analysis import surfaces as surface
 from openmm_mdgen.analysis.comparison import Described, Pair, SlowMotion
 from openmm_mdgen.analysis.definitions import Definitions
 from openmm_mdgen.analysis.distances import js_distance
+from openmm_mdgen.analysis.ensemble_measures import EnsemblePair
+from openmm_mdgen.analysis.ensembles import Frames
 from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time
 from openmm_mdgen.analysis.jackknife import Numbers, combined, standard_errors
 from openmm_mdgen.analysis.kinetics import Curve, coordinate_decorrelation, decorrelation_curve, relaxation_time
+from openmm_mdgen.analysis.layout import in_terms_of
 from openmm_mdgen.analysis.markov import MarkovModel, estimate_markov_model, flux_correlation, state_frequencies
 from openmm_mdgen.analysis.metrics import Distances
+from openmm_mdgen.analysis.proteins import EnsembleComparison, read_pairs
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, Settings, States, TrajectoryFacts, Validity, numbers
-from openmm_mdgen.analysis.sources import Measurement, Sources, as_list, opened_alike
+from openmm_mdgen.analysis.sources import Measurement, Opened, Source, Sources, as_list, opened_alike
 from openmm_mdgen.analysis.states import LAGTIME, N_CLUSTERS, N_STATES, SEED, StateModel
 from openmm_mdgen.analysis.torsions import TorsionSeries, ramachandran_pairs
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
 from openmm_mdgen.analysis.validity import Geometry
 from openmm_mdgen.errors import MDGenError
 
+PROTEIN = 10  # residues, from which ensembles are compared unless the caller says otherwise
 _PACKAGES = ("deeptime", "mdtraj", "numpy", "scipy")
 
 
@@ -41,6 +46,8 @@ def evaluate(
     seed: int = SEED,
     generated_seconds: float | None = None,
     reference_seconds: float | None = None,
+    ensembles: bool | None = None,
+    structure: Source | None = None,
 ) -> Evaluation:
     """Compare a generated trajectory with real MD of the same molecule, by the measures of Jing et al. 2024.
 
@@ -66,6 +73,12 @@ def evaluate(
         Seed of k-means and of the bootstrap.
     generated_seconds, reference_seconds : float, optional
         Wall time that each trajectory took, s.
+    ensembles : bool, optional
+        Whether fluctuations, contacts, exposed residues and secondary structure are compared too, as for proteins.
+        Default: for molecules of 10 residues or more.
+    structure : TrajectoryFile or mdtraj.Trajectory, optional
+        The protein's structure, such as the experimental one, that these are told as changes from; its first frame.
+        Default: the first frame of the reference.
 
     Returns
     -------
@@ -85,8 +98,11 @@ def evaluate(
     >>> evaluation.jsd.torsions_all
     """
     _check_options(lagtime, n_clusters, n_states, seed, generated_seconds, reference_seconds)
+    if structure is not None and ensembles is False:
+        raise MDGenError("a structure is of use only where ensembles are compared: leave one of the two options out")
     repeats, n_real = [] if replicate is None else as_list(replicate), len(as_list(reference))
     opened = opened_alike(as_list(generated), [*as_list(reference), *repeats])
+    start = _opened_structure(structure, opened.reference[0])
     measured = [one.measure() for one in opened.generated]
     real = [one.measure() for one in opened.reference[:n_real]]
     repeated = [one.measure() for one in opened.reference[n_real:]]
@@ -107,6 +123,8 @@ def evaluate(
     if repeated:
         again = motion.describe(comparable(repeated), repeated, None)
     pair = Pair(ours, theirs, motion, opened.left_out)
+    sides = _sides(opened.generated, measured), _sides(opened.reference, [*real, *repeated])
+    compared = attempt(_ensembles, *sides, n_real, ensembles, start)
 
     equivalent = attempt(_equivalent_md_time, ours, theirs, None if isinstance(again, NotDefined) else again, seed)
     return Evaluation(
@@ -123,9 +141,12 @@ def evaluate(
         equivalent_md_time=equivalent,
         equivalent_md_seconds=attempt(lambda e: theirs.seconds_for(e.time), equivalent),
         validity=_validity(ours.geometry, theirs.geometry),
+        replicate_geometry=attempt(lambda second: second.geometry, again),
         surfaces=_surfaces(ours, theirs),
+        ensemble=attempt(lambda found: EnsembleComparison.of(found[0]), compared),
+        replicate_ensemble=attempt(lambda found, _: EnsembleComparison.of(found[1]), compared, again),
         left_out=opened.left_out,
-        errors=attempt(_errors, pair),
+        errors=attempt(lambda: _errors(pair, attempt(lambda found: found[0], compared))),
     )
 
 
@@ -163,13 +184,53 @@ def _equivalent_md_time(ours: Described, theirs: Described, again: Described | N
     return equivalent_md_time(ours.torsions, theirs.torsions, replicate=replicate, seed=seed)
 
 
-def _errors(pair: Pair) -> dict[str, Numbers]:
+def _sides(opened: Sequence[Opened], measured: Sequence[Measurement]) -> list[Frames]:
+    return [Frames.of(one, found.torsions.n_frames) for one, found in zip(opened, measured, strict=True)]
+
+
+def _opened_structure(structure: Source | None, reference: Opened) -> Frames | None:
+    """The structure, if it is of the reference's molecule; `MDGenError` where it is not."""
+    if structure is None:
+        return None
+    opened = Opened.of(structure, "the structure")
+    in_terms_of(opened.layout, reference.layout)
+    return Frames.of(opened, 1)
+
+
+def _ensembles(
+    generated: list[Frames], real: list[Frames], n_reference: int, wanted: bool | None, structure: Frames | None
+) -> list[EnsemblePair]:
+    """The ensembles of a protein: generated and, where there is one, of a second MD run."""
+    n_residues = len(real[0].layout.sequence)
+    if wanted is None and structure is None:
+        wanted = n_residues >= PROTEIN
+        if not wanted:
+            raise UndefinedError(
+                f"ensembles are compared for molecules of {PROTEIN} residues or more, or where asked for; this one has "
+                f"{n_residues}"
+            )
+    if wanted is False:
+        raise UndefinedError("ensembles were not asked for")
+    others = [real[n_reference:]] if real[n_reference:] else []
+    return read_pairs(generated, real[:n_reference], others, structure)
+
+
+def _errors(pair: Pair, ensembles: EnsemblePair | NotDefined) -> dict[str, Numbers]:
     """Standard errors over the trajectories of each side that has several."""
     sides = (
         [replace(pair, generated=one) for one in pair.generated.leaving_one_out()],
         [replace(pair, reference=one) for one in pair.reference.leaving_one_out()],
     )
-    parts = [standard_errors([_numbers(other) for other in pairs]) for pairs in sides if pairs]
+    smaller = attempt(EnsemblePair.leaving_one_out, ensembles)
+
+    def ensembles_without(side: int, trajectory: int) -> EnsemblePair | NotDefined:
+        return attempt(lambda pairs: pairs[side][trajectory], smaller)
+
+    parts = [
+        standard_errors([_numbers(other, ensembles_without(side, k)) for k, other in enumerate(pairs)])
+        for side, pairs in enumerate(sides)
+        if pairs
+    ]
     if not parts:
         raise UndefinedError("errors need several trajectories of one side")
     errors = combined(parts)
@@ -177,9 +238,10 @@ def _errors(pair: Pair) -> dict[str, Numbers]:
     return errors
 
 
-def _numbers(pair: Pair) -> dict[str, Numbers]:
+def _numbers(pair: Pair, ensembles: EnsemblePair | NotDefined) -> dict[str, Numbers]:
     validity = _validity(pair.generated.geometry, pair.reference.geometry)
-    return numbers(Distances.of(pair), _torsion_relaxations(pair), validity)
+    compared = attempt(EnsembleComparison.of, ensembles)
+    return numbers(Distances.of(pair), _torsion_relaxations(pair), validity, compared)
 
 
 def _torsion_relaxations(pair: Pair) -> dict[str, Relaxation]:

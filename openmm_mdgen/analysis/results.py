@@ -7,6 +7,7 @@ import enum
 import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from openmm_mdgen.analysis.jackknife import Numbers
 from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.markov import FluxCorrelation
 from openmm_mdgen.analysis.metrics import Distances
+from openmm_mdgen.analysis.proteins import EnsembleComparison
 from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.surfaces import Surface
-from openmm_mdgen.analysis.undefined import NotDefined
+from openmm_mdgen.analysis.undefined import NotDefined, attempt
 from openmm_mdgen.analysis.validity import SHARES, Geometry
 
 
@@ -98,13 +100,16 @@ class Evaluation:
     equivalent_md_time: EquivalentTime | NotDefined
     equivalent_md_seconds: Number  # wall time of that much MD
     validity: Validity
+    replicate_geometry: Geometry | NotDefined  # of a second MD run's molecules
     surfaces: dict[str, Surface]  # Ramachandran per residue, and "TICA-0|TICA-1"
+    ensemble: EnsembleComparison | NotDefined  # of a protein
+    replicate_ensemble: EnsembleComparison | NotDefined  # of a second MD run
     left_out: LeftOut
     errors: dict[str, Numbers] | NotDefined  # standard errors of `numbers`, over several trajectories
 
     def numbers(self) -> dict[str, Numbers]:
-        """What errors are given of: distances, relaxation times (ps) and shares of frames."""
-        return numbers(self.jsd, self.relaxation, self.validity)
+        """What errors are given of: distances, relaxation times (ps), shares of frames, measures of ensembles."""
+        return numbers(self.jsd, self.relaxation, self.validity, self.ensemble)
 
     def error(self, *keys: str) -> Number:
         """The standard error of one of `numbers`, e.g. ``error("jsd", "torsions_all")``."""
@@ -117,11 +122,19 @@ class Evaluation:
         return found
 
     def to_json(self) -> str:
-        """JSON text; what is not defined is a string that says so and why, an infinite free energy is null."""
+        """JSON text; what is not defined is a string that says so and why, an infinite free energy is null.
+
+        In ``ensemble`` every number is a number or null, and ``not_defined`` beside them has the reasons by name.
+        """
         return json.dumps(plain(self), indent=1, allow_nan=False)
 
 
-def numbers(jsd: Distances, relaxation: dict[str, Relaxation], validity: Validity) -> dict[str, Numbers]:
+def numbers(
+    jsd: Distances,
+    relaxation: dict[str, Relaxation],
+    validity: Validity,
+    ensemble: EnsembleComparison | NotDefined,
+) -> dict[str, Numbers]:
     """Those numbers of an evaluation that have a standard error over trajectories, by their names in it.
 
     Parameters
@@ -129,6 +142,7 @@ def numbers(jsd: Distances, relaxation: dict[str, Relaxation], validity: Validit
     jsd : Distances
     relaxation : dict of str to Relaxation
     validity : Validity
+    ensemble : EnsembleComparison or NotDefined
 
     Returns
     -------
@@ -143,7 +157,24 @@ def numbers(jsd: Distances, relaxation: dict[str, Relaxation], validity: Validit
             "generated": {name: getattr(validity.generated, name) for name in SHARES},
             "reference": {name: getattr(validity.reference, name) for name in SHARES},
         },
+        "ensemble": attempt(EnsembleComparison.numbers, ensemble),
     }
+
+
+def with_reasons(content: dict[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries with None for what is not defined, and the reasons under ``not_defined``, by dotted name."""
+    reasons: dict[str, str] = {}
+
+    def numbers_alone(value: Any, name: str) -> Any:
+        if isinstance(value, NotDefined):
+            reasons[name] = value.why
+            return None
+        if isinstance(value, dict):
+            return {key: numbers_alone(item, f"{name}.{key}" if name else key) for key, item in value.items()}
+        return plain(value)
+
+    found = numbers_alone(content, "")
+    return {**found, "not_defined": reasons}
 
 
 def plain(value: object) -> object:
@@ -152,6 +183,8 @@ def plain(value: object) -> object:
         return str(value)
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, EnsembleComparison):
+        return with_reasons(value.as_dict())
     if dataclasses.is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):

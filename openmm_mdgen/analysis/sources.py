@@ -1,8 +1,8 @@
 """Trajectories of any program and any length, read piece by piece.
 
-Times in picosecond. A piece is an `mdtraj.Trajectory` of protein atoms alone, of at most `CHUNK` frames, every molecule
-whole: what has been measured on it is kept, its coordinates are not. One million frames of a tetrapeptide take well
-below 2 GB so.
+Times in picosecond. A piece is an `mdtraj.Trajectory` of protein atoms alone, of at most `CHUNK` frames and `ATOMS`
+atoms in all of them, every molecule whole: what has been measured on it is kept, its coordinates are not. One million
+frames of a tetrapeptide take well below 2 GB so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import require_file
 
 CHUNK = 5000  # frames
+ATOMS = 4_000_000  # of all frames of a piece together, with what a file holds besides the protein
 T = TypeVar("T")
 
 Source: TypeAlias = TrajectoryFile | mdtraj.Trajectory
@@ -85,7 +86,7 @@ class Opened:
         return cls(source, Layout.of(first.topology, first.xyz, box_vectors(first), file=name))
 
     def pieces(self) -> Iterator[mdtraj.Trajectory]:
-        """The protein's atoms, at most `CHUNK` frames at a time.
+        """The protein's atoms, some frames at a time.
 
         Raises
         ------
@@ -198,7 +199,7 @@ def measure(source: Source, like: Source | Layout | None = None) -> Measurement:
 
 
 def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:
-    """The protein's atoms, at most `CHUNK` frames at a time, every molecule whole; raises as `measure`."""
+    """The protein's atoms, some frames at a time, every molecule whole; raises as `measure`."""
     try:
         opened = Opened.of(source)
     except MDGenError as error:
@@ -216,11 +217,12 @@ def as_list(sources: Source | Sequence[T]) -> list[Source | T]:
 
 
 def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
-    """The protein's atoms as they are in the source, at most `CHUNK` frames at a time."""
+    """The protein's atoms as they are in the source, some frames at a time."""
     if isinstance(source, mdtraj.Trajectory):
         atoms = _protein(source.topology, "the trajectory")
-        for start in range(0, source.n_frames, CHUNK):
-            piece = source[start : start + CHUNK]
+        step = _frames_at_once(source.topology)
+        for start in range(0, source.n_frames, step):
+            piece = source[start : start + step]
             yield piece if len(atoms) == piece.n_atoms else piece.atom_slice(atoms)
         return
     for path in (source.path, source.topology):
@@ -235,7 +237,7 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
         next(mdtraj.iterload(str(source.path), chunk=1, top=topology), None)
     except Exception as error:
         raise _unreadable(source, error) from error
-    chunks = mdtraj.iterload(str(source.path), chunk=CHUNK, top=topology, atom_indices=atoms)
+    chunks = mdtraj.iterload(str(source.path), chunk=_frames_at_once(topology), top=topology, atom_indices=atoms)
     while True:
         try:
             piece = next(chunks, None)
@@ -258,6 +260,10 @@ def _unreadable(source: TrajectoryFile, error: Exception) -> MDGenError:
     if isinstance(error, IndexError):  # a file of text without a frame
         return MDGenError(f"{source.path} cannot be read as a trajectory: it holds no frame")
     return MDGenError(f"{source.path} cannot be read as a trajectory: {error}")
+
+
+def _frames_at_once(topology: mdtraj.Topology) -> int:
+    return max(1, min(CHUNK, ATOMS // topology.n_atoms))
 
 
 def _protein(topology: mdtraj.Topology, name: object) -> np.ndarray:

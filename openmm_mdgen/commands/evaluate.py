@@ -77,6 +77,22 @@ def evaluate(
     reference_seconds: Annotated[
         float | None, typer.Option(help="Wall time in seconds that the reference took.")
     ] = None,
+    ensembles: Annotated[
+        bool | None,
+        typer.Option(
+            "--ensembles/--no-ensembles",
+            help="Compare fluctuations, contacts, exposed residues and secondary structure too, as for proteins, on at "
+            "most 250 frames of each side, evenly spaced. [default: for molecules of 10 residues or more]",
+            show_default=False,
+        ),
+    ] = None,
+    structure: Annotated[
+        Path | None,
+        typer.Option(
+            help="Structure of the protein, such as a PDB file of the experimental one: contacts and exposed residues "
+            "are told as changes from it. [default: the first frame of the reference]"
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Compare a trajectory with real MD of the same molecule.
@@ -88,7 +104,7 @@ def evaluate(
     """
     top = _topology(generated[0], top)
     md_top = _topology(reference[0], reference_top, top)
-    inputs = [*generated, top, *reference, md_top, *(replicate or [])]
+    inputs = [*generated, top, *reference, md_top, *(replicate or []), *([structure] if structure else [])]
     for path in inputs:
         require_file(path)
     check_outputs([("--json", json), ("--report", report)], inputs=inputs, force=force)
@@ -114,10 +130,14 @@ def evaluate(
         seed=seed,
         generated_seconds=generated_seconds,
         reference_seconds=reference_seconds,
+        ensembles=ensembles,
+        structure=None if structure is None else analysis.TrajectoryFile(structure, structure),
     )
     compared = {"generated": _told(generated, top), "real MD": _told(reference, md_top)}
     if replicate:
         compared["second MD run"] = _told(replicate, md_top)
+    if structure is not None:
+        compared["structure"] = str(structure)
     if json is not None:
         _write_json(json, evaluation, compared)
     if report is not None:
@@ -150,12 +170,14 @@ def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> N
 
 
 def summary(evaluation: Evaluation) -> list[str]:
-    """Lines for the terminal: each number with its error where there is one."""
+    """Lines for the terminal: each number with its error where there is one, and a second MD run's where there is."""
     from openmm_mdgen.analysis import NotDefined
     from openmm_mdgen.analysis.metrics import labels
 
+    second = evaluation.replicate_jsd
     lines = [
         _line(label, _text(getattr(evaluation.jsd, name), "{:.3f}", evaluation.error("jsd", name)))
+        + ("" if isinstance(second, NotDefined) else _beside(getattr(second, name), "{:.3f}"))
         for name, label in labels().items()
     ]
     worth = evaluation.equivalent_md_time
@@ -163,6 +185,7 @@ def summary(evaluation: Evaluation) -> list[str]:
     if not isinstance(worth, NotDefined) and isinstance(worth.low, float) and isinstance(worth.high, float):
         text += f" (95 % interval {worth.low:.4g} to {worth.high:.4g} ps)"
     lines.append(_line("equivalent MD time", text))
+    lines += _ensemble_lines(evaluation)
     for side, title in (("generated", "generated"), ("reference", "real MD")):
         share, error = getattr(evaluation.validity, side).valid, evaluation.error("validity", side, "valid")
         facts = getattr(evaluation, side)
@@ -171,6 +194,46 @@ def summary(evaluation: Evaluation) -> list[str]:
         lines.append(_line(f"whole molecules, {title}", _text(share, "{:.1%}", error), 28))
         lines.append(_line(f"frames, {title}", f"{facts.n_frames}{trajectories}, {between}", 28))
     return lines + _left_out(evaluation)
+
+
+def _ensemble_lines(evaluation: Evaluation) -> list[str]:
+    """The measures of a protein's ensembles, and both measures of whether its chain holds together."""
+    from openmm_mdgen.analysis import NotDefined
+    from openmm_mdgen.analysis.proteins import measures
+    from openmm_mdgen.analysis.validity import SHARES
+
+    found, second = evaluation.ensemble, evaluation.replicate_ensemble
+    if isinstance(found, NotDefined):
+        return []
+    others = [] if isinstance(second, NotDefined) else [second]
+    rows = [("ensembles", "generated", "real MD", *(["second MD run"] if others else []))]
+    reasons: list[str] = []
+
+    def cell(value: Number, form: str, error: Number | None = None) -> str:
+        if isinstance(value, NotDefined):
+            reasons.extend([] if value.why in reasons else [value.why])
+            return f"not defined [{reasons.index(value.why) + 1}]"
+        return _text(value, form, error)
+
+    for measure in measures():
+        error = evaluation.error("ensemble", measure.name, *(["generated"] if measure.own else []))
+        values = [getattr(one, measure.name) for one in (found, *others)]
+        ours = [value[0] if measure.own else value for value in values]
+        cells = [cell(ours[0], measure.form, error), cell(values[0][1], measure.form) if measure.own else ""]
+        rows.append((measure.label, *cells, *(cell(value, measure.form) for value in ours[1:])))
+    geometries = [evaluation.validity.generated, evaluation.validity.reference]
+    geometries += [] if isinstance(evaluation.replicate_geometry, NotDefined) else [evaluation.replicate_geometry]
+    for name in ("loose", "strict"):
+        shares = [cell(getattr(geometry, name), "{:.1%}") for geometry in geometries[1:]]
+        error = evaluation.error("validity", "generated", name)
+        rows.append((SHARES[name], cell(getattr(geometries[0], name), "{:.1%}", error), *shares))
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ["  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return ["", *lines, *(f"[{k}] {why}" for k, why in enumerate(reasons, start=1)), ""]
+
+
+def _beside(value: Number, form: str) -> str:
+    return f"   second MD run {_text(value, form)}"
 
 
 def _line(label: str, text: str, width: int = 24) -> str:

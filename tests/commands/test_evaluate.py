@@ -1,8 +1,10 @@
 """The commands that compare with real MD, from their arguments to the files they leave."""
 
 import json
+import re
 import shutil
 import sys
+from pathlib import Path
 
 import mdtraj
 import numpy as np
@@ -176,6 +178,48 @@ def test_parts_of_a_molecule_are_compared_and_what_is_left_out_is_named(command,
         "C-alpha distances       0." in out and "C-alpha angles          0." in out and "only the reference has" in out
     )
     assert "</html>" in (tmp_path / "out.html").read_text()
+
+
+@pytest.fixture
+def trp_cage(command, tmp_path):
+    """Trp-cage shaken a little, more (generated) and less (MD)."""
+    shutil.copy(Path(__file__).parents[1] / "data" / "proteins" / "trp_cage.pdb", tmp_path)
+    still = mdtraj.load("trp_cage.pdb")
+    for seed, (name, size) in enumerate((("made", 0.008), ("real", 0.004), ("again", 0.004))):
+        noise = np.random.default_rng(seed).normal(0, size, (20, still.n_atoms, 3))
+        mdtraj.Trajectory(still.xyz + noise, still.topology, time=np.arange(20)).save_xtc(f"{name}.xtc")
+
+
+def test_proteins_are_compared_as_ensembles_beside_other_md(command, trp_cage, tmp_path):
+    code, out, errors = command(
+        "evaluate", "made.xtc", "--top", "trp_cage.pdb", "--reference", "real.xtc", "--replicate", "again.xtc",
+        "--structure", "trp_cage.pdb", "--lagtime", "2ps", "--clusters", 5, "--states", 2, "--json", "out.json",
+    )  # fmt: skip
+    assert code == 0, errors
+    found = json.loads((tmp_path / "out.json").read_text())
+    rows = {re.split("  +", line)[0]: re.split("  +", line)[1:] for line in out.splitlines()}
+    assert rows["ensembles"] == ["generated", "real MD", "second MD run"]
+    ours, theirs = found["ensemble"]["of_each"]["pairwise_rmsd"].values()
+    second = found["replicate_ensemble"]["of_each"]["pairwise_rmsd"]["generated"]
+    assert rows["pairwise RMSD, nm"] == [f"{ours:.3f}", f"{theirs:.3f}", f"{second:.3f}"]
+    correlation = found["ensemble"]["compared"]["rmsf_correlation"]
+    assert rows["RMSF by residue, Pearson correlation"][0] == f"{correlation:.3f}"
+    assert rows["exposed residues, Jaccard index"][0] == "not defined [1]" and "[1] there is none in either" in out
+    loose = [found["validity"][side]["loose"] for side in ("generated", "reference")]
+    loose.append(found["replicate_geometry"]["loose"])
+    assert rows["chain holds together, loose measure"] == [f"{share:.1%}" for share in loose]
+    assert "inputs" in found and found["inputs"]["structure"] == "trp_cage.pdb"
+    for line in out.splitlines():  # however long the label, the number stands apart from it
+        assert re.match(r"^$|^\[\d\]|^left out|^\S+( \S+)*  +\S", line), line
+
+
+def test_ensembles_are_left_out_where_they_are_not_wanted(command, trp_cage):
+    arguments = ("evaluate", "made.xtc", "--top", "trp_cage.pdb", "--reference", "real.xtc", "--lagtime", "2ps",
+                 "--clusters", 5, "--states", 2)  # fmt: skip
+    code, out, errors = command(*arguments, "--no-ensembles")
+    assert code == 0 and "pairwise RMSD" not in out and "whole molecules" in out, errors
+    code, out, errors = command(*arguments, "--structure", "md.pdb")
+    assert code == 2 and out == "" and "different molecules" in errors and len(errors.splitlines()) == 1
 
 
 def test_files_that_hold_their_topology_need_no_other(command):
