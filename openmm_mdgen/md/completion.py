@@ -12,6 +12,7 @@ from openmm import app, unit
 from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.geometry.residues import ATOM14_NAMES
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue
+from openmm_mdgen.molecule import names
 from openmm_mdgen.seeds import openmm_seed
 
 _BACKBONE = ("N", "CA", "C")
@@ -51,23 +52,33 @@ def add_heavy_atoms(draft: Draft, seed: int) -> list[str]:
 
 def _missing(residue: DraftResidue, draft: Draft) -> Iterator[str]:
     last = any(chain[-1] is residue for chain in draft.chains())
-    expected = list(_CAP_ATOMS.get(residue.name) or (name for name in ATOM14_NAMES[residue.name] if name))
+    expected = list(_heavy_names(residue.name))
     if last and residue.name not in _CAP_ATOMS:
         expected.append("OXT")
     return (name for name in expected if residue.find(name) is None)
 
 
+def _heavy_names(residue: str) -> tuple[str, ...]:
+    """Names of the heavy atoms of a residue or cap, without the last oxygen."""
+    if residue in _CAP_ATOMS:
+        return _CAP_ATOMS[residue]
+    extension, _ = names.WITH_PARAMETERS.get(residue, ((), {}))
+    return (*filter(None, ATOM14_NAMES[names.parent(residue) or residue]), *extension)
+
+
 def _check_atoms(residue: DraftResidue, missing: list[str]) -> None:
-    backbone = [name for name in missing if name in _BACKBONE or residue.name in _CAP_ATOMS]
-    if backbone:
+    extension, _ = names.WITH_PARAMETERS.get(residue.name, ((), {}))
+    needed = [name for name in missing if name in (*_BACKBONE, *extension) or residue.name in _CAP_ATOMS]
+    if needed:
         raise UnsupportedTopologyError(
-            f"{residue} lacks {', '.join(backbone)}: only side chains and the last oxygen can be added, so complete it"
+            f"{residue} lacks {', '.join(needed)}: only side chains of the 20 amino acids and the last oxygen can be "
+            "added, so complete it"
         )
     found = [atom.name for atom in residue.atoms]
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
         raise UnsupportedTopologyError(f"{residue} has atom {', '.join(twice)} more than once: keep one of them")
-    known = {*(_CAP_ATOMS.get(residue.name) or ATOM14_NAMES[residue.name]), "OXT"}
+    known = {*_heavy_names(residue.name), "OXT"}
     extra = [atom.name for atom in residue.heavy if atom.name not in known]
     if extra:
         raise UnsupportedTopologyError(
@@ -77,7 +88,7 @@ def _check_atoms(residue: DraftResidue, missing: list[str]) -> None:
 
 
 def _completed(draft: Draft, seed: int) -> Draft:
-    """The draft with all heavy atoms and no hydrogens."""
+    """The draft with all heavy atoms and no hydrogens, but what modified residues have beyond their parents."""
     from pdbfixer import PDBFixer
 
     bare = Draft([_heavy(residue) for residue in draft.residues])
@@ -106,8 +117,10 @@ def _add_beta_carbon(residue: DraftResidue) -> None:
 
 
 def _heavy(residue: DraftResidue) -> DraftResidue:
-    copy = DraftResidue(residue.name, residue.number, residue.insertion_code, residue.chain, residue.segment)
-    copy.atoms = residue.heavy
+    name = residue.name if residue.name in _CAP_ATOMS else names.parent(residue.name) or residue.name
+    copy = DraftResidue(name, residue.number, residue.insertion_code, residue.chain, residue.segment)
+    extension, _ = names.WITH_PARAMETERS.get(residue.name, ((), {}))
+    copy.atoms = [atom for atom in residue.heavy if atom.name not in extension]
     return copy
 
 

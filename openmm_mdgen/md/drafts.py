@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from openmm import app, unit
 
+from openmm_mdgen.molecule import names
+
 DISULFIDE = 0.3  # nm: sulfurs of cysteines without hydrogen that are nearer are bonded, as for OpenMM
 
 
@@ -94,12 +96,17 @@ class Draft:
         for members in self.chains():
             chain = topology.addChain(members[0].chain)
             for residue in members:
-                added = topology.addResidue(residue.name, chain, residue.number, residue.insertion_code)
+                # OpenMM knows of no bonds of modified residues: those that they share are made under the parent's name.
+                name = names.parent(residue.name) if residue.name in names.WITH_PARAMETERS else residue.name
+                added = topology.addResidue(name, chain, residue.number, residue.insertion_code)
                 for atom in residue.atoms:
                     topology.addAtom(atom.name, app.Element.getBySymbol(atom.element), added)
         positions = np.array([atom.position for residue in self.residues for atom in residue.atoms]).reshape(-1, 3)
         topology.createStandardBonds()
         topology.createDisulfideBonds(positions * unit.nanometer)
+        for residue, made in zip(self.residues, topology.residues(), strict=True):
+            if residue.name in names.WITH_PARAMETERS:
+                _extend(topology, made, residue.name)
         return topology, positions
 
     @classmethod
@@ -114,6 +121,18 @@ class Draft:
                 )
             residues.append(draft)
         return cls(residues)
+
+
+def _extend(topology: app.Topology, residue: app.topology.Residue, name: str) -> None:
+    """Name a residue, and add the bonds by which it extends the standard one that it was made as."""
+    residue.name = name
+    atoms = {atom.name: atom for atom in residue.atoms()}
+    bonded = {frozenset((a.name, b.name)) for a, b in residue.internal_bonds()}
+    pairs = [pair.split("-") for pair in names.MODIFIED_BONDS[name].split()]
+    pairs += [[carrier, hydrogen] for hydrogen, carrier in names.WITH_PARAMETERS[name][1].items()]
+    for first, second in pairs:
+        if first in atoms and second in atoms and frozenset((first, second)) not in bonded:
+            topology.addBond(atoms[first], atoms[second])
 
 
 def few(items: Iterable[object], most: int = 6) -> str:

@@ -5,10 +5,12 @@ A *form* is a residue in one state of protonation, under AMBER's name.
 
 from __future__ import annotations
 
+import io
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import openmm
@@ -61,10 +63,21 @@ def with_hydrogens(
     positions : Quantity, (n_atoms, 3)
     """
     variants = None if forms is None else [_WITHOUT_HYDROGEN.get(form, form) if form else None for form in forms]
+    _define_hydrogens()
     modeller = app.Modeller(topology, positions)
     with _python_random(seed):  # Modeller starts the minimisation of hydrogens from the global generator
         modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("Reference"))
     return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer)) * unit.nanometer
+
+
+@cache
+def _define_hydrogens() -> None:
+    """Tell OpenMM's Modeller which hydrogens modified residues have, of which it knows none."""
+    residues = ""
+    for name, (_, hydrogens) in names.WITH_PARAMETERS.items():
+        listed = "".join(f'<H name="{hydrogen}" parent="{carrier}"/>' for hydrogen, carrier in hydrogens.items())
+        residues += f'<Residue name="{name}">{listed}</Residue>'
+    app.Modeller.loadHydrogenDefinitions(io.StringIO(f"<Residues>{residues}</Residues>"))
 
 
 def protonate(draft: Draft, *, ph: float, seed: int) -> tuple[app.Topology, np.ndarray, list[str]]:

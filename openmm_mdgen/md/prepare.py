@@ -21,7 +21,13 @@ from openmm_mdgen.md.own_fields import is_topology_file, prepare_in_own_field
 from openmm_mdgen.md.peptides import CappedSequence, build_peptide
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.readers import kind_of, read_draft, stem_of
-from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains, standard_names
+from openmm_mdgen.md.recognition import (
+    keep_protein,
+    replace_at_starts,
+    require_one_chain,
+    split_chains,
+    standard_names,
+)
 from openmm_mdgen.md.soundness import check_chains, make_whole
 from openmm_mdgen.md.systems import require_parameters
 
@@ -130,6 +136,7 @@ def prepare(
     notes += keep_protein(draft)
     notes += standard_names(draft)
     notes += split_chains(draft)
+    notes += replace_at_starts(draft)
     if not each_chain:
         require_one_chain(draft, notes)
     notes += make_whole(draft)

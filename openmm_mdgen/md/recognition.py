@@ -73,7 +73,9 @@ def standard_names(draft: Draft) -> list[str]:
             continue
         form, standard = names.variant(written), parent(written)
         assert standard is not None
-        residue.name = standard
+        residue.name = written.upper() if written.upper() in names.WITH_PARAMETERS else standard
+        if residue.name != standard:
+            continue
         if form is None:
             replaced.append(f"{written} {residue.number} becomes {standard}")
         elif written.upper() not in (standard, form):
@@ -90,6 +92,20 @@ def standard_names(draft: Draft) -> list[str]:
     notes = [f"residues renamed: {few(renamed)}"] if renamed else []
     notes += [f"modified residues without parameters in amber14: {few(replaced)}"] if replaced else []
     return notes + ([f"atoms renamed: {few(atoms)}"] if atoms else [])
+
+
+def replace_at_starts(draft: Draft) -> list[str]:
+    """Make standard residues of modified ones that begin a chain, where amber14 has no parameters for them."""
+    replaced = []
+    for chain in draft.chains():
+        residue, standard = chain[0], parent(chain[0].name)
+        if residue.name in names.WITH_PARAMETERS and standard is not None:
+            replaced.append(f"{residue} becomes {standard}")
+            residue.name = standard
+            _keep_parent_atoms(residue)
+    if not replaced:
+        return []
+    return [f"modified residues without parameters in amber14 at the start of a chain: {few(replaced)}"]
 
 
 def split_chains(draft: Draft) -> list[str]:

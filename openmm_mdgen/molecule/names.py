@@ -68,6 +68,15 @@ MODIFIED_PARENTS = {
     **dict.fromkeys("DIV MVA".split(), "VAL"),
 }
 
+# Modified residues for which amber14 has parameters, but not at the N terminus: the heavy atoms by which they extend
+# their parent, and their hydrogens with the atoms that carry them, named as by the PDB.
+WITH_PARAMETERS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "HYP": (
+        ("OD1",),
+        {"HA": "CA", "HB2": "CB", "HB3": "CB", "HG": "CG", "HD1": "OD1", "HD22": "CD", "HD23": "CD"},
+    ),
+}
+
 # Bonds of the atoms by which a modified residue extends its parent, for readers that make none.
 MODIFIED_BONDS = {
     "SEP": "OG-P P-O1P P-O2P P-O3P",
@@ -204,6 +213,8 @@ def hydrogens(atom: str, count: int, residue: str) -> tuple[str, ...]:
     """
     if residue in _CAP_HYDROGENS:
         known = _CAP_HYDROGENS[residue].get(atom, ())
+    elif residue in WITH_PARAMETERS:
+        known = tuple(name for name, carrier in WITH_PARAMETERS[residue][1].items() if carrier == atom)
     elif atom == "N":
         known = ("H", "H2", "H3")
     elif count == 1:

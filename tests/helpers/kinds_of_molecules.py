@@ -2,17 +2,32 @@
 
 import spellings as sp
 from molecule_kinds import FOUR, OWN_FIELDS, Case, File, Kind, pdb
-from pdb_texts import mirrored, peptide_with, renamed, ring
+from pdb_texts import hydroxyproline, mirrored, peptide_with, renamed, ring
 
 EACH = {"each_chain": True}
 KINDS = [
     Kind(
         "Modified residues",
-        "MSE, SEP, TPO, PTR, HYP, MLY, KCX and those that PDBFixer knows",
+        "MSE, SEP, TPO, PTR, MLY, KCX and those that PDBFixer knows",
         "works: they become the standard residue, as amber14 has no parameters for them, and a line tells; in a script "
         "they stay, with your own System",
-        {name: pdb(lambda m=(name, *rest): sp.modified(*m), f"ALA {rest[0]} GLY VAL") for name, *rest in sp.MODIFIED},
+        {
+            name: pdb(lambda m=(name, *rest): sp.modified(*m), f"ALA {rest[0]} GLY VAL")
+            for name, *rest in sp.MODIFIED
+            if name != "HYP"
+        },
         told="modified residues without parameters in amber14: .* becomes",
+    ),
+    Kind(
+        "Hydroxyproline",
+        "HYP, which amber14 has parameters for",
+        "works: it stays, and the network is told proline; at the start of a chain it becomes PRO, and a line tells",
+        {
+            "inside": pdb(hydroxyproline, "ALA LYS HYP GLY VAL"),
+            "last": pdb(lambda: hydroxyproline("AKGP", place=4), "ALA LYS GLY HYP"),
+            "first": pdb(lambda: hydroxyproline("PGAV", place=1), "PRO GLY ALA VAL"),
+        },
+        told="hydrogens added",
     ),
     Kind(
         "Amino acids that are not known",

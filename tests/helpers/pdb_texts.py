@@ -133,3 +133,21 @@ def ring():
     context.setPositions(nm)
     openmm.LocalEnergyMinimizer.minimize(context)
     return text_of(modeller.topology, context.getState(positions=True).getPositions())
+
+
+def hydroxyproline(sequence="AKPGV", *, place=3, cut=()):
+    """PDB text without hydrogens, in which a proline, the residue of a number, is HYP; some of its atoms are cut."""
+    lines = []
+    for line in text_of(*build_peptide(sequence, seed=4)).splitlines(keepends=True):
+        ours, atom = line.startswith("ATOM") and int(line[22:26]) == place, line[12:16].strip()
+        if ours and atom == "CG":
+            centre = np.array([float(line[k : k + 8]) for k in (30, 38, 46)])
+        if ours and atom == "HG3":  # its oxygen is 0.143 nm from CG
+            hydrogen = np.array([float(line[k : k + 8]) for k in (30, 38, 46)])
+            oxygen = centre + 1.43 * (hydrogen - centre) / np.linalg.norm(hydrogen - centre)
+            xyz = "".join(f"{value:8.3f}" for value in oxygen)
+            lines.append(f"{line[:12]} OD1{line[16:30]}{xyz}{line[54:76]} O\n")
+        elif not line.startswith(("ATOM", "HETATM")) or line[76:78].strip() != "H":
+            lines.append(line)
+    kept = (line for line in lines if line[12:16].strip() not in cut or line[22:26].strip() != str(place))
+    return renamed("".join(kept), place, "HYP")

@@ -265,7 +265,6 @@ MODIFIED = [
     ("SEP", "SER", {}, ["P", "O1P", "O2P", "O3P"]),
     ("TPO", "THR", {}, ["P", "O1P", "O2P", "O3P"]),
     ("PTR", "TYR", {}, ["P", "O1P", "O2P", "O3P"]),
-    ("HYP", "PRO", {}, ["OD1"]),
     ("MLY", "LYS", {}, ["CH1", "CH2"]),
     ("KCX", "LYS", {}, ["CX", "OQ1", "OQ2"]),
     ("NLE", "LEU", {"CD1": "CD", "CD2": "CE"}, []),  # known to PDBFixer
