@@ -41,7 +41,9 @@ class _TunedWeights:
 
 @with_settings
 def fine_tune(
-    weights: Annotated[str, typer.Argument(help="Weights to begin with: the name of bundled ones, or a file.")],
+    weights: Annotated[
+        str, typer.Argument(help="Weights to begin with: their name (see openmm-mdgen weights), or a file.")
+    ],
     folders: Folders,
     out: RunFolder,
     data: TrainingData,

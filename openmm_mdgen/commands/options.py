@@ -7,12 +7,13 @@ import typer
 GeneratorName = Annotated[
     str | None,
     typer.Option(
-        help="Name of bundled weights or of an installed package's generator, or a file of weights. [default: bundled "
-        "weights]"
+        help="Name of weights (see openmm-mdgen weights) or of an installed package's generator, or a file of weights. "
+        "[default: bundled weights]"
     ),
 ]
 Weights = Annotated[
-    str | None, typer.Option(help="Name of bundled weights, or a file of weights. [default: bundled weights]")
+    str | None,
+    typer.Option(help="Name of weights (see openmm-mdgen weights), or a file of weights. [default: bundled weights]"),
 ]
 Device = Annotated[str, typer.Option(help="Device where the network runs: auto, cpu or cuda.")]
 OdeSolver = Annotated[

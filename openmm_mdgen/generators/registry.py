@@ -1,8 +1,8 @@
 """Generators by name: what a simulation and the commands make of a user's word.
 
 A name is looked for in this order: names with a prefix (`model.checkpoints.PREFIXES`), weights that come with the
-package, generators of installed packages, and files. Packages offer theirs by entry points of the group
-``openmm_mdgen.generators``; see `protocol.GeneratorFactory`.
+package or are published, generators of installed packages, and files. Packages offer theirs by entry points of the
+group ``openmm_mdgen.generators``; see `protocol.GeneratorFactory`.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def named(
     Parameters
     ----------
     name : str or Path, optional
-        Name of bundled weights or of an installed package's generator, a file of weights, or a name with a prefix that
-        is known. A `Path` is always a file. Default: the bundled weights of forward simulation.
+        Name of bundled or published weights or of an installed package's generator, a file of weights, or a name with a
+        prefix that is known. A `Path` is always a file. Default: the bundled weights of forward simulation.
     topology : openmm.app.Topology, optional
         The molecule that bundled weights are chosen for, where `name` is left out.
     device : str

@@ -81,13 +81,14 @@ class TrajectoryGenerator:
         ode_solver: str | None = None,
         evaluations: int | None = None,
     ) -> TrajectoryGenerator:
-        """Load bundled weights by name, or weights from a file.
+        """Load weights by name, or from a file.
 
         Parameters
         ----------
         name_or_path : str or Path, optional
-            Default: the first of the bundled weights of the task that take the molecule; without `topology` those of
-            tetrapeptides.
+            A name of bundled weights, of published ones such as ``"mdgen/forward_sim"``, which are fetched once, of a
+            file on the hub as ``"hf://owner/repository/file"``, or a file. Default: the first of the bundled weights of
+            the task that take the molecule; without `topology` those of tetrapeptides.
         task : {"forward_simulation", "interpolation", "upsampling", "inpainting"}, optional
             Refuse weights of another task. Default: whatever the weights are for; without a name, forward simulation.
         topology : openmm.app.Topology, optional

@@ -23,10 +23,10 @@ from torch import Tensor
 
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.files import replacing
-from openmm_mdgen.model import ode
+from openmm_mdgen.model import hub, ode
 from openmm_mdgen.model.dirichlet import DirichletFlow
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
-from openmm_mdgen.model.known import CITATION, training_data
+from openmm_mdgen.model.known import CITATION, KNOWN, training_data
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Inpainting, Interpolation, Task, Upsampling
 from openmm_mdgen.model.tokens import Tokenizer
@@ -35,8 +35,8 @@ _FORMAT = "openmm_mdgen 1"
 _PREFIX = "model."  # of parameter names in published checkpoints
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
-# Prefixes of names, such as "hf://", each with what turns a whole name into a file of weights on this machine.
-PREFIXES: dict[str, Callable[[str], Path]] = {}
+# Prefixes of names, each with what turns a whole name into a file of weights on this machine.
+PREFIXES: dict[str, Callable[[str], Path]] = {hub.PREFIX: lambda name: fetched(name)}
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,27 @@ class NoSuchWeightsError(CheckpointError):
     """A name that stands for no weights."""
 
 
-def places(name: str) -> dict[str, Path]:
-    """Where weights of that name are: what is there, in words, and its path. Names with a prefix are not looked for."""
-    found = {}
+def places(name: str) -> dict[str, Callable[[], Path]]:
+    """Where weights of that name are: what is there, in words, and what gives its path.
+
+    Names with a prefix are not looked for.
+    """
+    found: dict[str, Callable[[], Path]] = {}
     if name in bundled():
-        found["bundled weights"] = Path(str(resources.files("openmm_mdgen").joinpath(f"weights/{name}.safetensors")))
+        found["bundled weights"] = lambda: Path(
+            str(resources.files("openmm_mdgen").joinpath(f"weights/{name}.safetensors"))
+        )
+    if name in KNOWN:
+        found["published weights"] = lambda: fetched(name)
     if Path(name).is_file():
-        found[f"the file {Path(name).resolve()}"] = Path(name)
+        found[f"the file {Path(name).resolve()}"] = lambda: Path(name)
     return found
+
+
+def fetched(name: str, *, newest: bool = False) -> Path:
+    """The file of published weights, by their short name or one of the hub; see `hub.fetch`."""
+    location = hub.Location.of(KNOWN[name].location if name in KNOWN else name)
+    return hub.fetch(name, location, check=_read, newest=newest)
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -100,32 +113,38 @@ def find(name_or_path: str | Path) -> Path:
     Parameters
     ----------
     name_or_path : str or Path
-        A name with a prefix in `PREFIXES`, the name of bundled weights, or a file. A `Path` is always a file.
+        A name with a prefix in `PREFIXES`, the name of bundled or of published weights, or a file. A `Path` is always a
+        file. What the hub has is fetched if it is not in the cache.
 
     Raises
     ------
     NoSuchWeightsError
         If nothing of that name is there.
     CheckpointError
-        If the prefix is unknown, or the name stands for bundled weights and for a file.
+        If the prefix is unknown, the name stands for bundled or published weights and for a file, or weights cannot be
+        fetched.
     """
     if isinstance(name_or_path, str):
         for prefix, fetch in PREFIXES.items():
             if name_or_path.startswith(prefix):
                 return fetch(name_or_path)
         if scheme := _SCHEME.match(name_or_path):
-            known = ", ".join(PREFIXES) or "none in this version"
-            raise CheckpointError(f"{name_or_path}: names with {scheme[0]!r} are not known; known prefixes: {known}")
+            raise CheckpointError(
+                f"{name_or_path}: names with {scheme[0]!r} are not known; known prefixes: {', '.join(PREFIXES)}"
+            )
         found = places(name_or_path)
         if len(found) > 1:
             raise CheckpointError(
                 f"{name_or_path!r} is the name of {' and of '.join(found)}: write ./{name_or_path} for the file"
             )
         if found:
-            return next(iter(found.values()))
+            return next(iter(found.values()))()
     path = Path(name_or_path)
     if not path.is_file():
-        raise NoSuchWeightsError(f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}")
+        raise NoSuchWeightsError(
+            f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}; published ones are "
+            f"{', '.join(KNOWN)}"
+        )
     return path
 
 
@@ -137,13 +156,30 @@ def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
     CheckpointError
         If there are none of that name, or the file is damaged or of another kind.
     """
-    path = find(name_or_path)
+    return _read(find(name_or_path))
+
+
+def _read(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
     try:
         return _load_published(path) if path.suffix == ".ckpt" else _load_own(path)
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged file makes a reader stumble over
-        raise CheckpointError(f"{path} cannot be read as weights ({error}); fetch or make it again") from error
+        raise CheckpointError(
+            f"{path} cannot be read as weights ({_fault(path, error)}); fetch or make it again"
+        ) from error
+
+
+def _fault(path: Path, error: Exception) -> str:
+    """What is wrong with a file, in a line; torch's own words tell how to run code that is in it."""
+    with open(path, "rb") as file:
+        start = file.read(64).lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page"
+    text = str(error)
+    if code := re.search(r"Unsupported \w+: GLOBAL (\S+)", text):
+        return f"to open it, {code[1]} would have to be run, and no code of such files is"
+    return (text.splitlines() or [type(error).__name__])[0][:200]
 
 
 @cache

@@ -52,8 +52,8 @@ class MDGenSimulation(app.Simulation):
     topology, system, integrator, platform, platformProperties, state
         As for `openmm.app.Simulation`.
     generator : Generator or str or Path, optional
-        The model, or the name or file of its weights; default: the bundled weights. None is loaded where the schedule
-        never generates.
+        The model, or the name or file of its weights, such as ``"mdgen/forward_sim"``; default: the bundled weights.
+        None is loaded where the schedule never generates.
     schedule : Schedule, optional
         `Generate()`, the default; `Integrate()` for plain MD; `Alternate(...)` or `WhileAccepted(...)` for a hybrid
         run.
