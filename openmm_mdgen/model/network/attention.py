@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from openmm_mdgen.model.network.linear import Linear, product
+
 
 class Rotary(nn.Module):
     """Rotates the two halves of each head by position times frequency (Su et al. 2021)."""
@@ -32,7 +34,7 @@ class Attention(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         self.sink_has_position = sink_has_position
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (Linear(width, width) for _ in range(4))
         self.bias_k, self.bias_v = (nn.Parameter(torch.randn(1, 1, width) * width**-0.5) for _ in range(2))
         if rotary:
             self.rot_emb = Rotary(width // n_heads)
@@ -45,7 +47,7 @@ class Attention(nn.Module):
         x = x.reshape(-1, n, width)
         projections = (self.q_proj, self.k_proj, self.v_proj)
         weight, bias = (torch.cat(parts) for parts in zip(*((p.weight, p.bias) for p in projections), strict=True))
-        qkv = F.linear(x, weight, bias).unflatten(-1, (3, self.n_heads, -1))  # one product instead of three
+        qkv = product(x, weight, bias).unflatten(-1, (3, self.n_heads, -1))  # one product instead of three
         sink_k, sink_v = (self._heads(b) for b in (self.bias_k, self.bias_v))  # (1, 1, 1, heads, C / heads)
         qk, v = qkv.split([2, 1], dim=2)
         if hasattr(self, "rot_emb"):

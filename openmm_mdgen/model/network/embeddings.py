@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from openmm_mdgen.model.network.linear import Linear
+
 N_TIME_FEATURES = 256
 
 
@@ -25,7 +27,7 @@ class TimeEmbedder(nn.Module):
     def __init__(self, width: int, multiplier: float) -> None:
         super().__init__()
         self.multiplier = multiplier
-        self.mlp = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.mlp = nn.Sequential(Linear(N_TIME_FEATURES, width), nn.SiLU(), Linear(width, width))
 
     def features(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B 256"]:
         """Sinusoids of the flow coordinate."""
@@ -42,12 +44,12 @@ class Modulation(nn.Sequential):
     """adaLN: n vectors from the time embedding (Peebles & Xie 2023)."""
 
     def __init__(self, width: int, n: int) -> None:
-        super().__init__(nn.SiLU(), nn.Linear(width, n * width))
+        super().__init__(nn.SiLU(), Linear(width, n * width))
         self.n = n
 
     @property
-    def linear(self) -> nn.Linear:
-        return cast(nn.Linear, self[1])
+    def linear(self) -> Linear:
+        return cast(Linear, self[1])
 
     def forward(self, embedding: Float[Tensor, "B C"]) -> tuple[Float[Tensor, "B C"], ...]:
         return super().forward(embedding).chunk(self.n, dim=-1)

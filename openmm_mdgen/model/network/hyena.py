@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openmm_mdgen.geometry.rigid import full_precision
+from openmm_mdgen.model.network.linear import Linear
 
 _FILTER_WIDTH, _FILTER_FEATURES = 64, 3
 _FRAMES_AT_ONCE = 40_000  # convolved together when sampling: more leave the processor's cache
@@ -60,13 +61,13 @@ class _Filter(nn.Module):
         self.pos_emb = _FilterPosition(n_frames)
         freq, hidden = nn.Parameter(torch.ones(1, _FILTER_WIDTH)), _FILTER_WIDTH
         self.implicit_filter = nn.Sequential(
-            nn.Linear(_FILTER_FEATURES, hidden),
+            Linear(_FILTER_FEATURES, hidden),
             _Sine(freq),
-            nn.Linear(hidden, hidden),
+            Linear(hidden, hidden),
             _Sine(freq),
-            nn.Linear(hidden, hidden),
+            Linear(hidden, hidden),
             _Sine(freq),
-            nn.Linear(hidden, width, bias=False),
+            Linear(hidden, width, bias=False),
         )
         self.modulation = _Window(width)
 
@@ -81,8 +82,8 @@ class Hyena(nn.Module):
     def __init__(self, width: int, n_frames: int) -> None:
         super().__init__()
         self.n_frames = n_frames
-        self.in_proj = nn.Linear(width, 3 * width)
-        self.out_proj = nn.Linear(width, width)
+        self.in_proj = Linear(width, 3 * width)
+        self.out_proj = Linear(width, width)
         self.short_filter = nn.Conv1d(3 * width, 3 * width, 3, groups=3 * width)
         self.filter_fn = _Filter(width, n_frames)
 
@@ -110,7 +111,7 @@ class _LagFilter(nn.Module):
         super().__init__()
         n_features, hidden = 2 * (1 + 2 * self.n_octaves), _FILTER_WIDTH
         self.mlp = nn.Sequential(
-            nn.Linear(n_features, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, width)
+            Linear(n_features, hidden), nn.GELU(), Linear(hidden, hidden), nn.GELU(), Linear(hidden, width)
         )
         self.log_range = nn.Parameter(torch.linspace(0, math.log(max(n_frames, 2)), width))  # of a decay, in frames
 
@@ -130,8 +131,8 @@ class BidirectionalHyena(nn.Module):
 
     def __init__(self, width: int, n_frames: int) -> None:
         super().__init__()
-        self.in_proj = nn.Linear(width, 3 * width)
-        self.out_proj = nn.Linear(width, width)
+        self.in_proj = Linear(width, 3 * width)
+        self.out_proj = Linear(width, width)
         self.short_filter = nn.Conv1d(3 * width, 3 * width, 3, padding=1, groups=3 * width)
         self.filter_fn = _LagFilter(width, n_frames)
         self.bias = nn.Parameter(torch.ones(width))

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from openmm_mdgen.geometry.rigid import Rigid, full_precision
 from openmm_mdgen.model.network.config import NetworkConfig
+from openmm_mdgen.model.network.linear import Linear
 
 
 class InvariantPointAttention(nn.Module):
@@ -20,12 +21,12 @@ class InvariantPointAttention(nn.Module):
         self.heads, self.head_width = h, c
         self.n_query_points, self.n_value_points = config.ipa_points, config.ipa_value_points
         width = config.width
-        self.linear_q = nn.Linear(width, h * c)
-        self.linear_kv = nn.Linear(width, 2 * h * c)
-        self.linear_q_points = nn.Linear(width, 3 * h * self.n_query_points)
-        self.linear_kv_points = nn.Linear(width, 3 * h * (self.n_query_points + self.n_value_points))
+        self.linear_q = Linear(width, h * c)
+        self.linear_kv = Linear(width, 2 * h * c)
+        self.linear_q_points = Linear(width, 3 * h * self.n_query_points)
+        self.linear_kv_points = Linear(width, 3 * h * (self.n_query_points + self.n_value_points))
         self.head_weights = nn.Parameter(torch.full((h,), math.log(math.e - 1)))  # softplus of it is 1
-        self.linear_out = nn.Linear(h * (c + 4 * self.n_value_points), width)
+        self.linear_out = Linear(h * (c + 4 * self.n_value_points), width)
 
     def forward(self, s: Float[Tensor, "B L C"], rigids: Rigid, mask: Float[Tensor, "B L"]) -> Float[Tensor, "B L C"]:
         """Features of residues with rigids (B, L) to new features."""

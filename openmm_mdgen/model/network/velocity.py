@@ -9,7 +9,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.model.dirichlet import N_TYPES
@@ -18,6 +17,7 @@ from openmm_mdgen.model.network.config import NetworkConfig
 from openmm_mdgen.model.network.embeddings import Modulation, TimeEmbedder, gated_sum, modulated_norm, sinusoid_table
 from openmm_mdgen.model.network.hyena import BidirectionalHyena, Hyena
 from openmm_mdgen.model.network.ipa import InvariantPointAttention
+from openmm_mdgen.model.network.linear import Linear
 from openmm_mdgen.model.tasks import Condition
 
 _FRAMES_AT_ONCE = 10_000
@@ -55,7 +55,7 @@ class KeyFrameLayer(nn.Module):
         self.ipa_norm = nn.LayerNorm(width)
         self.ipa = InvariantPointAttention(config)
         self.mha_l = _AttentionSlot(config)
-        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.fc1, self.fc2 = Linear(width, 4 * width), Linear(4 * width, width)
 
     def forward(
         self, s: Float[Tensor, "B L C"], embedding: Float[Tensor, "B C"], rigids: Rigid, mask: Float[Tensor, "B L"]
@@ -63,7 +63,7 @@ class KeyFrameLayer(nn.Module):
         shift_l, scale_l, gate_l, shift_m, scale_m, gate_m = self.adaLN_modulation(embedding)
         s = s + self.ipa(self.ipa_norm(s), rigids, mask)
         s = gated_sum(s, self.mha_l(modulated_norm(s, shift_l, scale_l), mask), gate_l)
-        return gated_sum(s, self.fc2(F.gelu(self.fc1(modulated_norm(s, shift_m, scale_m)))), gate_m)
+        return gated_sum(s, self.fc2(self.fc1.gelu(modulated_norm(s, shift_m, scale_m))), gate_m)
 
 
 class TrunkLayer(nn.Module):
@@ -80,7 +80,7 @@ class TrunkLayer(nn.Module):
         convolution = Hyena if config.time_mixer == "hyena" else BidirectionalHyena
         self.mha_t = convolution(width, config.n_frames) if self.convolves else _AttentionSlot(config)
         self.mha_l = _AttentionSlot(config)
-        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.fc1, self.fc2 = Linear(width, 4 * width), Linear(4 * width, width)
 
     def forward(
         self,
@@ -98,7 +98,7 @@ class TrunkLayer(nn.Module):
             return gated_sum(h, self.mha_l(modulated_norm(h, shift_l, scale_l), residue_mask), gate_l)
 
         def alone(h: Tensor) -> Tensor:
-            return gated_sum(h, self.fc2(F.gelu(self.fc1(modulated_norm(h, shift_m, scale_m)))), gate_m)
+            return gated_sum(h, self.fc2(self.fc1.gelu(modulated_norm(h, shift_m, scale_m))), gate_m)
 
         h = _in_pieces(over_residues, h)
         h = gated_sum(h, self._mix_frames(modulated_norm(h, shift_t, scale_t), mask), gate_t)
@@ -126,7 +126,7 @@ class FinalLayer(nn.Module):
 
     def __init__(self, width: int, n_out: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, n_out)
+        self.linear = Linear(width, n_out)
         self.adaLN_modulation = Modulation(width, 2)
 
     def forward(self, h: Float[Tensor, "B T L C"], embedding: Float[Tensor, "B C"]) -> Float[Tensor, "B T L D"]:
@@ -153,11 +153,11 @@ class VelocityNetwork(nn.Module):
             self.register_buffer("pos_embed", sinusoid_table(config.max_residues, width))
         if config.frame_embedding:
             self.register_buffer("time_embed", sinusoid_table(config.n_frames, width))
-        self.latent_to_emb = nn.Linear(n_in, width)
-        self.cond_to_emb = nn.Linear(config.token_width, width)
+        self.latent_to_emb = Linear(n_in, width)
+        self.cond_to_emb = Linear(config.token_width, width)
         self.mask_to_emb = nn.Embedding(2, width)
         if config.n_key_frames == 2:
-            self.latent_to_emb_f, self.latent_to_emb_r = nn.Linear(7, width), nn.Linear(7, width)
+            self.latent_to_emb_f, self.latent_to_emb_r = Linear(7, width), Linear(7, width)
         if config.prepend_ipa:
             if config.residue_types:
                 self.aatype_to_emb = nn.Embedding(N_TYPES + 1, width)
@@ -168,11 +168,11 @@ class VelocityNetwork(nn.Module):
         self.emb_to_latent = FinalLayer(width, n_in)
         self.t_embedder = TimeEmbedder(width, config.time_multiplier)
         if config.designs:
-            self.x_d_to_emb = nn.Linear(N_TYPES, width)
-            self.fc1, self.fc2, self.fc3 = (nn.Linear(width, width) for _ in range(3))
-            self.emb_to_logits = nn.Linear(width, N_TYPES)
+            self.x_d_to_emb = Linear(N_TYPES, width)
+            self.fc1, self.fc2, self.fc3 = (Linear(width, width) for _ in range(3))
+            self.emb_to_logits = Linear(width, N_TYPES)
         if config.start_in_every_frame:
-            self.start_to_emb = nn.Linear(config.token_width, width)
+            self.start_to_emb = Linear(config.token_width, width)
         self._initialise()
 
     def forward(
@@ -204,8 +204,8 @@ class VelocityNetwork(nn.Module):
             h = layer(h, embedding, condition.start, mask)
         out = self.emb_to_latent(h, embedding)  # (B, T, L, D)
         if self.config.designs:
-            pooled = self.fc2(F.gelu(self.fc1(h))).mean(1)  # (B, L, C)
-            logits = self.emb_to_logits(F.gelu(self.fc3(pooled)))
+            pooled = self.fc2(self.fc1.gelu(h)).mean(1)  # (B, L, C)
+            logits = self.emb_to_logits(self.fc3.gelu(pooled))
             out = torch.cat([out[..., :-N_TYPES], out[..., -N_TYPES:] + logits[:, None]], dim=-1)
         return out
 
