@@ -112,9 +112,11 @@ class BatchPropagator(Propagator, Protocol):
 class Generator(Protocol):
     """A trained model, not yet bound to a molecule.
 
-    A generator may also have two more members, with which a simulation can say early what generated frames will not
+    A generator may also have more members. With two of them a simulation can say early what generated frames will not
     honour: ``moved_atoms(topology)``, the numbers (n_moved,) of the atoms that it will move, and ``force_field``, the
-    force field and solvent of its training data in words, such as ``"amber14-all.xml, implicit/gbn2.xml"``.
+    force field and solvent of its training data in words, such as ``"amber14-all.xml, implicit/gbn2.xml"``. With
+    ``checksum``, a text that tells its weights from all others, a checkpoint is refused by a simulation with other
+    weights; ``name`` is what they are called then.
     """
 
     temperature: float  # K, of the data it was trained on

@@ -82,6 +82,16 @@ class EachChain:
         """Force field and solvent of the training data; empty where the generator does not say."""
         return getattr(self.generator, "force_field", "")
 
+    @property
+    def name(self) -> str:
+        """Name of the generator; empty where it has none."""
+        return getattr(self.generator, "name", "")
+
+    @property
+    def checksum(self) -> str:
+        """What tells the generator's weights from all others; empty where it does not say."""
+        return getattr(self.generator, "checksum", "")
+
     def moved_atoms(self, topology: Topology) -> np.ndarray:
         """Numbers of the atoms that are generated, (n,); all of a chain where the generator does not say."""
         own = getattr(self.generator, "moved_atoms", None)

@@ -59,6 +59,12 @@ class FineGenerator:
         self.forward, self.upsampling, self._upsampler = forward, upsampling, upsampler
         self.frame_interval, self.temperature = upsampling.frame_interval, forward.temperature
         self.force_field = forward.force_field
+        self.name = f"{forward.name} and {upsampling.name}"
+
+    @property
+    def checksum(self) -> str:
+        """What tells the weights of both from all others, for checkpoints."""
+        return f"{self.forward.checksum} {self.upsampling.checksum}"
 
     def moved_atoms(self, topology: Topology) -> np.ndarray:
         """Numbers of the atoms that are generated, (n,)."""

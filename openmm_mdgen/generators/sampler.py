@@ -7,6 +7,7 @@ file builds on a sampler: it holds the task, typed, and turns tokens into what a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -79,6 +80,11 @@ class Sampler:
         if task is not None:
             sampler.require(TASKS[task])
         return sampler
+
+    @cached_property
+    def checksum(self) -> str:
+        """What tells these weights from all others; see `checkpoints.checksum`."""
+        return checkpoints.checksum(self.flow)
 
     def sample(self, frames: Frames, seeds: Sequence[int]) -> Float[Tensor, "B T L _"]:
         """Draw tokens for a batch.

@@ -140,6 +140,16 @@ class TrajectoryGenerator:
         ForwardModel(self.sampler).check(topology)
 
     @property
+    def name(self) -> str:
+        """Name of the weights."""
+        return self.info.name
+
+    @property
+    def checksum(self) -> str:
+        """What tells these weights from all others, for checkpoints; computed when it is first asked for."""
+        return self.sampler.checksum
+
+    @property
     def force_field(self) -> str:
         """Force field and solvent of the training data."""
         return self.info.force_field

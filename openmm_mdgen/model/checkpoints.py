@@ -7,6 +7,7 @@ weights-only unpickler. Everything peculiar to published checkpoints is settled 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -206,6 +207,15 @@ def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torc
     header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(asdict(info))}
     with replacing(path) as temporary:
         temporary.write_bytes(_in_order(safetensors_save(tensors, metadata=header)))
+
+
+def checksum(flow: TrajectoryFlow) -> str:
+    """SHA-256 of the network's numbers as float32, wherever they are."""
+    digest = hashlib.sha256()
+    for name, value in sorted(flow.network.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} ".encode())
+        digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _in_order(data: bytes) -> bytes:

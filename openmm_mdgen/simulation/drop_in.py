@@ -170,7 +170,7 @@ class MDGenSimulation(app.Simulation):
         Raises
         ------
         CheckpointError
-            If the generator's part is damaged, or of another molecule. Nothing has changed then.
+            If the generator's part is damaged, of another molecule, or of other weights. Nothing has changed then.
         """
         checkpoint, arrays = restart.split_checkpoint(restart.read(file, "rb"))
         self._load(lambda: self.context.loadCheckpoint(checkpoint), arrays)

@@ -101,10 +101,17 @@ class WithGenerator(Advance):
 
     def arrays(self) -> restart.Arrays:
         arrays = self.rollout.arrays(self.engine.here()) if self.rollout else unbound_arrays(self.seed)
-        return arrays | {"record": self.record.to_array()}
+        return arrays | {"record": self.record.to_array()} | restart.weights_of(self.generator)
 
     def restore(self, arrays: restart.Arrays) -> None:
-        """Become the one that `arrays` came from; for a new object."""
+        """Become the one that `arrays` came from; for a new object.
+
+        Raises
+        ------
+        CheckpointError
+            If they are of other weights or of another molecule.
+        """
+        restart.require_weights(arrays, self.generator)
         self.seed = int(arrays["seed"])
         self.rollout = Rollout.restored(self.generator, self.engine.topology, arrays)
         self.record = Record.from_array(arrays["record"]) if "record" in arrays else Record()

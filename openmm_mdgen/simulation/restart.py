@@ -20,11 +20,13 @@ import numpy as np
 
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.files import replacing
+from openmm_mdgen.protocol import Generator
 
 Arrays = dict[str, np.ndarray]
 
 _MAGIC = b"\x89openmm-mdgen\r\n\x01"
 _HEADER = struct.Struct(f"<{len(_MAGIC)}sQI")
+_WEIGHTS = "weights"  # checksum and name
 _OPEN, _CLOSE = "<MDGen>", "</MDGen>"
 _END_OF_STATE = "</State>"
 
@@ -75,6 +77,34 @@ def split_state(xml: str) -> tuple[str, Arrays | None]:
     except binascii.Error:
         block = b""
     return head + tail, _unpack(block)
+
+
+def weights_of(generator: Generator | None) -> Arrays:
+    """What a file keeps of the generator's weights; nothing where it has no checksum."""
+    checksum = getattr(generator, "checksum", "")
+    return {_WEIGHTS: np.array([checksum, getattr(generator, "name", "")])} if checksum else {}
+
+
+def require_weights(arrays: Arrays, generator: Generator) -> None:
+    """Make sure that a file was written with the weights that a generator has.
+
+    Files of versions that kept no checksum, and of generators without one, pass.
+
+    Raises
+    ------
+    CheckpointError
+        If they are others.
+    """
+    if _WEIGHTS not in arrays:
+        return
+    checksum, name = (str(value) for value in arrays[_WEIGHTS])
+    own = weights_of(generator).get(_WEIGHTS)
+    if own is None or str(own[0]) != checksum:
+        ours = f"those of a {type(generator).__name__}" if own is None else f"{own[1]!s:.60} ({own[0]!s:.12})"
+        raise CheckpointError(
+            f"this file was written with the weights {name} ({checksum:.12}), and the simulation has {ours}: make the "
+            "simulation with the generator that wrote the file, or start anew from its positions"
+        )
 
 
 def read(file: Any, mode: str) -> Any:

@@ -5,11 +5,13 @@ import io
 import numpy as np
 import openmm
 import pytest
+import torch
 from openmm import app
 
 from dipeptide import (
     FRAME,
     REFERENCE,
+    STEP_SIZE,
     Recorder,
     assert_same_state,
     langevin,
@@ -19,7 +21,19 @@ from dipeptide import (
     simulation_of,
     state_of,
 )
+from models import NEAR_KEY_FRAME, SMALL, random_flow
+from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.errors import CheckpointError
+from openmm_mdgen.generators.each_chain import EachChain
+from openmm_mdgen.generators.fine import FineGenerator
+from openmm_mdgen.model import checkpoints
+from openmm_mdgen.model.checkpoints import ModelInfo
+from openmm_mdgen.model.flow import FlowConfig
+from openmm_mdgen.model.network import NetworkConfig
+from openmm_mdgen.model.ode import Euler
+from openmm_mdgen.model.tasks import ForwardSimulation, Upsampling
+from openmm_mdgen.model.tokens import Tokenizer
+from openmm_mdgen.simulation import restart
 from openmm_mdgen.simulation.drop_in import MDGenSimulation
 from openmm_mdgen.simulation.schedule import Integrate
 from tumbling import TumblingGenerator
@@ -230,3 +244,65 @@ def _flipped(data, place):
     changed = bytearray(data)
     changed[place] ^= 1
     return bytes(changed)
+
+
+def generator_of(seed, name="small"):
+    """Weights that take the dipeptide."""
+    config = FlowConfig(NetworkConfig(**SMALL, max_residues=2), Tokenizer(**NEAR_KEY_FRAME), ForwardSimulation())
+    flow = random_flow(config, scale=0.05, seed=seed)
+    info = ModelInfo(name, n_frames=6, frame_interval=FRAME * STEP_SIZE, temperature=300.0)
+    return TrajectoryGenerator(flow, info, Euler(2), torch.device("cpu"))
+
+
+@kinds
+def test_a_file_is_refused_by_other_weights_and_taken_by_the_same_under_another_name(save, load, stream):
+    file = stream()
+    written = simulation_of(generator_of(1, "one"))
+    written.step(2 * FRAME)
+    save(written, file)
+
+    other = simulation_of(generator_of(2, "two"))
+    file.seek(0)
+    with pytest.raises(
+        CheckpointError, match=r"written with the weights one \([0-9a-f]{12}\), .* has two \([0-9a-f]{12}"
+    ):
+        load(other, file)
+    assert other.currentStep == 0
+    file.seek(0)
+    with pytest.raises(CheckpointError, match="the simulation has those of a TumblingGenerator"):
+        load(simulation_of(), file)
+
+    same = simulation_of(generator_of(1, "renamed"), positions=False)
+    file.seek(0)
+    load(same, file)
+    for simulation in (written, same):
+        simulation.step(2 * FRAME)
+    assert_same_state(written, same)
+
+
+def test_a_file_of_weights_that_are_filled_in_keeps_both_checksums():
+    config = FlowConfig(NetworkConfig(**SMALL, max_residues=2), Tokenizer(**NEAR_KEY_FRAME), Upsampling(5))
+    info = ModelInfo("fine", n_frames=6, frame_interval=FRAME * STEP_SIZE / 5, temperature=300.0)
+    fine = [
+        FineGenerator(
+            generator_of(1), TrajectoryGenerator(random_flow(config, seed=k), info, Euler(2), torch.device("cpu"))
+        )
+        for k in (1, 1, 2)
+    ]
+    kept = restart.weights_of(fine[0])
+    restart.require_weights(kept, fine[1])
+    with pytest.raises(CheckpointError, match="weights small and fine"):
+        restart.require_weights(kept, fine[2])
+    with pytest.raises(CheckpointError, match="weights small and fine"):
+        restart.require_weights(kept, generator_of(1))
+    restart.require_weights(restart.weights_of(EachChain(generator_of(1))), generator_of(1))
+
+
+def test_the_checksum_is_of_the_numbers_not_of_their_file(tmp_path):
+    flow = generator_of(1).flow
+    checkpoints.save(tmp_path / "w.safetensors", flow, ModelInfo("w", 6, 1.0, 300.0))
+    again = TrajectoryGenerator.load(tmp_path / "w.safetensors", device="cpu")
+    assert again.checksum == generator_of(1, "another name").checksum
+    with torch.no_grad():
+        next(again.flow.parameters()).view(-1)[0] += 1e-3
+    assert checkpoints.checksum(again.flow) != generator_of(1).checksum
