@@ -27,6 +27,7 @@ class EnsemblePair:
     generated: Ensemble
     reference: Ensemble
     structure: Ensemble  # of one frame
+    structure_name: str  # what it is, in words
 
     @property
     def sides(self) -> tuple[Ensemble, Ensemble]:

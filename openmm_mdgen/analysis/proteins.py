@@ -115,6 +115,7 @@ class EnsembleComparison:
         values = self.numbers()
         return {
             "frames_used": {"generated": self.pair.generated.n_frames, "reference": self.pair.reference.n_frames},
+            "structure": self.pair.structure_name,
             "residues": list(self.pair.reference.labels),
             "heavy_atoms": int(self.pair.reference.xyz.shape[1]),
             "lengths_in": "nm",
@@ -254,7 +255,8 @@ def read_pairs(
     placed = shared.select(frame, start.layout)
     theirs, *ours = (ensemble(side, shared, placed, n_frames) for side in every)
     alone = described(placed.xyz, (1,), shared, placed)
-    return [EnsemblePair(one, theirs, alone) for one in ours]
+    name = "the first frame of the reference" if structure is None else structure.layout.file
+    return [EnsemblePair(one, theirs, alone, name) for one in ours]
 
 
 def tabulate(comparisons: Sequence[EnsembleComparison]) -> EnsembleTable:

@@ -112,7 +112,13 @@ class Evaluation:
         return numbers(self.jsd, self.relaxation, self.validity, self.ensemble)
 
     def error(self, *keys: str) -> Number:
-        """The standard error of one of `numbers`, e.g. ``error("jsd", "torsions_all")``."""
+        """The standard error of one of `numbers`, e.g. ``error("jsd", "torsions_all")``.
+
+        Not defined for a number of one side alone, where that side is one trajectory: nothing is known of its error.
+        """
+        for side in ("generated", "reference"):
+            if side in keys and getattr(self, side).n_trajectories == 1:
+                return NotDefined("one trajectory alone has no error")
         found: Numbers | NotDefined = self.errors
         for key in keys:
             if not isinstance(found, dict):

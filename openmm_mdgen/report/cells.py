@@ -15,6 +15,7 @@ import openmm_mdgen
 from openmm_mdgen.analysis.comparison import Number
 from openmm_mdgen.analysis.markov import FluxCorrelation
 from openmm_mdgen.analysis.metrics import Distances, labels
+from openmm_mdgen.analysis.proteins import EnsembleComparison, measures
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, States, Validity
 from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.undefined import NotDefined
@@ -77,6 +78,22 @@ def left_out_rows(left_out: LeftOut) -> list[list[str]]:
     return rows
 
 
+def ensemble_rows(evaluation: Evaluation, found: EnsembleComparison) -> list[list[str]]:
+    """Each measure of a protein's ensembles: of real MD by itself where it has a value, then of the others."""
+    rows = []
+    for measure in measures():
+        error = evaluation.error("ensemble", measure.name, *(["generated"] if measure.own else []))
+        own_error = evaluation.error("ensemble", measure.name, "reference") if measure.own else None
+        values = [getattr(found, measure.name)]
+        if not isinstance(evaluation.replicate_ensemble, NotDefined):
+            values.append(getattr(evaluation.replicate_ensemble, measure.name))
+        ours = [value[0] if measure.own else value for value in values]
+        row = [measure.label, number(values[0][1], measure.form, own_error) if measure.own else ""]
+        row.append(number(ours[0], measure.form, error))
+        rows.append(row + [number(value, measure.form) for value in ours[1:]])
+    return rows
+
+
 def flux_rows(flux: FluxCorrelation | NotDefined) -> list[list[str]]:
     """Correlations of the fluxes between metastable states."""
     if isinstance(flux, NotDefined):
@@ -117,13 +134,18 @@ def relaxation_table(evaluation: Evaluation, shown: dict[str, Relaxation]) -> di
 
 
 def validity_rows(evaluation: Evaluation) -> list[list[str]]:
-    """Shares of frames without a fault, of real MD and of the generated trajectory."""
+    """Shares of frames without a fault: of real MD, of the generated trajectory, and of a second MD run."""
 
     def share(side: str, name: str) -> str:
         value = getattr(getattr(evaluation.validity, side), name)
         return number(value, "{:.2%}", evaluation.error("validity", side, name))
 
-    return [[label, share("reference", name), share("generated", name)] for name, label in SHARES.items()]
+    second = evaluation.replicate_geometry
+    return [
+        [label, share("reference", name), share("generated", name)]
+        + ([] if isinstance(second, NotDefined) else [number(getattr(second, name), "{:.2%}")])
+        for name, label in SHARES.items()
+    ]
 
 
 def geometry_rows(validity: Validity) -> list[list[str]]:

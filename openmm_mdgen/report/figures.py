@@ -22,7 +22,7 @@ from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import Histogram
 
 REFERENCE, GENERATED = "#2f5d8a", "#d9662b"
-_STYLE: dict = {
+STYLE: dict = {
     "svg.fonttype": "path",
     "svg.hashsalt": "openmm_mdgen",  # one input, one file
     "font.size": 9,
@@ -38,7 +38,7 @@ _FLOOR = 0.6  # of the smallest share seen, where a state without frames is draw
 
 def surface_pair(surface: Surface, *, angles: bool) -> str:
     """Draw the free energies of reference and generated trajectory side by side, on one scale."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 2.5), layout="constrained")
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
         scale = np.degrees if angles else np.asarray
@@ -63,7 +63,7 @@ def surface_pair(surface: Surface, *, angles: bool) -> str:
                 axes.set(xticks=range(-180, 181, 90), yticks=range(-180, 181, 90))
         panels[0].set_ylabel(_axis(surface.names[1]))
         figure.colorbar(image, ax=list(panels), label="free energy, kT", extend="max")
-        return _uri(figure)
+        return uri(figure)
 
 
 def torsion_histograms(generated: dict[str, np.ndarray], reference: dict[str, np.ndarray], names: Sequence[str]) -> str:
@@ -81,23 +81,23 @@ def torsion_histograms(generated: dict[str, np.ndarray], reference: dict[str, np
     str
         Data URI of an SVG file, as of every function here.
     """
-    with mpl.rc_context(_STYLE):
-        figure, panels = _grid(len(names))
+    with mpl.rc_context(STYLE):
+        figure, panels = grid(len(names))
         edges = np.linspace(-180, 180, 101)
         for axes, name in zip(panels, names, strict=True):
-            _densities(axes, edges, reference[name], generated[name])
+            densities(axes, edges, reference[name], generated[name])
             axes.set(title=readable(name), xlim=(-180, 180), xticks=(-180, -90, 0, 90, 180), yticks=[])
-        _legend(figure, panels[0])
+        legend(figure, panels[0])
         figure.supxlabel("degrees", fontsize=9)
-        return _uri(figure)
+        return uri(figure)
 
 
 def decorrelation(relaxations: dict[str, Relaxation]) -> str:
     """Draw autocorrelation functions, with a line at 1/e; those that are not defined are left out."""
     found = [c for r in relaxations.values() for c in (r.reference_curve, r.generated_curve) if isinstance(c, Curve)]
     times = [curve.times[[1, -1]] for curve in found] or [np.array([1.0, 10.0])]  # lag 0 has no place on the axis
-    with mpl.rc_context(_STYLE):
-        figure, panels = _grid(len(relaxations))
+    with mpl.rc_context(STYLE):
+        figure, panels = grid(len(relaxations))
         for axes, (name, relaxation) in zip(panels, relaxations.items(), strict=True):
             axes.set(title=readable(name), xscale="log", xlim=(np.min(times), np.max(times)), ylim=(-0.45, 1.05))
             axes.axhline(np.exp(-1), color="0.6", lw=0.7, ls=":")
@@ -108,14 +108,14 @@ def decorrelation(relaxations: dict[str, Relaxation]) -> str:
             ):
                 drawn = curve if isinstance(curve, Curve) else Curve(np.empty(0), np.empty(0))
                 axes.plot(drawn.times[1:], drawn.values[1:], color=colour, label=label, lw=1.3)
-        _legend(figure, panels[0])
+        legend(figure, panels[0])
         figure.supxlabel("time, ps", fontsize=9)
-        return _uri(figure)
+        return uri(figure)
 
 
 def occupancies(states: States) -> str:
     """Draw the share of each metastable state, generated against reference."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6, 3.4), layout="constrained")
         axes = figure.subplots()
         theirs, ours = states.reference_shares, states.generated_shares
@@ -138,12 +138,12 @@ def occupancies(states: States) -> str:
             axes.legend(loc="upper left")
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
         axes.set(xlabel="share of frames, real MD", ylabel="share of frames, generated")
-        return _uri(figure)
+        return uri(figure)
 
 
 def equivalent_time(equivalent: EquivalentTime) -> str:
     """Draw the torsion distance of real MD against its length, and that of the generated trajectory."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.0), layout="constrained")
         axes = figure.subplots()
         axes.plot(equivalent.lengths, equivalent.distances, "o-", color=REFERENCE, ms=3, label="real MD of that length")
@@ -155,7 +155,7 @@ def equivalent_time(equivalent: EquivalentTime) -> str:
         axes.set(xscale="log", xlabel="length of real MD, ps", ylabel="torsion distance to the reference")
         axes.set_ylim(bottom=0)
         axes.legend()
-        return _uri(figure)
+        return uri(figure)
 
 
 def geometry(generated: dict[str, Histogram], reference: dict[str, Histogram], edges: np.ndarray, unit: str) -> str:
@@ -173,16 +173,16 @@ def geometry(generated: dict[str, Histogram], reference: dict[str, Histogram], e
     str
     """
     names = [name for name in reference if name in generated]
-    with mpl.rc_context(_STYLE):
-        figure, panels = _grid(len(names))
+    with mpl.rc_context(STYLE):
+        figure, panels = grid(len(names))
         for axes, name in zip(panels, names, strict=True):
             counts = reference[name].counts, generated[name].counts
-            _densities(axes, edges, *counts)
+            densities(axes, edges, *counts)
             filled = np.flatnonzero(counts[0] + counts[1])
             axes.set(title=name, xlim=(edges[max(filled[0] - 2, 0)], edges[min(filled[-1] + 3, 120)]), yticks=[])
-        _legend(figure, panels[0])
+        legend(figure, panels[0])
         figure.supxlabel(unit, fontsize=9)
-        return _uri(figure)
+        return uri(figure)
 
 
 def energies(generated: np.ndarray, reference: np.ndarray) -> str:
@@ -190,12 +190,12 @@ def energies(generated: np.ndarray, reference: np.ndarray) -> str:
     low, high = min(generated.min(), reference.min()), reference.max() + max(np.ptp(reference), 1)
     edges = np.linspace(low, high, 41)
     counts = [np.histogram(np.clip(values, low, high), edges)[0] for values in (reference, generated)]
-    with mpl.rc_context(_STYLE):
-        figure, panels = _grid(1)
-        _densities(panels[0], edges, *counts)
+    with mpl.rc_context(STYLE):
+        figure, panels = grid(1)
+        densities(panels[0], edges, *counts)
         panels[0].set(yticks=[], xlabel="potential energy, kJ/mol")
-        _legend(figure, panels[0])
-        return _uri(figure)
+        legend(figure, panels[0])
+        return uri(figure)
 
 
 def readable(name: str) -> str:
@@ -212,7 +212,7 @@ def _axis(name: str) -> str:
     return f"{readable(name)}, degrees" if len(name.split()) == 4 else name
 
 
-def _grid(n: int) -> tuple[Figure, list[Axes]]:
+def grid(n: int) -> tuple[Figure, list[Axes]]:
     """`n` small panels."""
     columns = min(n, _COLUMNS)
     rows = -(-n // columns)
@@ -223,17 +223,20 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
     return figure, list(panels[:n])
 
 
-def _densities(axes: Axes, edges: np.ndarray, reference: np.ndarray, generated: np.ndarray) -> None:
+def densities(axes: Axes, edges: np.ndarray, reference: np.ndarray, generated: np.ndarray) -> None:
+    """Draw two histograms, each scaled to the same area."""
     axes.stairs(reference / reference.sum(), edges, color=REFERENCE, fill=True, alpha=0.35, label="real MD")
     axes.stairs(generated / generated.sum(), edges, color=GENERATED, lw=1.2, label="generated")
     axes.set_ylim(bottom=0)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name what is drawn, above all panels."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
 
 
-def _uri(figure: Figure) -> str:
+def uri(figure: Figure) -> str:
+    """The figure as an SVG data URI."""
     text = io.BytesIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(text.getvalue()).decode('ascii')}"

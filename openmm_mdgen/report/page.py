@@ -16,7 +16,7 @@ from openmm_mdgen.analysis.sources import Sources, as_list, opened_alike
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import ANGLE_EDGES, BOND_EDGES
 from openmm_mdgen.files import replacing
-from openmm_mdgen.report import cells, figures
+from openmm_mdgen.report import cells, ensemble_figures, figures
 from openmm_mdgen.report.energies import Energies, energies
 from openmm_mdgen.report.survey import Survey, overlay, survey
 
@@ -88,6 +88,7 @@ def _environment() -> Environment:
         cells.validity_rows,
         cells.geometry_rows,
         cells.energy_rows,
+        cells.ensemble_rows,
     )
     environment.globals.update({rows.__name__: rows for rows in tables})
     return environment
@@ -118,6 +119,7 @@ def _sections(evaluation: Evaluation, ours: Survey, theirs: Survey) -> dict[str,
             **_drawn_where_defined(evaluation, found),
             **_drawn_torsions(ours, theirs, torsions.names, relaxations),
             **_drawn_geometry(evaluation),
+            **_drawn_ensembles(evaluation),
         },
     }
 
@@ -153,6 +155,27 @@ def _drawn_geometry(evaluation: Evaluation) -> dict[str, str]:
         drawn["bonds"] = figures.geometry(ours.bonds, theirs.bonds, BOND_EDGES, "nm")
     if evaluation.validity.angle_distances:
         drawn["angles"] = figures.geometry(ours.angles, theirs.angles, ANGLE_EDGES, "degrees")
+    return drawn
+
+
+def _drawn_ensembles(evaluation: Evaluation) -> dict[str, str]:
+    """Nothing where no ensembles are compared; nothing of what they lack the atoms for."""
+    if isinstance(evaluation.ensemble, NotDefined):
+        return {}
+    pair, other = evaluation.ensemble.pair, evaluation.replicate_ensemble
+    second = None if isinstance(other, NotDefined) else other.pair
+    drawn = {
+        "fluctuations": ensemble_figures.fluctuations_by_residue(pair, second),
+        "contacts": ensemble_figures.contact_map(pair),
+        "sizes": ensemble_figures.sizes(pair),
+    }
+    if not isinstance(evaluation.ensemble.md_pca_w2, NotDefined):
+        drawn["principal"] = ensemble_figures.principal_plane(pair)
+    if not isinstance(pair.reference.secondary, NotDefined):
+        drawn["secondary"] = ensemble_figures.secondary_over_time(pair)
+        drawn["secondary_shares"] = ensemble_figures.secondary_by_residue(pair, second)
+    if not isinstance(pair.reference.exposed, NotDefined):
+        drawn["exposed"] = ensemble_figures.exposure_by_residue(pair)
     return drawn
 
 

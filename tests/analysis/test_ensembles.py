@@ -144,7 +144,7 @@ def test_replicas_give_errors_by_the_jackknife(structure, mode):
         values = np.array([getattr(one, name)[0] for one in without])
         expected = np.sqrt(2 * values.var())
         assert found.error("ensemble", name, "generated") == pytest.approx(expected, rel=1e-3) and expected > 0
-        assert found.error("ensemble", name, "reference") < 1e-12  # one trajectory says nothing
+        assert isinstance(found.error("ensemble", name, "reference"), NotDefined)  # one trajectory says nothing
     values = np.array([one.root_mean_w2 for one in without])
     assert found.error("ensemble", "root_mean_w2") == pytest.approx(np.sqrt(2 * values.var()), rel=1e-2)
     assert found.replicate_ensemble.root_mean_w2 < 1e-4 < found.ensemble.root_mean_w2

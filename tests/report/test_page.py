@@ -203,3 +203,43 @@ def test_energies_of_heavy_atoms_alone_are_not_defined(reference):
 )
 def test_torsions_are_named_as_chemists_do(name, shown):
     assert readable(name) == shown
+
+
+@pytest.fixture(scope="module")
+def chains():
+    """Twelve residues that are often, seldom and sometimes wound into a helix."""
+
+    def wound(share, n_frames=30):
+        folded = np.arange(n_frames) % 10 < 10 * share
+        angles = {(k, "PHI"): np.where(folded, -1.1, -2.3) for k in range(1, 12)}
+        return place("A" * 12, angles | {(k, "PSI"): np.where(folded, -0.8, 2.4) for k in range(11)})
+
+    return [wound(share) for share in (0.8, 0.3, 0.5)]
+
+
+def test_ensembles_of_a_protein_are_drawn_and_told_beside_other_md(chains, tmp_path):
+    generated, reference, again = chains
+    options = {"lagtime": 2.0, "n_clusters": 6, "n_states": 2, "definitions": Definitions.SOUND}
+    found = evaluate([generated, generated], reference, replicate=again, **options)
+    write_report(tmp_path / "report.html", found, [generated, generated], reference)
+    page = Page((tmp_path / "report.html").read_text())
+    captions = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    for caption in ("Root mean square fluctuation", "Secondary structure", "in a helix or a strand",
+                    "Contacts", "Frames on the first two", "Densities of radius",
+                    "a side chain is exposed"):  # fmt: skip
+        assert sum(caption in one for one in captions) == 1, caption
+    assert f"{found.ensemble.pairwise_rmsd[1]:.3f}" in page.text and "the first frame of the reference" in page.text
+    helix = [f"{found.ensemble.helix[1]:.1%}", f"{found.ensemble.helix[0]:.1%} ± 0.0%"]
+    helix.append(f"{found.replicate_ensemble.helix[0]:.1%}")
+    assert "residues in helices" + "".join(helix) in page.text.replace("\n", "")
+    assert "chain holds together, strict measure100.00%100.00% ± 0.00%100.00%" in page.text.replace("\n", "")
+
+
+def test_a_protein_without_side_chains_has_the_rest_drawn(chains, tmp_path):
+    alphas = [one.atom_slice(one.topology.select("name CA")) for one in chains[:2]]
+    found = evaluate(*alphas, lagtime=2.0)
+    write_report(tmp_path / "report.html", found, *alphas)
+    page = Page((tmp_path / "report.html").read_text())
+    assert "which DSSP needs" in page.text and "not all have the side chains" in page.text
+    assert "nan" not in re.findall(r"\w+", page.text.lower())
+    assert any("Contacts" in attributes.get("alt", "") for tag, attributes in page.tags if tag == "img")
