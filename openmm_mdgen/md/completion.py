@@ -39,15 +39,36 @@ def add_heavy_atoms(draft: Draft, seed: int) -> list[str]:
     lacking = [residue for residue in draft.residues if missing[id(residue)]]
     for residue in draft.residues:
         _check_atoms(residue, missing[id(residue)])
+    notes = _check_end(draft, missing[id(draft.residues[-1])])
     if not lacking:
-        return []
+        return notes
     built = _completed(draft, seed)
     for residue, complete in zip(draft.residues, built.residues, strict=True):
         if residue in lacking:
             _add(residue, complete, missing[id(residue)])
     told = ", ".join(f"{', '.join(missing[id(r)])} of {r.name} {r.number}" for r in lacking[:6])
     more = f" and of {len(lacking) - 6} more residues" if len(lacking) > 6 else ""
-    return [f"heavy atoms added: {told}{more}"]
+    return [*notes, f"heavy atoms added: {told}{more}"]
+
+
+def _check_end(draft: Draft, missing: list[str]) -> list[str]:
+    """Refuse a file that ends within a residue, and tell of one that ends without OXT and says nothing of its end."""
+    last = draft.residues[-1]
+    if draft.open_end is not last or last.name in _CAP_ATOMS:
+        return []
+    side_chain = [name for name in missing if name != "OXT"]
+    bare = not last.hydrogens and len(draft.residues) > 1 and all(r.hydrogens for r in draft.residues[:-1])
+    if side_chain or bare:
+        raise UnsupportedTopologyError(
+            f"the file ends within {last}, which lacks {', '.join(side_chain) or 'its hydrogens'}: it seems to be cut "
+            "short. Give the whole file, or, if this is all of it, add a last line END (.pdb) or # (.cif)"
+        )
+    if "OXT" not in missing:
+        return []
+    return [
+        f"the file ends with {last}, and has no last line END (.pdb) or # (.cif): if it has been cut short, residues "
+        "are missing"
+    ]
 
 
 def _missing(residue: DraftResidue, draft: Draft) -> Iterator[str]:

@@ -6,10 +6,12 @@ PDB files (``.pdb``, ``.ent``), mmCIF files (``.cif``, ``.mmcif``) and GROMACS f
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,10 @@ from openmm_mdgen.files import require_file
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue, few
 
 _NM_PER_ANGSTROM = 0.1
+_ENDS = ("TER", "END", "ENDMDL", "MASTER", "CONECT")  # records that follow the atoms of a chain or a file
+_CRYST1 = (6, 15, 24, 33, 40, 47, 54)  # where the columns of a PDB file's unit cell begin and end
+_CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")  # of mmCIF's unit cell
+_SHORTEST_EDGE = 2.0  # ångström; a cube of 1 stands for no unit cell
 _SYMBOLS = frozenset("H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Mn Fe Co Ni Cu Zn Se Br Cd I Cs Hg".split())
 
 
@@ -60,13 +66,23 @@ def read_draft(path: Path) -> tuple[Draft, list[str]]:
     reader = {"pdb": _read_pdb, "cif": _read_cif, "gro": _read_gro}[kind_of(path) or "pdb"]
     kind = {"pdb": "a PDB", "cif": "an mmCIF", "gro": "a GROMACS"}[kind_of(path) or "pdb"]
     try:
-        text = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
-        draft, notes = reader(text.decode())
+        content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+        draft, notes = reader(_decoded(content))
     except Exception as error:  # readers raise whatever the malformed field provokes
         raise MDGenError(f"{path} cannot be read as {kind} file: {error}") from error
     if not draft.residues:
         raise MDGenError(f"{path} cannot be read as {kind} file: it holds no atom")
     return draft, notes
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a file: UTF-8, UTF-16 where a mark at its start says so, or, for umlauts in remarks, Latin-1."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -111,39 +127,51 @@ def _read_pdb(text: str) -> tuple[Draft, list[str]]:
     lines = text.splitlines()
     models = sum(line.startswith("MODEL ") for line in lines)
     rows: list[_Row] = []
-    segment, chain, box, ended = 0, "", None, False
+    first, segment, box, ended = "", 0, None, ""
     for number, line in enumerate(lines, 1):
         record = line[:6].rstrip()
-        if record == "ENDMDL":
-            break
         if record == "CRYST1":
-            box = _box(line)
-        elif record == "TER":
-            ended = True
+            box = _unit_cell(line[k:m] for k, m in pairwise(_CRYST1))
+        elif record in _ENDS:
+            ended = record
+            if record == "ENDMDL":
+                break
         elif record in ("ATOM", "HETATM"):
-            try:
-                position = np.array([float(line[k : k + 8]) for k in (30, 38, 46)]) * _NM_PER_ANGSTROM
-            except ValueError:
-                raise ValueError(f"line {number} has no coordinates in columns 31 to 54") from None
-            if rows and (ended or line[21:22] != chain):
+            first = first or line[12:27]
+            if ended == "END" and line[12:27] == first:  # frames that are parted by END
+                models = sum(line[12:27] == first for line in lines)
+                break
+            if rows and (ended or line[21:22] != rows[-1].chain):
                 segment += 1
-            chain, ended = line[21:22], False
-            # Names of four letters, such as NALA, take the column before the chain's.
-            residue, name = line[17:21].strip(), line[12:16].strip()
-            element = _element(line[76:78], name, residue)
-            place = (line[22:26].strip(), line[26:27].strip())
-            rows.append(_Row(chain, segment, residue, *place, name, element, position, line[16:17]))
-    return _collected(rows, box, models)
+            ended = ""
+            rows.append(_pdb_row(line, number, segment))
+    draft, notes = _collected(rows, box, models)
+    draft.open_end = draft.residues[-1] if rows and not ended else None
+    return draft, notes
 
 
-def _box(line: str) -> np.ndarray | None:
-    """Box vectors (3, 3) of a CRYST1 record; None for the unit cube that stands for none."""
-    columns = (6, 15, 24, 33, 40, 47, 54)
+def _pdb_row(line: str, number: int, segment: int) -> _Row:
+    columns = [line[k : k + 8] for k in (30, 38, 46)]
     try:
-        a, b, c, alpha, beta, gamma = (float(line[k:m]) for k, m in zip(columns[:-1], columns[1:], strict=True))
+        if len(columns[-1]) < 8:  # a number that is cut short would be another one
+            raise ValueError
+        position = np.array([float(column) for column in columns]) * _NM_PER_ANGSTROM
+    except ValueError:
+        raise ValueError(f"line {number} has no coordinates in columns 31 to 54") from None
+    # Names of four letters, such as NALA, take the column before the chain's.
+    residue, name = line[17:21].strip(), line[12:16].strip()
+    place = (line[22:26].strip(), line[26:27].strip())
+    element = _element(line[76:78], name, residue)
+    return _Row(line[21:22], segment, residue, *place, name, element, position, line[16:17])
+
+
+def _unit_cell(values: Iterable[str]) -> np.ndarray | None:
+    """Box vectors (3, 3) of three edges in ångström and three angles; None where none is stated, or the unit cube."""
+    try:
+        a, b, c, alpha, beta, gamma = (float(value) for value in values)
     except ValueError:
         return None
-    if min(a, b, c) < 2:
+    if not (min(a, b, c) >= _SHORTEST_EDGE and 0 < min(alpha, beta, gamma) and max(alpha, beta, gamma) < 180):
         return None
     edges = (length * _NM_PER_ANGSTROM for length in (a, b, c))
     return np.array(lengths_and_angles_to_box_vectors(*edges, alpha, beta, gamma))
@@ -175,6 +203,9 @@ def _read_cif(text: str) -> tuple[Draft, list[str]]:
             raise ValueError(f"it has no column _atom_site.{names[0]}")
         return [default] * len(table["_atom_site.Cartn_x"])
 
+    lengths = {len(values) for name, values in table.items() if name.startswith("_atom_site.")}
+    if len(lengths) > 1:
+        raise ValueError("it is cut short: the last row of its table of atoms is not complete")
     xyz = np.array([column(f"Cartn_{axis}") for axis in "xyz"], dtype=float).T * _NM_PER_ANGSTROM
     models = column("pdbx_PDB_model_num", default="1")
     asym = column("label_asym_id", "auth_asym_id")
@@ -196,20 +227,24 @@ def _read_cif(text: str) -> tuple[Draft, list[str]]:
         insertion, alternate = ("" if value in "?." else value for value in (insertion, alternate))
         element = _element("" if symbol in "?." else symbol, atom, residue)
         rows.append(_Row(chain, segment, residue, number, insertion, atom, element, xyz[k], alternate))
-    return _collected(rows, None, len(set(models)))
+    cell = [table.get(f"_cell.{name}", ["?"])[0] for name in _CELL]
+    draft, notes = _collected(rows, _unit_cell(cell), len(set(models)))
+    if text.rstrip().splitlines()[-1].startswith(("ATOM", "HETATM")):  # nothing closes the table
+        draft.open_end = draft.residues[-1]
+    return draft, notes
 
 
 def _read_gro(text: str) -> tuple[Draft, list[str]]:
     lines = text.splitlines()
     n_atoms = int(lines[1])
+    if len(lines) < n_atoms + 3:
+        raise ValueError(f"it is cut short: {n_atoms} atoms and a box are announced, and {len(lines)} lines are there")
     rows = []
     for line in lines[2 : 2 + n_atoms]:
         number, residue, atom = (line[k : k + 5].strip() for k in (0, 5, 10))
         width = line.index(".", line.index(".", 20) + 1) - line.index(".", 20)  # as wide as the file's precision asks
         position = np.array([float(line[20 + k * width : 20 + (k + 1) * width]) for k in range(3)])
         rows.append(_Row("A", 0, residue, number, "", atom, _element("", atom, residue), position, ""))
-    if len(rows) < n_atoms or len(lines) < n_atoms + 3:
-        raise ValueError(f"it is cut short: {n_atoms} atoms and a box are announced")
     edges = [float(word) for word in lines[2 + n_atoms].split()]
     models = sum(bool(line.strip()) for line in lines) // (n_atoms + 3)
     return _collected(rows, _gro_box(edges), max(models, 1))

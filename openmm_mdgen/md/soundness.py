@@ -8,6 +8,7 @@ from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue
 
 _LONGEST_BOND = 0.25  # nm between C and N, as for training data: longer ones are gaps
+_LONGEST_STEP = 0.3  # nm between atoms of a residue, over which one atom may be missing
 _SHORTEST_N_CA, _LONGEST_N_CA = 0.05, 0.5  # nm; a unit that is wrong makes a factor of 10
 _CROSS_LINK = 0.17  # nm: amides and esters are shorter
 _NUCLEOPHILES = {"LYS": "NZ", "SER": "OG", "THR": "OG1", "TYR": "OH"}
@@ -18,22 +19,33 @@ _FLAT = 5e-4  # nm^3, of the triple product about CA, which is 0.0026 in an idea
 def make_whole(draft: Draft) -> list[str]:
     """Bring atoms together that a periodic box has torn apart.
 
-    Atoms of a residue go to the images nearest to its first atom, and residues to those that are bonded to the residue
-    before. Gaps in the chain stay as they are.
+    Atoms of a residue that is not in one piece go to the images nearest to its first atom, and residues to those that
+    are bonded to the residue before. Gaps in the chain stay as they are, and so does what is whole: crystals of
+    peptides have cells in which a residue's own images are nearer than its far end.
     """
     if draft.box is None:
         return []
-    moved = [_gathered(residue, draft.box) for residue in draft.residues]
+    moved = [_gathered(residue, draft.box) for residue in draft.residues if not _in_one_piece(residue)]
     for first, second in draft.pairs():
         c, n = first.find("C"), second.find("N")
         if c is None or n is None:
             continue
         shift = _to_nearest_image(n.position - c.position, draft.box)
-        if shift.any() and np.linalg.norm(n.position + shift - c.position) < _LONGEST_BOND:
+        if c.distance(n) > _LONGEST_BOND and np.linalg.norm(n.position + shift - c.position) < _LONGEST_BOND:
             for atom in second.atoms:
                 atom.position = atom.position + shift
             moved.append(True)
     return ["the molecule was split across the periodic box and has been made whole"] if any(moved) else []
+
+
+def _in_one_piece(residue: DraftResidue) -> bool:
+    """Whether each atom is reached from the first one by steps not much longer than a bond."""
+    positions = np.array([atom.position for atom in residue.atoms])
+    near = np.linalg.norm(positions[:, None] - positions, axis=-1) < _LONGEST_STEP
+    reached = near[0]
+    for _ in residue.atoms:
+        reached = near[reached].any(axis=0)
+    return bool(reached.all())
 
 
 def _gathered(residue: DraftResidue, box: np.ndarray) -> bool:

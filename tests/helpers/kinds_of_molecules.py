@@ -194,6 +194,17 @@ KINDS = [
         refused="ALA 1 has atom N more than once|LYS 2 has atom NX|ALA 1, atom N: its position|it holds no atom",
     ),
     Kind(
+        "A file that is cut short",
+        "no END after the last atom (`.pdb`), no # (`.cif`), fewer atoms than announced (`.gro`), a last line in part",
+        "refused where the last residue is not complete; between residues, a line tells that some may be missing",
+        {
+            "in a side chain": pdb(lambda: "".join(sp.atoms(sp.peptide("AKLV"))[:61])),
+            "in a line": pdb(lambda: sp.peptide("AKLV")[:3000]),
+            "gro": Case(File(lambda: sp.gro(sp.peptide("AKLV"))[:1000], "given.gro")),
+        },
+        refused="seems to be cut short|has no coordinates|it is cut short",
+    ),
+    Kind(
         "Coordinates in another unit",
         "nanometre in a `.pdb` file, ångström in a `.gro` file, or zeros",
         "refused: the unit of each format is told",

@@ -1,0 +1,155 @@
+"""What readers make of unit cells, of files that are cut short, and of the ends of chains, models and lines."""
+
+import gzip
+import io
+
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+import spellings as sp
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.prepare import prepare
+from pdb_texts import moved, text_of, write
+
+TOPOLOGY, POSITIONS = build_peptide("AKLV", seed=1)
+NM = np.array(POSITIONS.value_in_unit(unit.nanometer))
+ATOMS = sp.atoms(sp.peptide("AKLV"))
+WHOLE = "the molecule was split across the periodic box and has been made whole"
+
+
+def in_a_box(positions, vectors, suffix):
+    """Text of a file with a unit cell."""
+    topology = app.Modeller(TOPOLOGY, POSITIONS).topology
+    topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in vectors] * unit.nanometer)
+    file = io.StringIO()
+    kind = {".pdb": app.PDBFile, ".cif": app.PDBxFile}[suffix]
+    kind.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
+    return file.getvalue()
+
+
+def residues_of(prepared):
+    return " ".join(residue.name for residue in prepared.topology.residues())
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".cif"])
+@pytest.mark.parametrize(
+    "vectors", [np.diag([2.2, 2.2, 2.2]), [[2.4, 0, 0], [0.6, 2.4, 0], [-0.6, 0.7, 2.3]]], ids=["cube", "triclinic"]
+)
+def test_a_molecule_torn_over_the_unit_cell_is_made_whole(suffix, vectors, tmp_path):
+    fractions = (NM - NM.mean(0)) @ np.linalg.inv(vectors)
+    wrapped = (fractions % 1) @ np.array(vectors)
+    assert np.linalg.norm(wrapped[1:] - wrapped[:-1], axis=1).max() > 1
+    prepared = prepare(write(tmp_path, in_a_box(wrapped, vectors, suffix), f"x{suffix}"))
+    assert prepared.notes == (WHOLE,)
+    # A PDB file has angles to 0.01 degrees, which is 0.0002 nm at the end of each box vector.
+    np.testing.assert_allclose(prepared.positions - prepared.positions.mean(0), NM - NM.mean(0), atol=6e-4)
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".cif"])
+@pytest.mark.parametrize("edges", [(2.19, 0.487, 2.34), (0.1, 0.1, 0.1)], ids=["of a fibril", "unit cube"])
+def test_a_whole_molecule_in_a_small_unit_cell_stays_as_it_is(suffix, edges, tmp_path):
+    prepared = prepare(write(tmp_path, in_a_box(NM, np.diag(edges), suffix), f"x{suffix}"))
+    assert prepared.notes == ()
+    np.testing.assert_allclose(prepared.positions, NM, atol=6e-5)
+
+
+def line_of(residue, atom):
+    return next(k for k, line in enumerate(ATOMS) if sp.number(line) == residue and sp.name(line) == atom)
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        ("".join(ATOMS[: line_of(4, "CG1")]), "the file ends within VAL 4, which lacks CG1, CG2: it seems"),
+        ("".join(ATOMS[: line_of(3, "C")]), "LEU 3 lacks C"),
+        ("".join(ATOMS)[:-35], "line 70 has no coordinates in columns 31 to 54"),
+        ("".join(ATOMS[:60])[:-30], "line 60 has no coordinates in columns 31 to 54"),
+    ],
+    ids=["side chain", "backbone", "x", "z"],
+)
+def test_a_file_that_is_cut_within_a_residue_is_refused(cut, message, tmp_path):
+    with pytest.raises(MDGenError, match=message):
+        prepare(write(tmp_path, cut))
+
+
+def test_hydrogens_that_only_the_last_residue_lacks_are_a_cut(tmp_path):
+    heavy_first = sp.atoms(sp.gromacs("AKLV"))
+    last = max(k for k, line in enumerate(heavy_first) if line[76:78].strip() != "H")
+    with pytest.raises(MDGenError, match="ends within VAL 4, which lacks its hydrogens"):
+        prepare(write(tmp_path, "".join(heavy_first[: last + 1])))
+
+
+def test_a_file_that_ends_between_residues_says_so(tmp_path):
+    cut = "".join(ATOMS[: line_of(4, "N")])
+    told = (
+        "the file ends with LEU 3, and has no last line END (.pdb) or # (.cif): if it has been cut short, residues are "
+        "missing"
+    )
+    assert told in prepare(write(tmp_path, cut)).notes
+    for end in ("END\n", "TER\n", sp.hetero("HOH", "O")):
+        assert told not in prepare(write(tmp_path, cut + end)).notes
+    assert prepare(write(tmp_path, "".join(ATOMS))).notes == ()  # OXT is the end
+
+
+def test_a_side_chain_that_is_not_there_is_built_where_the_file_has_an_end(tmp_path):
+    cut = "".join(ATOMS[: line_of(4, "CG1")])
+    assert prepare(write(tmp_path, cut + "END\n")).notes[0].startswith("heavy atoms added: CG1, CG2, OXT of VAL 4")
+
+
+@pytest.mark.parametrize("part", [0.5, 0.93])
+@pytest.mark.parametrize("suffix", [".cif", ".gro", ".pdb.gz"])
+def test_other_files_that_are_cut_are_refused(suffix, part, tmp_path):
+    whole = {".cif": sp.cif("AKLV").encode(), ".gro": sp.gro(sp.peptide("AKLV")).encode()}
+    whole[".pdb.gz"] = gzip.compress(sp.peptide("AKLV").encode())
+    content = whole[suffix]
+    (tmp_path / f"x{suffix}").write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(MDGenError, match=f"x{suffix}"):
+        prepare(tmp_path / f"x{suffix}")
+
+
+def test_an_mmcif_file_that_is_cut_between_lines_is_told_from_a_complete_one(tmp_path):
+    lines = sp.cif("AKLV").splitlines(keepends=True)
+    row = {name: next(k for k, line in enumerate(lines) if f" {name} " in line) for name in ("VAL", "NZ")}
+    assert any("cut short" in note for note in prepare(write(tmp_path, "".join(lines[: row["VAL"]]), "x.cif")).notes)
+    with pytest.raises(MDGenError, match="the file ends within LYS 2, which lacks NZ"):
+        prepare(write(tmp_path, "".join(lines[: row["NZ"]]), "x.cif"))
+    prepared = prepare(write(tmp_path, "".join(lines[: row["NZ"]]) + "#\n", "x.cif"))
+    assert prepared.notes[0].startswith("heavy atoms added: NZ, OXT of LYS 2")
+
+
+def test_frames_that_are_parted_by_end_are_models(tmp_path):
+    frames = "".join(moved(ATOMS, shift, "A") + "END\n" for shift in (0, 1, 2))
+    prepared = prepare(write(tmp_path, frames))
+    assert prepared.notes == ("the first of 3 models is taken",)
+    np.testing.assert_allclose(prepared.positions, NM, atol=6e-5)
+
+
+def test_chains_that_are_parted_by_end_are_chains(tmp_path):
+    two = "".join(ATOMS) + "END\n" + moved(ATOMS, 30, "B") + "END\n"
+    with pytest.raises(MDGenError, match="2 protein chains"):
+        prepare(write(tmp_path, two))
+    assert residues_of(prepare(write(tmp_path, two), each_chain=True)) == "ALA LYS LEU VAL ALA LYS LEU VAL"
+
+
+SPELLINGS = {
+    "windows.pdb": lambda text: text.replace("\n", "\r\n").encode(),
+    "mac.pdb": lambda text: text.replace("\n", "\r").encode(),
+    "mark.pdb": lambda text: text[text.index("ATOM") :].encode("utf-8-sig"),
+    "utf16.pdb": lambda text: text.encode("utf-16"),
+    "latin.pdb": lambda text: ("REMARK von München\n" + text).encode("latin-1"),
+    "UPPER.PDB": str.encode,
+    "pdb1xyz.ent": str.encode,
+    "UPPER.PDB.GZ": lambda text: gzip.compress(text.encode()),
+    "short.pdb": lambda text: "\n".join(line[:54].rstrip() for line in text.splitlines()).encode(),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_file_is_read_however_its_lines_end_and_its_name_is_written(name, tmp_path):
+    (tmp_path / name).write_bytes(SPELLINGS[name](text_of(TOPOLOGY, POSITIONS)))
+    prepared = prepare(tmp_path / name)
+    assert prepared.notes == () and residues_of(prepared) == "ALA LYS LEU VAL"
+    np.testing.assert_allclose(prepared.positions, NM, atol=6e-5)
