@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import operator
+from typing import Any
 
 import numpy as np
 
+from openmm_mdgen.arguments import whole
 from openmm_mdgen.errors import MDGenError
 
 _OPENMM_LARGEST = 2**31 - 1
 
 
-def valid_seed(seed: int | None) -> int:
+def valid_seed(seed: Any) -> int:
     """The seed as given, or one drawn by the operating system where there is none.
 
     Raises
@@ -21,11 +22,8 @@ def valid_seed(seed: int | None) -> int:
     """
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < 2**63:
+    number = whole(seed)
+    if number is None or not 0 <= number < 2**63:
         raise MDGenError(f"seed is {seed!r}: give a whole number from 0 to 2**63 - 1")
     return number
 

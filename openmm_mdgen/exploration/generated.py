@@ -9,9 +9,11 @@ import mdtraj
 import numpy as np
 from openmm import app
 
+from openmm_mdgen.arguments import valid_count
 from openmm_mdgen.errors import GenerationError
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, usable
 from openmm_mdgen.protocol import Generator, draw
-from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.seeds import segment_seed, valid_seed
 
 _TRIES = 10  # segments in a row without a frame that is valid
 
@@ -26,9 +28,9 @@ def generated_frames(
     Parameters
     ----------
     generator : Generator
-    topology : openmm.app.Topology
-    positions : (n_atoms, 3) nm
-        A relaxed structure.
+    topology : openmm.app.Topology or mdtraj.Topology
+    positions : quantity or array, (n_atoms, 3)
+        A relaxed structure. Plain numbers are in nm.
     n_frames : int
     seed : int
         The same seed gives the same frames.
@@ -46,8 +48,10 @@ def generated_frames(
     GenerationError
         If ten segments in a row have no valid frame.
     """
-    propagator = generator.propagator(topology, positions)
-    current = np.array(positions, dtype=np.float64)
+    n_frames, seed, topology = valid_count("n_frames", n_frames), valid_seed(seed), as_topology(topology)
+    generator.check(topology)
+    current = usable("positions", BondedAtoms(topology), positions, box_of(topology))
+    propagator = generator.propagator(topology, current)
     found: list[np.ndarray] = []
     failed = index = 0
     while len(found) < n_frames:

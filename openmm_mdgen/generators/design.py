@@ -103,8 +103,6 @@ class Designer:
             If the weights design other residues, or the frames do not fit theirs.
         """
         self._check_designed(designed, chain)
-        if samples < 1:
-            raise MDGenError(f"samples {samples}: ask for at least one")
         index = self._windows(len(positions), interval, samples)
         made: list[Design] = []
         for first in range(0, samples, _BATCH):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from openmm_mdgen.arguments import positive
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.given_frames import Keys, batches
 from openmm_mdgen.generators.sampler import Sampler
@@ -51,6 +52,7 @@ class Interpolator:
         if duration is None:
             return info.n_frames
         own = (info.n_frames - 1) * interval
+        duration = positive("duration", duration, "picosecond")
         intervals = whole_number(duration, interval)
         if intervals is None or intervals < 2 or abs(duration - own) > _FARTHEST_DURATION * own + 1e-9:
             raise MDGenError(

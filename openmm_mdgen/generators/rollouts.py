@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openmm_mdgen.errors import GenerationError, MDGenError
-from openmm_mdgen.molecule.positions import as_topology, in_nanometre
+from openmm_mdgen.arguments import valid_count
+from openmm_mdgen.errors import GenerationError
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, usable
 from openmm_mdgen.protocol import MOST_INVALID, BatchPropagator, GeneratedSegment, Generator, draw
-from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.seeds import segment_seed, valid_seed
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -37,10 +38,10 @@ class Stream(Iterator[np.ndarray]):
     def __init__(
         self, generator: Generator, topology: Topology, positions: np.ndarray, n_frames: int, replicas: int, seed: int
     ) -> None:
-        if replicas < 1 or n_frames < 1:
-            name, number = ("replicas", replicas) if replicas < 1 else ("n_frames", n_frames)
-            raise MDGenError(f"{name} {number}: ask for at least one")
-        topology, positions = as_topology(topology), in_nanometre("positions", positions)
+        replicas, n_frames = valid_count("replicas", replicas), valid_count("n_frames", n_frames)
+        topology, seed = as_topology(topology), valid_seed(seed)
+        generator.check(topology)
+        positions = usable("positions", BondedAtoms(topology), positions, box_of(topology))
         self._propagator = generator.propagator(topology, positions)
         self.atom_indices = self._propagator.atom_indices
         self.redraws = 0
@@ -133,6 +134,11 @@ def stream(
     ------
     UnsupportedTopologyError
         If the generator cannot take this molecule.
+    StateError
+        If it cannot start from these positions.
+    MDGenError
+        If a number of frames or replicas is no whole number above zero, or the seed none that can be used, or positions
+        are in another unit.
     """
     return Stream(generator, topology, positions, n_frames, replicas, seed)
 

@@ -26,6 +26,7 @@ from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Task
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.placement import backbone_named
+from openmm_mdgen.molecule.positions import as_topology
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -184,7 +185,7 @@ def _default_weights(kind: type[Task], topology: Topology | None) -> str:
             f"no weights {missing} come with this version: name a file of your own, which openmm-mdgen train makes"
         )
     try:
-        chains = [] if topology is None else ProteinChain.each(topology)
+        chains = [] if topology is None else ProteinChain.each(as_topology(topology))
     except UnsupportedTopologyError:  # whatever is loaded will refuse it and say why
         chains = []
     _require_length(names, chains)

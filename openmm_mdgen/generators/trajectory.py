@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.arguments import positive, valid_count
 from openmm_mdgen.generators.design import Design, Designer
 from openmm_mdgen.generators.each_chain import of_chains
 from openmm_mdgen.generators.forward import ForwardModel, MoleculePropagator
@@ -29,6 +29,7 @@ from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.inputs import Structure, interval_of, positions_of
 from openmm_mdgen.molecule.positions import as_topology, box_of, usable
+from openmm_mdgen.seeds import valid_seed
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -119,7 +120,7 @@ class TrajectoryGenerator:
 
     @frame_interval.setter
     def frame_interval(self, interval: float) -> None:
-        self.sampler.frame_interval = interval
+        self.sampler.frame_interval = positive("frame_interval", interval, "picosecond")
 
     @property
     def evaluations(self) -> int:
@@ -227,7 +228,7 @@ class TrajectoryGenerator:
         topology = as_topology(topology)
         chunks = self.stream(topology, positions, n_frames, replicas=replicas, seed=seed, chains=chains)
         xyz = np.concatenate(list(chunks), axis=1)
-        time = np.arange(1, n_frames + 1) * self.frame_interval
+        time = np.arange(1, xyz.shape[1] + 1) * self.frame_interval
         return _trajectories(topology, chunks.atom_indices, xyz, time)
 
     def interpolate(
@@ -250,8 +251,8 @@ class TrajectoryGenerator:
         paths : int
             How many, generated in one batch.
         seed : int
-        duration : float, optional
-            Picoseconds from start to end. Default: that of the weights, which it may not be far from.
+        duration : float or quantity, optional
+            Time from start to end; plain numbers are in ps. Default: that of the weights, which it may not be far from.
 
         Returns
         -------
@@ -264,8 +265,7 @@ class TrajectoryGenerator:
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
         interpolator = Interpolator(self.sampler)
-        if paths < 1:
-            raise MDGenError(f"paths {paths}: ask for at least one")
+        paths, seed = valid_count("paths", paths), valid_seed(seed)
         n_frames, topology = interpolator.frames_of(duration), as_topology(topology)
         chain = self.sampler.chain_of(topology)
         ends = []
@@ -291,9 +291,9 @@ class TrajectoryGenerator:
         factor : int, optional
             How many times as many frames. Default, and the only one possible: that of the weights.
         seed : int
-        frame_interval : float, optional
-            Picoseconds between the given frames, where `trajectory.time` does not say so (files of the DCD format do
-            not).
+        frame_interval : float or quantity, optional
+            Time between the given frames, where `trajectory.time` does not say so (files of the DCD format do not);
+            plain numbers are in ps.
 
         Returns
         -------
@@ -305,6 +305,7 @@ class TrajectoryGenerator:
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
         upsampler = Upsampler(self.sampler)
+        seed = valid_seed(seed)
         upsampler.check(factor, interval_of(trajectory, frame_interval))
         topology, chain = self._checked(trajectory)
         xyz = upsampler.filled(chain, trajectory.xyz, seed=seed)
@@ -345,7 +346,7 @@ class TrajectoryGenerator:
         ------
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
-        designer = Designer(self.sampler)
+        designer, samples, seed = Designer(self.sampler), valid_count("samples", samples), valid_seed(seed)
         interval = interval_of(trajectory, frame_interval)
         _, chain = self._checked(trajectory)
         return designer.designs(chain, trajectory.xyz, interval, designed=designed, samples=samples, seed=seed)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from openmm_mdgen.arguments import in_unit, is_quantity
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.systems import FORCE_FIELDS
 from openmm_mdgen.times import nearest_multiples, whole_number
 
 _LONGEST_STEP = {1.008: 0.002, 3.0: 0.004}  # ps, by hydrogen mass: what constraints of bonds to hydrogen allow
 
+_TIMES = ("duration", "frame_interval", "equilibration", "heating", "step_size")
+_UNITS = dict.fromkeys(_TIMES, "picosecond") | {"temperature": "kelvin"}
+
 
 @dataclass(frozen=True)
 class MDProtocol:
     """How a molecule is simulated; by default as the published tetrapeptides were, except for the longer step.
+
+    Times and temperatures may also be quantities of any unit.
 
     Parameters
     ----------
@@ -55,6 +61,9 @@ class MDProtocol:
     hydrogen_mass: float = 3.0
 
     def __post_init__(self) -> None:
+        for name, kind in _UNITS.items():
+            if is_quantity(value := getattr(self, name)):
+                object.__setattr__(self, name, in_unit(name, value, kind))
         if self.solvent not in FORCE_FIELDS:
             raise MDGenError(f"solvent {self.solvent!r}: take implicit or explicit")
         longest = max((s for mass, s in _LONGEST_STEP.items() if mass <= self.hydrogen_mass + 1e-6), default=0.001)

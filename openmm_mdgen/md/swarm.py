@@ -12,13 +12,15 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from openmm_mdgen.arguments import positive, valid_count
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import whole_steps
 from openmm_mdgen.md.engines import advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
-from openmm_mdgen.molecule.positions import BondedAtoms, box_of, in_nanometre, usable
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, in_nanometre, usable
+from openmm_mdgen.seeds import valid_seed
 
 _MAX_ITERATIONS = 200  # of the minimiser, for frames that MD did not make
 
@@ -28,18 +30,18 @@ class Swarm:
 
     Parameters
     ----------
-    topology : openmm.app.Topology
+    topology : openmm.app.Topology or mdtraj.Topology
         Complete, with hydrogens.
     positions : quantity or array, (n_atoms, 3)
         Any structure of the peptide; plain numbers are in nm.
     n_places : int
         Number of runs at a time.
-    temperature : float
-        In K.
+    temperature : float or quantity
+        Plain numbers are in K.
     friction : float
         Of the Langevin thermostat, in 1/ps.
-    step_size : float
-        Step of the integrator in ps.
+    step_size : float or quantity
+        Step of the integrator; plain numbers are in ps.
     platform : str, optional
         Name of OpenMM's platform, by default the fastest.
     threads : int, optional
@@ -67,6 +69,9 @@ class Swarm:
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
+        topology, n_places, seed = as_topology(topology), valid_count("n_places", n_places), valid_seed(seed)
+        temperature = positive("temperature", temperature, "kelvin")
+        step_size = positive("step_size", step_size, "picosecond")
         self.topology, self.temperature, self.step_size = topology, temperature, step_size
         chosen = openmm.Platform.getPlatformByName(platform) if platform else fastest_platform()
         on_cpu = chosen.getName() == "CPU"
@@ -99,8 +104,8 @@ class Swarm:
             Frames of real MD, plain numbers in nm; see `relaxed` for others.
         n_frames : int
             Frames of each run, without its start.
-        frame_interval : float
-            Time between frames in ps, a whole number of steps.
+        frame_interval : float or quantity
+            Time between frames, a whole number of steps; plain numbers are in ps.
         seed : int
             Seed of the velocities that runs begin with.
         is_over : callable
@@ -120,7 +125,8 @@ class Swarm:
         StateError
             If positions are no longer finite.
         """
-        steps = whole_steps(frame_interval, self.step_size)
+        n_frames, seed = valid_count("n_frames", n_frames), valid_seed(seed)
+        steps = whole_steps(positive("frame_interval", frame_interval, "picosecond"), self.step_size)
         starts = in_nanometre("starts", starts)
         if starts.ndim != 3 or starts.shape[1:] != (self.topology.getNumAtoms(), 3):
             raise MDGenError(f"starts of shape {starts.shape}: give (runs, {self.topology.getNumAtoms()}, 3), nm")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import mdtraj
 import numpy as np
 
+from openmm_mdgen.arguments import positive
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.molecule.positions import in_nanometre
 
@@ -89,9 +90,7 @@ def interval_of(trajectory: mdtraj.Trajectory, stated: float | None) -> float:
     if trajectory.n_frames < 2:
         raise MDGenError(f"the trajectory has {trajectory.n_frames} frame: at least two are needed")
     if stated is not None:
-        if not stated > 0:
-            raise MDGenError(f"frame_interval {stated}: give the time between frames, above 0 ps")
-        return float(stated)
+        return positive("frame_interval", stated, "picosecond")
     times = trajectory.time.astype(np.float64)
     interval = (times[-1] - times[0]) / (len(times) - 1)
     rounding = 4 * np.spacing(np.float32(np.abs(times).max()))  # files hold times in single precision

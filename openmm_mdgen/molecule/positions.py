@@ -8,12 +8,12 @@ missing. Axes: ``N`` atoms of the topology, ``n`` atoms that are looked at, ``b`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mdtraj
 import numpy as np
 
+from openmm_mdgen.arguments import in_unit, is_quantity
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.geometry.bonds import BondGraph, lengths
 from openmm_mdgen.molecule.caps import is_hydrogen
@@ -111,10 +111,10 @@ def in_nanometre(name: str, positions: Any) -> np.ndarray:
     MDGenError
         If a quantity is no length, or there is anything but numbers.
     """
-    if isinstance(positions, Sequence) and len(positions) and _is_quantity(positions[0]):
+    if isinstance(positions, Sequence) and len(positions) and is_quantity(positions[0]):
         return np.stack([in_nanometre(name, row) for row in positions])
-    if _is_quantity(positions):
-        positions = _numbers(name, positions)
+    if is_quantity(positions):
+        positions = in_unit(name, positions, "nanometer")
     try:
         return np.asarray(positions, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -206,21 +206,6 @@ def _to_nearest_image(step: np.ndarray, box: np.ndarray) -> np.ndarray:
     for k in (2, 1, 0):
         shift -= np.round((step + shift)[..., k, None] / box[k, k]) * box[k]
     return shift
-
-
-def _is_quantity(value: Any) -> bool:
-    return hasattr(value, "value_in_unit") or hasattr(value, "m_as")
-
-
-def _numbers(name: str, quantity: Any) -> Any:
-    """The numbers of a quantity of OpenMM, or of pint, in nanometre."""
-    try:
-        if hasattr(quantity, "m_as"):
-            return quantity.m_as("nanometer")
-        units = import_module(type(quantity).__module__.rpartition(".")[0])  # of the package that the quantity is of
-        return quantity.value_in_unit(units.nanometer)
-    except Exception as error:  # packages of units raise classes of their own
-        raise MDGenError(f"{name} have the unit {getattr(quantity, 'unit', '?')}, which is no length") from error
 
 
 def _bond_lengths(atoms: Bonded, positions: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import openmm
 from openmm import app
 
 from openmm_mdgen.generators import registry
+from openmm_mdgen.molecule.positions import as_topology
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.seeds import valid_seed
 from openmm_mdgen.simulation import checks, restart
@@ -50,7 +51,7 @@ class MDGenSimulation(app.Simulation):
     Parameters
     ----------
     topology, system, integrator, platform, platformProperties, state
-        As for `openmm.app.Simulation`.
+        As for `openmm.app.Simulation`; the topology may also be mdtraj's.
     generator : Generator or str or Path, optional
         The model, or the name or file of its weights, such as ``"mdgen/forward_sim"``; default: the bundled weights.
         None is loaded where the schedule never generates.
@@ -111,6 +112,7 @@ class MDGenSimulation(app.Simulation):
         chains: str | None = None,
         seed: int | None = None,
     ) -> None:
+        topology = as_topology(topology)
         self.schedule = checks.valid_schedule(Generate() if schedule is None else schedule)
         model = (
             registry.loaded(generator, upsampling, chains=chains, topology=topology)

@@ -14,6 +14,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import StateError
 from openmm_mdgen.molecule.positions import BondedAtoms, usable
+from openmm_mdgen.molecule.strand import describe
 from openmm_mdgen.simulation.integrators import temperature_of
 from openmm_mdgen.simulation.starts import Minimised, Start
 from openmm_mdgen.simulation.states import box_in, positions_in
@@ -124,9 +125,11 @@ class Engine:
             If positions are not set, not finite or in ångström, or the protein is torn or lacks residues.
         """
         remedy = "give the structure to simulation.context.setPositions(positions), or load a state"
-        if not np.isfinite(here.positions).all():
-            n_bad = (~np.isfinite(here.positions)).any(axis=1).sum()
-            raise StateError(f"positions of {n_bad} atoms are not finite: {remedy}")
+        bad = np.flatnonzero(~np.isfinite(here.positions).all(axis=1))
+        if len(bad):
+            atom = list(self.topology.atoms())[bad[0]]
+            first = f"the first is {describe(atom.residue)}, atom {atom.name}, atom index {atom.index}"
+            raise StateError(f"positions of {len(bad)} atoms are not finite, {first}: {remedy}")
         try:
             self.context.getState(energy=True)  # the Context tells only here whether it has positions
         except openmm.OpenMMException as error:
