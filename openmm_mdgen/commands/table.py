@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 def table(
     folder: Annotated[
         Path,
-        typer.Argument(help="Folder of real MD: NAME.pdb with NAME.xtc (or .dcd, ...) of each peptide, 1 ns or more."),
+        typer.Argument(
+            help="Folder of real MD: NAME.pdb with NAME.xtc (or .dcd, ...) of each peptide or protein, 1 ns or more."
+        ),
     ],
     generated: Annotated[
         Path | None, typer.Option(help="Folder of generated trajectories, laid out alike and of the same names.")
@@ -56,7 +58,10 @@ def table(
 ) -> None:
     """Make Table 2 of Jing et al. 2024: distances to real MD of a generator and of shorter MD, as means over peptides.
 
-    The first half of each real MD is the reference, the second half the replicate and the source of shorter MD.
+    The first half of each real MD is the reference, the second half the replicate and the source of shorter MD. Of
+    molecules of 10 residues or more a second table follows, a row for each and for each method: RMSF correlation,
+    pairwise RMSD, secondary structure, contacts and the share of frames whose chain holds together, beside other MD of
+    the same and of half the length; and one over all of them.
     """
     if (generated is None) == (weights is None):
         raise MDGenError("give either --generated FOLDER or --weights NAME")
@@ -67,6 +72,7 @@ def table(
     from openmm_mdgen.analysis.folders import pairs, read_md
     from openmm_mdgen.analysis.results import plain
     from openmm_mdgen.generators.registry import loaded
+    from openmm_mdgen.report.protein_table import Proteins
     from openmm_mdgen.report.table import GENERATED, Halves, empty_rows, fill, markdown
 
     options = {
@@ -82,19 +88,20 @@ def table(
         raise MDGenError(f"{generated} has no trajectory of {', '.join(missing)}, which {folder} has")
     model = None if weights is None else loaded(weights, device=device)
 
-    rows = empty_rows()
+    rows, proteins = empty_rows(), Proteins()
     for name, (pdb, path) in references.items():
         halves = Halves.of(read_md(pdb, path), path)
         if model is None:
             source: Source = TrajectoryFile(ready[name][1], ready[name][0])
         else:
             source, rows[GENERATED].seconds[name] = _generate(model, pdb, length, seed)
-        fill(rows, name, source, halves, options)
+        proteins.add(name, *fill(rows, name, source, halves, options), halves, options)
         typer.echo(f"{name}: reference {halves.nanoseconds:.3g} ns", err=True)
-    for line in markdown(list(rows.values())):
+    for line in markdown(list(rows.values())) + proteins.markdown():
         typer.echo(line)
     if json is not None:
-        write_json(json, {"settings": plain(options), "rows": [asdict(row) for row in rows.values()]})
+        content = {"settings": plain(options), "rows": [asdict(row) for row in rows.values()]}
+        write_json(json, content | {"ensembles": proteins.as_dict()})
 
 
 def _generate(generator: Generator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:

@@ -63,7 +63,9 @@ def empty_rows() -> dict[str, Row]:
     return {name: Row(name) for name in (GENERATED, *LENGTHS, REPLICATE)}
 
 
-def fill(rows: dict[str, Row], name: str, generated: Source, halves: Halves, options: dict) -> None:
+def fill(
+    rows: dict[str, Row], name: str, generated: Source, halves: Halves, options: dict
+) -> tuple[Evaluation, Evaluation]:
     """Compute one peptide's values of all rows.
 
     Parameters
@@ -76,12 +78,19 @@ def fill(rows: dict[str, Row], name: str, generated: Source, halves: Halves, opt
     halves : Halves
     options : dict
         Keywords of `evaluate`.
+
+    Returns
+    -------
+    (Evaluation, Evaluation)
+        Of the generated trajectory and of the replicate.
     """
     reference, replicate = halves.reference, halves.replicate
-    rows[GENERATED].values[name] = distances(evaluate(generated, reference, **options))
+    made, real = (evaluate(source, reference, **options) for source in (generated, replicate))
+    rows[GENERATED].values[name] = distances(made)
     for label, duration in LENGTHS.items():
         rows[label].values[name] = _beginning(replicate, duration, reference, options)
-    rows[REPLICATE].values[name] = distances(evaluate(replicate, reference, **options))
+    rows[REPLICATE].values[name] = distances(real)
+    return made, real
 
 
 def distances(evaluation: Evaluation) -> dict[str, float | str]:

@@ -378,3 +378,37 @@ def test_a_benchmark_compares_with_the_long_md_it_is_given(command, long_md, wei
 def test_a_benchmark_that_cannot_be_done_is_refused_at_once(command, weights, options, told):
     code, _, errors = command("benchmark", *options, "--generator", weights)
     assert code == 2 and told in errors and len(errors.splitlines()) == 1
+
+
+def test_the_table_sets_proteins_beside_other_md_of_half_the_length(command, trp_cage, tmp_path):
+    still = mdtraj.load("trp_cage.pdb")
+    for folder, name, size, n in (("real", "one", 0.004, 24), ("made", "one", 0.008, 10),
+                                  ("real", "two", 0.005, 24), ("made", "two", 0.006, 10)):  # fmt: skip
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copy("trp_cage.pdb", tmp_path / folder / f"{name}.pdb")
+        noise = np.random.default_rng(n).normal(0, size, (n, still.n_atoms, 3))
+        moved = mdtraj.Trajectory(still.xyz + noise, still.topology, time=np.arange(n))
+        moved.save_xtc(str(tmp_path / folder / f"{name}.xtc"))
+    options = ("--lagtime", "2ps", "--clusters", 5, "--states", 2, "--json", "table.json")
+    code, out, errors = command("table", "real", "--generated", "made", *options)
+    assert code == 0, errors
+    written = json.loads((tmp_path / "table.json").read_text())["ensembles"]
+    methods = ["MD, reference", "generated", "MD, half the length", "MD, replicate"]
+    assert list(written["proteins"]) == ["one", "two"] and list(written["proteins"]["one"]) == methods
+    md = mdtraj.load("real/one.xtc", top="trp_cage.pdb")
+    half = evaluate(md[12:18], md[:12], lagtime=2.0, n_clusters=5, n_states=2)
+    row = written["proteins"]["one"]["MD, half the length"]
+    assert row["RMSF correlation"] == pytest.approx(half.ensemble.rmsf_correlation)
+    assert row["pairwise RMSD, nm"] == pytest.approx(half.ensemble.pairwise_rmsd[0])
+    assert row["chain, strict"] == half.validity.generated.strict
+    reference = written["proteins"]["one"]["MD, reference"]
+    assert reference["pairwise RMSD, nm"] == pytest.approx(half.ensemble.pairwise_rmsd[1])
+    assert "RMSF correlation" not in reference and row["exposed residues"] is None
+    assert "none in either" in written["not_defined"]["proteins.one.MD, half the length.exposed residues"]
+    assert written["over_all"]["generated"]["pairwise_rmsd_correlation"] is None
+    assert "three values" in written["not_defined"]["over_all.generated.pairwise_rmsd_correlation"]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines() if line.startswith("|")]
+    header = next(line for line in lines if "RMSF correlation" in line)
+    shown = dict(zip(header, next(x for x in lines if x[:2] == ["one", "MD, half the length"]), strict=True))
+    assert shown["RMSF correlation"] == f"{half.ensemble.rmsf_correlation:.3f}"
+    assert any(line[0] == "over 2 proteins" for line in lines) and "] a correlation needs three values" in out
