@@ -16,10 +16,13 @@ from openmm_mdgen.commands.stops import Stopped, stoppable
 from openmm_mdgen.errors import MDGenError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-# A module of this folder that has a function of its own name is a command; this one is what they are started by.
+# A module of this folder that has a function of its own name is a command, or several if it is an app with commands of
+# its own; this one is what they are started by.
 for _name in sorted(module.name for module in pkgutil.iter_modules(commands.__path__) if module.name != "main"):
     _command = getattr(import_module(f"{commands.__name__}.{_name}"), _name, None)
-    if _command is not None:
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    elif _command is not None:
         app.command(cls=GroupedCommand)(_command)
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import torch
@@ -34,6 +34,7 @@ from openmm_mdgen.model.tokens import Tokenizer
 
 _FORMAT = "openmm_mdgen 1"
 _PREFIX = "model."  # of parameter names in published checkpoints
+_Read = TypeVar("_Read")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 # Prefixes of names, each with what turns a whole name into a file of weights on this machine.
@@ -160,15 +161,23 @@ def load(name_or_path: str | Path) -> tuple[TrajectoryFlow, ModelInfo]:
     return _read(find(name_or_path))
 
 
+def header(path: Path) -> tuple[FlowConfig, ModelInfo]:
+    """What a file of weights says of itself; its numbers are not read. Raises as `load`."""
+    return _guarded(_published_header if path.suffix == ".ckpt" else _own_header, path)
+
+
 def _read(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
+    return _guarded(_load_published if path.suffix == ".ckpt" else _load_own, path)
+
+
+def _guarded(reader: Callable[[Path], _Read], path: Path) -> _Read:
     try:
-        return _load_published(path) if path.suffix == ".ckpt" else _load_own(path)
+        return reader(path)
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged file makes a reader stumble over
-        raise CheckpointError(
-            f"{path} cannot be read as weights ({_fault(path, error)}); fetch or make it again"
-        ) from error
+        fault = _fault(path, error)
+        raise CheckpointError(f"{path} cannot be read as weights ({fault}); fetch or make it again") from error
 
 
 def _fault(path: Path, error: Exception) -> str:
@@ -186,8 +195,7 @@ def _fault(path: Path, error: Exception) -> str:
 @cache
 def network_of(bundled_name: str) -> NetworkConfig:
     """What the network of bundled weights takes, read from the file's header alone."""
-    with safetensors.safe_open(str(find(bundled_name)), framework="pt") as file:
-        return config_from_values(json.loads(file.metadata()["config"])).network
+    return header(find(bundled_name))[0].network
 
 
 def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torch.dtype = torch.float32) -> None:
@@ -249,23 +257,37 @@ def config_from_values(values: dict[str, Any]) -> FlowConfig:
     )
 
 
-def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
+def _own_header(path: Path) -> tuple[FlowConfig, ModelInfo]:
     with safetensors.safe_open(str(path), framework="pt") as file:
-        header = file.metadata() or {}
-        if header.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} is not in the format {_FORMAT!r} that this version reads")
+        said = file.metadata() or {}
+    if said.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is not in the format {_FORMAT!r} that this version reads")
+    return config_from_values(json.loads(said["config"])), ModelInfo(**json.loads(said["info"]))
+
+
+def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
+    config, info = _own_header(path)
+    with safetensors.safe_open(str(path), framework="pt") as file:
         tensors = {key: file.get_tensor(key).float() for key in file.keys()}
-    config = config_from_values(json.loads(header["config"]))
-    return _with_weights(config, tensors), ModelInfo(**json.loads(header["info"]))
+    return _with_weights(config, tensors), info
+
+
+def _published_header(path: Path) -> tuple[FlowConfig, ModelInfo]:
+    args = _published_content(path, mmap=True)["hyper_parameters"]["args"]
+    return published_config(vars(args)), _published_info(path.stem, vars(args))
 
 
 def _load_published(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        content = torch.load(path, map_location="cpu", weights_only=True)
+    content = _published_content(path)
     args = vars(content["hyper_parameters"]["args"])
     config = published_config(args)
     tensors = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items()}
     return _with_weights(config, tensors), _published_info(path.stem, args)
+
+
+def _published_content(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def _with_weights(config: FlowConfig, tensors: dict[str, Tensor]) -> TrajectoryFlow:

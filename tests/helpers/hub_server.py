@@ -12,10 +12,12 @@ from argparse import Namespace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import torch
+from huggingface_hub import constants
 
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.flow import TrajectoryFlow
 
+NOBODY = "http://127.0.0.1:9"  # an address where nothing answers
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # Saved arguments of a published checkpoint, with sizes of a toy.
 ARGS = {
@@ -50,6 +52,23 @@ def published(seed: int = 0, **changed) -> bytes:
     file = io.BytesIO()
     torch.save(content, file)
     return file.getvalue()
+
+
+def ask_at(monkeypatch, endpoint):
+    """Take this address for the hub's; the environment is read once, when huggingface_hub is imported."""
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+
+
+def empty_cache(folder, monkeypatch):
+    """Have the cache in a folder, which is returned, and no way to the real hub."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(folder / "assets"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    ask_at(monkeypatch, NOBODY)
+    monkeypatch.setenv("HF_TOKEN", "a-token")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    return folder
 
 
 class HubServer:

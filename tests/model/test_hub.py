@@ -12,7 +12,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from hub_server import COMMIT, HubServer, published
+from hub_server import COMMIT, NOBODY, HubServer, ask_at, empty_cache, published
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.generators import registry
@@ -21,7 +21,6 @@ from openmm_mdgen.model.hub import Location
 
 NAME = "mdgen/forward_sim"
 FILE = "bjing-mit/mdgen/forward_sim.ckpt"
-NOBODY = "http://127.0.0.1:9"  # an address where nothing answers
 
 
 @pytest.fixture(scope="module")
@@ -29,21 +28,10 @@ def weights():
     return published()
 
 
-def ask_at(monkeypatch, endpoint):
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
-
-
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """An empty cache, and no way to the real hub."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    ask_at(monkeypatch, NOBODY)
-    monkeypatch.setenv("HF_TOKEN", "a-token")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    return tmp_path
+    return empty_cache(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -1,0 +1,136 @@
+"""``openmm-mdgen weights``: which weights there are, and published ones fetched ahead of their use."""
+
+from __future__ import annotations
+
+import json as to_json
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openmm_mdgen.errors import MDGenError
+
+if TYPE_CHECKING:
+    from openmm_mdgen.model.catalogue import Entry
+
+_WIDTH = 80
+_ROW = "{:<27}{:<19}{:<9}{:<8}{:<6}{:>8}"
+_HEADINGS = {
+    "bundled": "With this version",
+    "cached": "Fetched, in the cache",
+    "not fetched": "Published, fetched when they are first used",
+}
+
+Json = Annotated[bool, typer.Option("--json", help="Print all of it as JSON, for other programs.")]
+
+weights = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+
+
+@weights.callback(invoke_without_command=True)
+def list_weights(context: typer.Context, json: Json = False) -> None:
+    """List the weights that can be used by name: bundled, cached and published ones.
+
+    Each has its task, residues of a chain, time between frames, temperature, size, force field and solvent.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from openmm_mdgen.model.catalogue import entries
+
+    found = entries()
+    typer.echo(_as_json([asdict(entry) for entry in found]) if json else "\n".join(_table(found)))
+
+
+@weights.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(help="Name such as mdgen/forward_sim, or hf://owner/repository/file for any other file.")
+    ],
+) -> None:
+    """Fetch published weights into the cache, or a newer version of those that are there.
+
+    After that they are used without a network. The cache is that of the Hugging Face hub (HF_HOME).
+    """
+    from openmm_mdgen.model import checkpoints, hub
+    from openmm_mdgen.model.known import KNOWN
+
+    if name not in KNOWN and not name.startswith(hub.PREFIX):
+        raise MDGenError(
+            f"{name}: fetch takes {', '.join(KNOWN)} or hf://owner/repository/file; other weights are on this machine"
+        )
+    path = checkpoints.fetched(name, newest=True)
+    typer.echo(f"{name}: {_size(path.stat().st_size)}, SHA-256 {hub.checksum_of(path)}\n{path}")
+
+
+@weights.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of weights, or a file of weights.")],
+    json: Json = False,
+) -> None:
+    """Show all that is known of weights, without fetching them: what they are for, and how they were trained."""
+    from pathlib import Path
+
+    from openmm_mdgen.model import hub
+    from openmm_mdgen.model.catalogue import entry_of
+
+    entry = entry_of(name)
+    values = asdict(entry) | {"sha256": None if entry.path is None else hub.checksum_of(Path(entry.path))}
+    typer.echo(_as_json(values) if json else "\n".join(_page(entry, values["sha256"])))
+
+
+def _as_json(content: object) -> str:
+    return to_json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def _table(entries: list[Entry]) -> list[str]:
+    lines = [_ROW.format("NAME", "TASK", "RESIDUES", "FRAME", "TEMP.", "SIZE")]
+    for place, heading in _HEADINGS.items():
+        rows = [entry for entry in entries if entry.place == place]
+        lines += ["", heading] if rows else []
+        for entry in rows:
+            lines += _rows(entry)
+    lines.append("")
+    for licence, citation in dict.fromkeys((entry.licence, entry.citation) for entry in entries):
+        names = [entry.name for entry in entries if (entry.licence, entry.citation) == (licence, citation)]
+        lines += textwrap.wrap(f"Licence: {licence}. Citation: {citation} ({', '.join(names)}).", _WIDTH)
+    return lines
+
+
+def _rows(entry: Entry) -> list[str]:
+    """Name and numbers, and below them the force field with its solvent."""
+    values = (
+        entry.task,
+        entry.chain_lengths,
+        f"{entry.frame_interval:g} ps",
+        f"{entry.temperature:g} K",
+        _size(entry.size),
+    )
+    first = [entry.name, _ROW.format("", *values)] if len(entry.name) > 26 else [_ROW.format(entry.name, *values)]
+    return [line.rstrip() for line in [*first, f"    {entry.force_field}"]]
+
+
+def _page(entry: Entry, checksum: str | None) -> list[str]:
+    size = f"{_size(entry.size)}, {entry.n_parameters} trained numbers"
+    values = {
+        "name": entry.name,
+        "file": entry.path or f"not fetched: 'openmm-mdgen weights fetch {entry.name}' does, and so does first use",
+        "SHA-256": checksum or "known when it is fetched",
+        "size": size if entry.path else f"about {size}",
+        "task": entry.task,
+        "residues": entry.chain_lengths,
+        "frames": f"{entry.n_frames} in a segment, {entry.frame_interval:g} ps apart",
+        "trained at": f"{entry.temperature:g} K",
+        "force field": entry.force_field,
+        "conditions": entry.source or "as the file states them",
+        "licence": entry.licence,
+        "citation": entry.citation,
+    }
+    lines = []
+    for label, value in values.items():
+        indented = f"{label:<13}{value}"
+        lines += textwrap.wrap(indented, _WIDTH, subsequent_indent=" " * 13, break_long_words=False) or [indented]
+    return lines
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 1e7 else f"{n_bytes / 1e6:.1f} MB"
