@@ -153,7 +153,11 @@ def run(
     )
     length = _length(model, total, interval) if samples is None else _samples(model, samples)
     model.check(prepared.topology)
+    memory_of = getattr(model, "memory_of", None)  # generators of other packages say nothing of it
+    memory = memory_of(prepared.topology, replicas) if memory_of else None
     tell_changes(structure, prepared)
+    if memory and memory.is_large:
+        typer.echo(f"{structure}: {memory}")
     trained = getattr(model, "force_field", "")
     if source.has_own_field and trained:
         typer.echo(f"{structure}: its force field minimises the start; generated frames are those of {trained}")

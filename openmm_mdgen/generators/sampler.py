@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError, UnsupportedTopologyError
+from openmm_mdgen.generators.memory import Memory, available, needed
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.dirichlet import N_TYPES, uniform_states
@@ -108,6 +109,9 @@ class Sampler:
             If the network gives values that are not finite.
         """
         network = self.flow.config.network
+        self.memory_of(frames.aatype.shape[1], len(seeds), frames.n_frames).require(
+            f"{len(seeds)} trajectories at once"
+        )
         shape = (*frames.rigids.shape[1:], network.token_width)
         random = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = torch.stack([torch.randn(shape, generator=g) for g in random])
@@ -121,6 +125,20 @@ class Sampler:
                 "the network generated values that are not finite: use other weights, or another solver"
             )
         return sample.tokens
+
+    def memory_of(self, n_residues: int, n_trajectories: int = 1, n_frames: int | None = None) -> Memory:
+        """What trajectories need when they are drawn at once, and what there is.
+
+        Parameters
+        ----------
+        n_residues, n_trajectories : int
+        n_frames : int, optional
+            Default: those of a segment.
+        """
+        frames = self.info.n_frames if n_frames is None else n_frames
+        lifts = self.info.backbone == "torsions"
+        size = needed(self.flow.config.network, n_trajectories, frames, n_residues, lifts_overlaps=lifts)
+        return Memory(size, available(self.device))
 
     def type_probabilities(self, frames: Frames) -> Float[Tensor, "B L 20"]:
         """The network's probabilities of residue types from what is known of the frames, without noise; on the CPU."""
@@ -156,6 +174,8 @@ class Sampler:
         ------
         UnsupportedTopologyError
             If the weights cannot take it.
+        MDGenError
+            If a segment of it does not fit into memory.
         """
         chain = ProteinChain.from_openmm(topology)
         network, n = self.flow.config.network, len(chain.sequence)
@@ -167,6 +187,7 @@ class Sampler:
                 + (f"Use {fitting[0]!r}, which" if fitting else "Use other weights, or train some for this length")
                 + (" come with this package and take it." if fitting else ".")
             )
+        self.memory_of(n).require(f"a segment of {self.info.n_frames} frames of {n} residues")
         return chain
 
 

@@ -19,6 +19,7 @@ from openmm_mdgen.generators.design import Design, Designer
 from openmm_mdgen.generators.each_chain import of_chains
 from openmm_mdgen.generators.forward import ForwardModel, MoleculePropagator
 from openmm_mdgen.generators.interpolation import Interpolator
+from openmm_mdgen.generators.memory import Memory
 from openmm_mdgen.generators.rollouts import Stream, stream
 from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.generators.upsampling import Upsampler
@@ -149,6 +150,21 @@ class TrajectoryGenerator:
     def checksum(self) -> str:
         """What tells these weights from all others, for checkpoints; computed when it is first asked for."""
         return self.sampler.checksum
+
+    def memory_of(self, topology: Topology, replicas: int = 1) -> Memory:
+        """What a segment of a molecule and of so many replicas needs, and what there is.
+
+        Raises
+        ------
+        UnsupportedTopologyError
+            If the weights cannot take this molecule.
+        MDGenError
+            If it does not fit.
+        """
+        n_residues = len(self.sampler.chain_of(topology).sequence)
+        memory = self.sampler.memory_of(n_residues, replicas)
+        memory.require(f"{replicas} replicas at once, each of {self.info.n_frames} frames of {n_residues} residues")
+        return memory
 
     @property
     def force_field(self) -> str:

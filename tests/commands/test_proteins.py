@@ -82,3 +82,16 @@ def test_a_chain_longer_than_the_weights_take_is_refused_with_the_limit(run, tmp
     code, out, errors = run(TRP_CAGE, "--time", "400ps", "--out", "a.dcd", generator=small)
     assert code == 2 and out == "" and "chain of 20 residues" in errors and "at most 19" in errors
     assert "minimising" not in errors and names() == {"small.ckpt"}
+
+
+def test_memory_is_told_beforehand_and_what_does_not_fit_is_refused(run, monkeypatch):
+    monkeypatch.setattr("openmm_mdgen.generators.sampler.available", lambda device: 2**27)
+    common = (TRP_CAGE, "--time", "400ps", "--start-iterations", 5, "--out", "a.dcd")
+    code, out, errors = run(*common, "--replicas", 500)
+    assert code == 2 and out == "" and names() == set() and "minimising" not in errors
+    assert "500 replicas at once, each of 4 frames of 20 residues: about" in errors
+    assert "0.125 GiB are available: generate fewer replicas" in errors and len(errors.splitlines()) == 1
+    monkeypatch.setattr("openmm_mdgen.generators.memory._LARGE", 2**20)
+    code, out, errors = run(*common, "--replicas", 2)
+    assert code == 0, errors
+    assert "of memory are needed, and 0.125 GiB are available" in out.splitlines()[0]
