@@ -123,8 +123,8 @@ def fetch(name: str, location: Location, check: Callable[[Path], object], *, new
         _remove(location, path)
         fault = _one_line(error).replace(str(path), location.file)
         raise CheckpointError(
-            f"{name}: what {location.url} holds is of no use as weights ({fault}); it was removed from the cache. Check "
-            "the name, and whether a proxy answers in the hub's place"
+            f"{name}: what {location.url} holds is of no use as weights ({fault}); it was removed from the cache. "
+            "Check the name, and whether a proxy answers in the hub's place"
         ) from error
     _keep(location, path)
     return path

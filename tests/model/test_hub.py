@@ -86,19 +86,17 @@ def test_published_weights_are_fetched_once_and_used_without_a_network(server, c
     assert [path.name for _, path in hub.cached_files()] == ["forward_sim.ckpt"]
 
 
-def test_a_second_start_with_the_hub_switched_off(server, cache, monkeypatch):
-    checkpoints.load(NAME)
+def test_the_environment_decides_on_server_and_cache_and_a_second_start_asks_nobody(server, tmp_path):
     code = "from openmm_mdgen.model import checkpoints as c; print(c.load('mdgen/forward_sim')[1].temperature)"
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_CACHE": str(cache / "hub"),
-        "HF_ASSETS_CACHE": str(cache / "assets"),
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")} | {
+        "HF_HOME": str(tmp_path / "home"),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    n_asked = len(server.asked)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout.strip() == "350.0", done.stderr
-    assert len(server.asked) == n_asked
+    for given in ({"HF_ENDPOINT": server.endpoint}, {"HF_HUB_OFFLINE": "1"}):
+        done = subprocess.run([sys.executable, "-c", code], env=environment | given, capture_output=True, text=True)
+        assert done.stdout.strip() == "350.0", done.stderr
+        assert len(server.transfers()) == 1
+    assert (tmp_path / "home" / "hub" / "models--bjing-mit--mdgen").is_dir()
 
 
 @pytest.mark.parametrize("is_off", [True, False])

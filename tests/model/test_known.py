@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,3 +56,17 @@ def test_a_list_of_another_name_is_known_by_its_task():
         assert found is data and "does not say" in reason
     assert training_data({"cond_interval": 100, "train_split": "splits/4AA_train.csv"})[0] is EXPLICIT
     assert training_data({"train_split": None})[0] is EXPLICIT
+
+
+def test_the_page_of_published_weights_has_the_table():
+    text = (Path(__file__).parents[2] / "docs" / "published_weights.md").read_text()
+    for weights in KNOWN.values():
+        values = (
+            f"`{weights.name}`",
+            weights.task,
+            weights.chain_lengths,
+            str(weights.n_frames),
+            f"{weights.frame_interval:g} ps",
+            f"{weights.data.words}, {weights.data.temperature:g} K",
+        )
+        assert f"| {' | '.join(values)} |" in text
