@@ -56,7 +56,7 @@ class TorsionWalkPropagator:
         angles = torch.from_numpy(np.array(walk))[None]  # (1, FRAMES, L, 7)
         turned = torch.stack([angles.sin(), angles.cos()], dim=-1)
         near = frame.rigids.expand(1, FRAMES, len(chain.sequence))  # each frame is laid over where the molecule was
-        return BackboneFromTorsions().place(self.template, near, turned)[0].numpy()
+        return BackboneFromTorsions().place(self.template, near, turned).atoms[0].numpy()
 
     def state(self):
         return self.template.state()

@@ -14,6 +14,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.forward import MoleculePropagator
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.generators.upsampling import Upsampler
+from openmm_mdgen.protocol import GeneratedSegment, as_segment
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import STATED
 
@@ -88,9 +89,12 @@ class FinePropagator:
         self.atom_indices, self.temperature = forward.atom_indices, forward.temperature
         self.frame_interval = upsampler.sampler.frame_interval
 
-    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
+    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray | GeneratedSegment:
         """The frames that follow `positions`; the forward model's are among them."""
-        made = self._forward.segment(positions, seed)
+        segment = as_segment(self._forward.segment(positions, seed), len(self.atom_indices))
+        if not segment.is_valid.all():  # nothing of it will be used
+            return segment
+        made = segment.frames
         keys = np.repeat(np.asarray(positions, dtype=np.float64)[None], len(made) + 1, axis=0)
         keys[1:, self.atom_indices] = made
         return self._upsampler.filled(self._forward.template.chain, keys, seed=segment_seed(seed, 0))[1:]

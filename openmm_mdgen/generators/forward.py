@@ -15,6 +15,7 @@ from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.model.tasks import ForwardSimulation
 from openmm_mdgen.molecule.positions import box_of, whole
 from openmm_mdgen.molecule.template import AllAtomTemplate
+from openmm_mdgen.protocol import GeneratedSegment
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -68,11 +69,11 @@ class MoleculePropagator:
         self.atom_indices = template.chain.atom_indices
         self.frame_interval, self.temperature = sampler.frame_interval, sampler.info.temperature
 
-    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray:
+    def segment(self, positions: np.ndarray, seed: int) -> np.ndarray | GeneratedSegment:
         """The frames that follow `positions`; see `protocol.Propagator.segment`."""
         return self.segments(np.asarray(positions)[None], [seed])[0]
 
-    def segments(self, positions: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray]:
+    def segments(self, positions: np.ndarray, seeds: Sequence[int]) -> list[np.ndarray | GeneratedSegment]:
         """A segment for each replica, drawn in one batch; see `protocol.BatchPropagator.segments`.
 
         Parameters
@@ -83,7 +84,8 @@ class MoleculePropagator:
 
         Returns
         -------
-        list of (n_frames, n, 3) float64, nm
+        list of (n_frames, n, 3) float64, nm, or GeneratedSegment
+            The latter where some of the frames are not valid.
         """
         sampler, chain = self.sampler, self.template.chain
         positions = whole(chain, np.asarray(positions), self._box)
@@ -93,7 +95,11 @@ class MoleculePropagator:
         tokens = sampler.sample(frames, seeds)
         rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
         placed = sampler.backbone.place(self.template, rigids, torsions)
-        return list(placed.double().cpu().numpy() + centre[:, None])
+        atoms, is_valid = placed.atoms.double().cpu().numpy() + centre[:, None], placed.is_valid.cpu().numpy()
+        return [
+            frames if valid.all() else GeneratedSegment(frames, valid, sampler.backbone.fault)
+            for frames, valid in zip(atoms, is_valid, strict=True)
+        ]
 
     def state(self) -> dict[str, np.ndarray]:
         """The molecule's geometry, for checkpoints; the same before and after a segment."""

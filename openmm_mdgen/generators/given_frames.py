@@ -6,18 +6,20 @@ atoms of the protein chain. Positions in nanometre; ångström in tensors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from openmm_mdgen.errors import UnsupportedTopologyError
+from openmm_mdgen.errors import GenerationError, UnsupportedTopologyError
 from openmm_mdgen.generators.sampler import frames_of
 from openmm_mdgen.geometry.atom14 import backbone_points
 from openmm_mdgen.geometry.rigid import Rigid, superposition
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.template import AllAtomTemplate
+from openmm_mdgen.protocol import MOST_INVALID
 
 _TOKENS_AT_ONCE = 20_000  # frames times residues in one batch: memory, and a batch wide enough for speed
 
@@ -85,6 +87,33 @@ class Keys:
         index = torch.from_numpy(spread)
         rigids = (motions[:, None] @ self.frames.rigids[0, keys])[index]
         return replace(self.frames, rigids=rigids[None], torsions=self.frames.torsions[:, keys[spread]]), motions
+
+
+def draw_until_valid(members: np.ndarray, drawn: Callable[[np.ndarray, int], np.ndarray], fault: str) -> None:
+    """Draw members of a batch, and anew those in which a frame is not valid.
+
+    Parameters
+    ----------
+    members : (m,) int
+    drawn : callable
+        Draws some of the members, given the number of the attempt, which its seeds are to depend on; returns which of
+        them are valid, (m,) bool.
+    fault : str
+        What is wrong with frames that are not valid.
+
+    Raises
+    ------
+    GenerationError
+        If a member has had no valid frames `protocol.MOST_INVALID` times in a row.
+    """
+    for attempt in range(MOST_INVALID):
+        members = members[~drawn(members, attempt)]
+        if len(members) == 0:
+            return
+    raise GenerationError(
+        f"{MOST_INVALID} draws in a row gave frames that cannot be used: {fault}. Start from relaxed structures, or "
+        "try another seed or other weights"
+    )
 
 
 def batches(n: int, size: int) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import torch
 
 from openmm_mdgen.arguments import positive
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.generators.given_frames import Keys, batches
+from openmm_mdgen.generators.given_frames import Keys, batches, draw_until_valid
 from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.geometry.units import moved
 from openmm_mdgen.model.tasks import Interpolation
@@ -97,11 +97,16 @@ class Interpolator:
         laid_over = moved(motions[1], torch.from_numpy(keys.atoms[1] - keys.centres[1]))
         result[:, -1] = laid_over.numpy() + keys.centres[0]
         first, second = keys.templates
-        for members in batches(paths, n_frames * len(chain.sequence)):
+
+        def drawn(members: np.ndarray, attempt: int) -> np.ndarray:
             frames = Frames.cat([window] * len(members)).to(sampler.device)
-            tokens = sampler.sample(frames, [segment_seed(seed, 0, int(path)) for path in members])
+            tokens = sampler.sample(frames, [segment_seed(seed, attempt, int(path)) for path in members])
             rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0], frames.rigids[:, -1])
             torsions = sampler.backbone.settled(first, torsions[:, 1:-1])
             placed = sampler.backbone.place_between(first, second, rigids[:, 1:-1], torsions, share)
-            result[members, 1:-1] = placed.double().cpu().numpy() + keys.centres[0]
+            result[members, 1:-1] = placed.atoms.double().cpu().numpy() + keys.centres[0]
+            return placed.is_valid.all(dim=1).cpu().numpy()
+
+        for members in batches(paths, n_frames * len(chain.sequence)):
+            draw_until_valid(members, drawn, sampler.backbone.fault)
         return result

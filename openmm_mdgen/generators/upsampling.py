@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.generators.given_frames import Keys, batches
+from openmm_mdgen.generators.given_frames import Keys, batches, draw_until_valid
 from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.geometry.rigid import Rigid, between
 from openmm_mdgen.geometry.units import moved
@@ -90,24 +90,34 @@ class Upsampler:
         spread = np.minimum(np.arange(sampler.info.n_frames) // factor, per_window)
         result = np.empty((n_intervals * factor + 1, *keys.atoms.shape[1:]))
         result[::factor] = keys.atoms
-        for members in batches(n_windows, sampler.info.n_frames * len(chain.sequence)):
+
+        def drawn(members: np.ndarray, attempt: int) -> np.ndarray:
             made = [keys.window(order[w * per_window : (w + 1) * per_window + 1], spread) for w in members]
             frames = Frames.cat([window for window, _ in made]).to(torch.float32).to(sampler.device)
-            tokens = sampler.sample(frames, [segment_seed(seed, int(w)) for w in members])
+            tokens = sampler.sample(frames, [segment_seed(seed, int(w), attempt) for w in members])
             rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
             torsions = sampler.backbone.settled(keys.templates[0], torsions)
+            is_valid = np.ones(len(members), dtype=bool)
             for row, (w, (_, motions)) in enumerate(zip(members, made, strict=True)):
                 for i in range(min(per_window, n_intervals - w * per_window)):
                     k = int(w) * per_window + i
                     part = slice(i * factor + 1, (i + 1) * factor)
-                    inside = self._between(keys, k, rigids[row, part], torsions[row, part], motions[i], motions[i + 1])
+                    poses = motions[i], motions[i + 1]
+                    inside, valid = self._between(keys, k, rigids[row, part], torsions[row, part], *poses)
                     result[k * factor + 1 : (k + 1) * factor] = inside
+                    is_valid[row] &= valid
+            return is_valid
+
+        for members in batches(n_windows, sampler.info.n_frames * len(chain.sequence)):
+            draw_until_valid(members, drawn, sampler.backbone.fault)
         return result
 
     def _between(
         self, keys: Keys, k: int, rigids: Rigid, torsions: Tensor, from_pose: Rigid, to_pose: Rigid
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, bool]:
         """Frames (factor - 1, n, 3) nm between keys k and k + 1, in poses that go from that of one key to the other's.
+
+        And whether all of them are valid.
 
         The two motions are those that lay the keys over the first key of the window, in which rigids are generated.
         """
@@ -115,7 +125,7 @@ class Upsampler:
         first, second = keys.templates[k], keys.templates[k + 1]
         placed = self.sampler.backbone.place_between(first, second, rigids, torsions, share)
         pose = between(from_pose, to_pose, share.double())  # turns about the molecule, not about the origin
-        there = moved(pose.inverse()[:, None], placed.double().cpu()).numpy()
+        there = moved(pose.inverse()[:, None], placed.atoms.double().cpu()).numpy()
         along = share.double().numpy()[:, None]
         centres = (1 - along) * keys.centres[k] + along * keys.centres[k + 1]
-        return there + centres[:, None]
+        return there + centres[:, None], bool(placed.is_valid.all())

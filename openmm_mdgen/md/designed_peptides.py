@@ -65,7 +65,7 @@ class PeptideBuilder:
 
     Parameters
     ----------
-    backbone : {"torsions", "rigids"}
+    backbone : {"torsions", "rigids", "fitted"}
         What places the backbone, as the weights' `ModelInfo` says.
     seed : int
         Seed of the structures that are built.
@@ -102,7 +102,7 @@ class PeptideBuilder:
         torsions = frames.torsions.clone()
         for k in design.designed:
             torsions[:, :, k, _FIRST_CHI:] = template.torsions[k, _FIRST_CHI:].to(torsions)
-        atoms = self.backbone.place(template, frames.rigids, torsions)[0].double().numpy()
+        atoms = self.backbone.place(template, frames.rigids, torsions).atoms[0].double().numpy()
         return DesignedPeptide(topology, relaxed(topology, atoms[0]), atoms)
 
     def _template(self, sequence: str) -> tuple[app.Topology, AllAtomTemplate]:

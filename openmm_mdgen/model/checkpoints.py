@@ -59,9 +59,11 @@ class ModelInfo:
         Force field and solvent model of the training data.
     ode_solver : str
         Name in `ode.SOLVERS` of the solver that the weights are used with by default.
-    backbone : {"torsions", "rigids"}
-        Which of the generated numbers place the backbone: its torsions, so that a short chain holds together exactly,
-        or the residues' rigids, as in the published model.
+    backbone : {"torsions", "fitted", "rigids"}
+        How the generated numbers place the backbone. "torsions" builds a short chain of its torsions, so that it holds
+        together exactly. "fitted" turns the torsions of a chain of any length until it lies closest to the residues'
+        rigids, and it holds together as well. "rigids" places each residue by its own rigid, as the published model
+        does, and bonds between residues are of any length.
     about : dict
         Training data, settings, metrics, licence: for people, not read by the code.
     """
@@ -374,7 +376,7 @@ def _published_info(name: str, args: dict[str, Any]) -> ModelInfo:
         temperature=data.temperature,
         force_field=data.force_field,
         ode_solver=method if method in ode.SOLVERS else "dopri5",
-        backbone="rigids",
+        backbone="fitted",
         about={
             "source": "MDGen, arXiv 2409.17808",
             "licence": "MIT",

@@ -1,6 +1,6 @@
 """All atoms of generated frames: whole, without overlaps, and meeting the frames that were given.
 
-A network generates a rigid for each residue, and torsions. `Backbone` says which of the two place the backbone.
+A network generates a rigid for each residue, and torsions. `Backbone` says how the two place the backbone.
 
 Axes: ``R`` trajectories, ``T`` frames, ``L`` residues, ``n`` atoms of the chain. Ångström in, nanometre out.
 """
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from openmm_mdgen.geometry.atom14 import backbone_points
@@ -20,22 +20,40 @@ from openmm_mdgen.geometry.units import moved
 from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.blending import blended
 from openmm_mdgen.molecule.clashes import relieve_clashes
+from openmm_mdgen.molecule.nearest import nearest_between, nearest_chain
 from openmm_mdgen.molecule.proline import limit_puckers
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
-_FRAMES_AT_ONCE = 5000  # of one trajectory: a matrix of each atom is held in memory
+_FRAMES_AT_ONCE, _ATOMS_AT_ONCE = 5000, 500_000  # of one trajectory: a matrix of each atom is held in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Atoms of generated frames."""
+
+    atoms: Float[Tensor, "*batch n 3"]  # nm
+    is_valid: Bool[Tensor, "*batch"]  # False for frames that are no chain of the molecule
+
+    @classmethod
+    def all_valid(cls, atoms: Tensor) -> Placed:
+        """Frames of which nothing can be wrong but what the network gave."""
+        return cls(atoms, torch.ones(atoms.shape[:-2], dtype=torch.bool, device=atoms.device))
 
 
 class Backbone(ABC):
-    """Which of the generated numbers place the backbone, and what that asks of the torsions."""
+    """How the generated numbers place the backbone, and what that asks of the torsions."""
+
+    fault = "the chain cannot be fitted to the generated rigids"  # what is wrong with frames that are not valid
 
     @abstractmethod
     def settled(self, template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]) -> Tensor:
         """Torsions that can be placed: proline rings within reach of closing and, where possible, overlaps lifted."""
 
     @abstractmethod
-    def _rigids(self, template: AllAtomTemplate, torsions: Tensor, near: Rigid) -> Rigid:
-        """The residues' rigids (..., L) in space, given the settled torsions and the generated rigids."""
+    def place_settled(
+        self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
+    ) -> Placed:
+        """Atoms with the geometry of one structure, given generated rigids and settled torsions."""
 
     @abstractmethod
     def place_between(
@@ -45,22 +63,21 @@ class Backbone(ABC):
         rigids: Rigid,
         torsions: Float[Tensor, "*batch T L 7 2"],
         share: Float[Tensor, " T"],
-    ) -> Float[Tensor, "*batch T n 3"]:
+    ) -> Placed:
         """Atoms whose bond lengths and angles go from those of one structure (share 0) to those of another (1).
 
         Rigids and torsions of the first structure with share 0, and of the second with share 1, give these structures.
         """
 
-    def place(
-        self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "R T L 7 2"]
-    ) -> Float[Tensor, "R T n 3"]:
+    def place(self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "R T L 7 2"]) -> Placed:
         """Atoms with the geometry of one structure."""
         pieces = []
-        for start in range(0, torsions.shape[1], _FRAMES_AT_ONCE):
-            part = slice(start, start + _FRAMES_AT_ONCE)
+        n = min(_FRAMES_AT_ONCE, max(1, _ATOMS_AT_ONCE // len(template.chain.atom_indices)))
+        for start in range(0, torsions.shape[1], n):
+            part = slice(start, start + n)
             turned = self.settled(template, torsions[:, part])
-            pieces.append(template.place(self._rigids(template, turned, rigids[:, part]), turned))
-        return torch.cat(pieces, dim=1)
+            pieces.append(self.place_settled(template, rigids[:, part], turned))
+        return Placed(torch.cat([p.atoms for p in pieces], dim=1), torch.cat([p.is_valid for p in pieces], dim=1))
 
 
 @dataclass(frozen=True)
@@ -81,8 +98,11 @@ class BackboneFromTorsions(Backbone):
     def settled(self, template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]) -> Tensor:
         return relieve_clashes(template, limit_puckers(template, torsions), turns_caps=self.turns_caps)
 
-    def _rigids(self, template: AllAtomTemplate, torsions: Tensor, near: Rigid) -> Rigid:
-        return laid_over(template.chain_rigids(torsions), near)
+    def place_settled(
+        self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
+    ) -> Placed:
+        chain = laid_over(template.chain_rigids(torsions), rigids)
+        return Placed.all_valid(template.place(chain, torsions))
 
     def place_between(
         self,
@@ -91,7 +111,7 @@ class BackboneFromTorsions(Backbone):
         rigids: Rigid,
         torsions: Float[Tensor, "*batch T L 7 2"],
         share: Float[Tensor, " T"],
-    ) -> Float[Tensor, "*batch T n 3"]:
+    ) -> Placed:
         share = share.to(torsions)
         one = first.chain_rigids(torsions)
         # Nearly equal to the first; only what comes of both is laid over the generated rigids.
@@ -99,7 +119,7 @@ class BackboneFromTorsions(Backbone):
         atoms = blended(first.chain, first.place(one, torsions), second.place(two, torsions), share)
         points = backbone_points(between(one, two, share[:, None]))
         motion = superposition(points, backbone_points(rigids), torch.ones_like(points[..., 0]))
-        return moved(motion[..., None], atoms)
+        return Placed.all_valid(moved(motion[..., None], atoms))
 
 
 @dataclass(frozen=True)
@@ -109,8 +129,10 @@ class BackboneFromRigids(Backbone):
     def settled(self, template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]) -> Tensor:
         return limit_puckers(template, torsions)
 
-    def _rigids(self, template: AllAtomTemplate, torsions: Tensor, near: Rigid) -> Rigid:
-        return near
+    def place_settled(
+        self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
+    ) -> Placed:
+        return Placed.all_valid(template.place(rigids, torsions))
 
     def place_between(
         self,
@@ -119,13 +141,50 @@ class BackboneFromRigids(Backbone):
         rigids: Rigid,
         torsions: Float[Tensor, "*batch T L 7 2"],
         share: Float[Tensor, " T"],
-    ) -> Float[Tensor, "*batch T n 3"]:
+    ) -> Placed:
         share = share.to(torsions)
-        return blended(first.chain, first.place(rigids, torsions), second.place(rigids, torsions), share)
+        one, two = first.place(rigids, torsions), second.place(rigids, torsions)
+        return Placed.all_valid(blended(first.chain, one, two, share))
+
+
+@dataclass(frozen=True)
+class BackboneFitted(Backbone):
+    """The chain is fitted to the generated rigids in its torsions: it holds together exactly, at any length.
+
+    A frame is valid if the fit came to an end, however far from the rigids: wild rigids have no chain near them.
+    """
+
+    def settled(self, template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]) -> Tensor:
+        return limit_puckers(template, torsions)
+
+    def place_settled(
+        self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
+    ) -> Placed:
+        chain = nearest_chain(template, rigids, torsions)
+        return Placed(template.place(chain.rigids, chain.torsions), chain.is_valid)
+
+    def place_between(
+        self,
+        first: AllAtomTemplate,
+        second: AllAtomTemplate,
+        rigids: Rigid,
+        torsions: Float[Tensor, "*batch T L 7 2"],
+        share: Float[Tensor, " T"],
+    ) -> Placed:
+        chain = nearest_between(first, second, rigids, torsions, share)
+        one, two = (template.place(chain.rigids, chain.torsions) for template in (first, second))
+        return Placed(blended(first.chain, one, two, share.to(torsions)), chain.is_valid)
 
 
 def backbone_named(name: str, *, turns_caps: bool = True) -> Backbone:
-    """The backbone of `ModelInfo.backbone`: "torsions" or "rigids"; `turns_caps` as in `BackboneFromTorsions`."""
-    if name not in ("torsions", "rigids"):
-        raise ValueError(f"backbone is 'torsions' or 'rigids', not {name!r}")
-    return BackboneFromTorsions(turns_caps) if name == "torsions" else BackboneFromRigids()
+    """The backbone of `ModelInfo.backbone`; `turns_caps` as in `BackboneFromTorsions`.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    named = {"torsions": BackboneFromTorsions(turns_caps), "rigids": BackboneFromRigids(), "fitted": BackboneFitted()}
+    if name not in named:
+        raise ValueError(f"backbone is {', '.join(map(repr, named))}, not {name!r}")
+    return named[name]

@@ -50,7 +50,7 @@ def trajectory(dynamics):
     return mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(topology), time=np.arange(len(frames)) * FACTOR * FINE)
 
 
-@pytest.fixture(scope="module", params=["torsions", "rigids"])
+@pytest.fixture(scope="module", params=["torsions", "rigids", "fitted"])
 def interpolator(request):
     return generator_for(Interpolation(), n_frames=6, backbone=request.param)
 

@@ -238,7 +238,7 @@ def test_a_published_checkpoint_simulates(molecule):
     """Untrained, so its frames are nonsense; but whole, finite and of the right shape and time."""
     path = Path(__file__).parent.parent / "data" / "fixtures" / "hyena.ckpt"
     generator = TrajectoryGenerator.load(path, device="cpu", ode_solver="euler", evaluations=10)
-    assert generator.info.backbone == "rigids"
+    assert generator.info.backbone == "fitted"
     trajectory = generator.rollout(*molecule, n_frames=12, seed=1)
     assert trajectory.n_frames == 12 and np.isfinite(trajectory.xyz).all()
     np.testing.assert_allclose(np.diff(trajectory.time), generator.frame_interval)

@@ -1,0 +1,203 @@
+"""The chain that lies closest to generated rigids: torsions fitted in space, for any length and all frames at once.
+
+A network places each residue by itself, so its peptide bonds are of any length. Here a chain with the structure's own
+bond lengths and angles is laid along the generated rigids: the sum of squared distances of its N, CA and C to theirs is
+made small in phi, psi, omega and the pose, omega within 15 degrees of planar. Axes and words as in `hinges`.
+
+Errors of torsions add up along a chain, so torsions are never solved for alone. Each round is one Gauss-Newton step
+(damped as by Levenberg and Marquardt) that runs along the chain twice, as the articulated bodies of robotics do
+(Featherstone 1983): from the last body to the first, which eliminates one hinge after another and leaves for each a
+rule of how to turn given where the chain has come to; and from the first to the last, which applies the rules to the
+chain as it is being built, so that what went astray is led back. That takes time and memory proportional to the length.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from openmm_mdgen.molecule.hinges import Articulated, Geometry, Poses, skewed, wrapped
+
+OMEGA_REACH = math.radians(15.0)  # from planar, that a fitted peptide bond may be
+# Å² per rad², of a torsion's squared distance from the generated one: psi, omega, phi. They settle what the rigids
+# leave open, and hardly weigh beside them.
+_PULL = (0.01, 0.1, 0.01)
+_DAMPING, _EASED, _RAISED, _MOST_DAMPING = 100.0, 5.0, 6.0, 1e8  # Å² per rad²: at first, factors, and where it ends
+_ROUNDS = 60
+_SETTLED, _QUIET = 0.01, 2  # a step gains little below that share of the distance; so many of them end the fit
+_NEAR = 1e-3  # Å; what is nearer needs no further step
+_AT_LIMIT = 1e-9  # rad
+_PSI, _OMEGA, _PHI = range(3)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Chains, and whether they are as near as they can be."""
+
+    bodies: Poses  # (L, ...)
+    angles: Tensor  # (K, 3, F): psi, omega, phi of each link
+    distance: Tensor  # (F,) ångström: root mean square distance of N, CA and C to the generated ones
+    is_settled: Tensor  # (F,) bool: finite, and the last steps gained next to nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a chain is fitted to."""
+
+    geometry: Geometry
+    points: Tensor  # (L, 3, 3, F): generated N, CA and C
+    torsions: Tensor  # (K, 3, F): generated psi, omega and phi, omega within its limits
+    planar: Tensor  # (K, 1): 0 for cis, pi for trans
+
+    @classmethod
+    def of(cls, geometry: Geometry, bodies: Poses, torsions: Tensor, planar: Tensor) -> Problem:
+        """From generated bodies (L, ...) and torsions (K, 3, F)."""
+        torsions = torsions.clone()
+        torsions[:, _OMEGA] = _limited(torsions[:, _OMEGA], planar)
+        return cls(geometry, geometry.points(bodies), torsions, planar)
+
+    def among(self, frames: Tensor) -> Problem:
+        """That of some frames."""
+        return Problem(self.geometry.among(frames), self.points[..., frames], self.torsions[..., frames], self.planar)
+
+    def allowed(self, angles: Tensor) -> Tensor:
+        """Angles (K, 3, F) with omega within its limits."""
+        return torch.stack([angles[:, _PSI], _limited(angles[:, _OMEGA], self.planar), angles[:, _PHI]], dim=1)
+
+    def gaps(self, chain: Articulated) -> Tensor:
+        """(L, 3, 3, F): from the chain's atoms to the generated ones."""
+        return self.points - self.geometry.points(chain.bodies)
+
+    def pulls(self, chain: Articulated) -> Tensor:
+        """(K, 3, F): from the chain's torsions to the generated ones."""
+        return wrapped(self.torsions - chain.angles)
+
+    def cost(self, chain: Articulated) -> Tensor:
+        """(F,) Å²."""
+        near = self.gaps(chain).square().sum((0, 1, 2))
+        return near + (self.pulls(chain).square() * chain.angles.new_tensor(_PULL)[:, None]).sum((0, 1))
+
+
+def fit(problem: Problem, bodies: Poses) -> Fitted:
+    """Chains that lie closest to generated bodies (L, ...), from the torsions that lead along these."""
+    start = Articulated.through(bodies, problem.geometry, problem.allowed)
+    damping = torch.full_like(bodies.position[0, 0], _DAMPING)
+    best = _stepped(problem, start, damping)
+    cost = problem.cost(best)
+    is_settled = torch.zeros_like(cost, dtype=torch.bool)
+    quiet = torch.zeros_like(cost, dtype=torch.int64)
+    for _ in range(_ROUNDS):
+        frames = (~is_settled & torch.isfinite(cost)).nonzero()[:, 0]
+        if len(frames) == 0:
+            break
+        here, chain = problem.among(frames), best.among(frames)
+        moved = _stepped(here, chain, damping[frames])
+        found, before = here.cost(moved), cost[frames]
+        is_better = found < before  # also false where it is not finite
+        gain = 1 - (found / before).sqrt()
+        quiet[frames] = torch.where(is_better & (gain > _SETTLED), 0, quiet[frames] + is_better)
+        ends = (quiet[frames] >= _QUIET) | (damping[frames] > _MOST_DAMPING)
+        nearest = found.clamp_max(before)
+        is_settled[frames] = ends | (nearest < _NEAR**2 * here.points[..., 0].numel() / 3)
+        damping[frames] = damping[frames] * torch.where(is_better, 1 / _EASED, _RAISED)
+        better = frames[is_better]
+        cost[better] = found[is_better]
+        best.replace(better, moved.among(is_better.nonzero()[:, 0]))
+    distance = problem.gaps(best).square().sum(2).mean((0, 1)).sqrt()
+    return Fitted(best.bodies, best.angles, distance, is_settled & torch.isfinite(distance))
+
+
+def _limited(omega: Tensor, planar: Tensor) -> Tensor:
+    """Angles (K, F) within reach of planar."""
+    return planar + wrapped(omega - planar).clamp(-OMEGA_REACH, OMEGA_REACH)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rules:
+    """How each hinge turns: by `turn`, less `gain` times the twist by which the chain has left the one before."""
+
+    first: Tensor  # (6, F): the motion of the first body
+    turn: Tensor  # (K, 3, F)
+    gain: Tensor  # (K, 3, 6, F)
+
+
+def _stepped(problem: Problem, chain: Articulated, damping: Tensor) -> Articulated:
+    """The chains after one damped Gauss-Newton step."""
+    return _built(problem, chain, _rules(problem, chain, damping))
+
+
+def _rules(problem: Problem, chain: Articulated, damping: Tensor) -> _Rules:
+    """From the last body to the first.
+
+    Of the bodies behind a hinge the cost is a quadratic form of the twist that the first of them makes: half its
+    square under `inertia`, less its product with `load`. Turning the hinge by the angle that makes it smallest leaves
+    such a form of the twist before the hinge.
+    """
+    inertias, loads = _bodies(problem, chain)
+    pull, weight = problem.pulls(chain), chain.angles.new_tensor(_PULL)[:, None]
+    stiffness, wanted = weight + damping, weight * pull
+    axes = chain.axes()
+    off = wrapped(chain.angles[:, _OMEGA] - problem.planar)
+    is_highest, is_lowest = off > OMEGA_REACH - _AT_LIMIT, off < _AT_LIMIT - OMEGA_REACH
+    turn, gain = torch.empty_like(chain.angles), torch.empty_like(axes)
+    inertia, load = inertias[-1], loads[-1]
+    for link in reversed(range(len(axes))):
+        load = load - (inertia * chain.misses[link]).sum(1)
+        for hinge in (_PHI, _OMEGA, _PSI):
+            axis = axes[link, hinge]
+            felt = (inertia * axis).sum(1)
+            total = (felt * axis).sum(0) + stiffness[hinge]
+            angle = ((load * axis).sum(0) + wanted[link, hinge]) / total
+            rule = felt / total
+            if hinge == _OMEGA:  # one that is at its limit and would go beyond is held
+                is_free = ~torch.where(angle > 0, is_highest[link], is_lowest[link])
+                angle, rule = angle * is_free, rule * is_free
+            inertia = inertia - rule[:, None] * felt
+            load = load - felt * angle
+            turn[link, hinge], gain[link, hinge] = angle, rule
+        inertia, load = inertia + inertias[link], load + loads[link]
+    first, _ = torch.linalg.solve_ex(inertia.movedim(-1, 0), load.T[..., None])
+    return _Rules(first[..., 0].T, turn, gain)
+
+
+def _bodies(problem: Problem, chain: Articulated) -> tuple[Tensor, Tensor]:
+    """(L, 6, 6, F) and (L, 6, F): the cost of each body's twist, to second order, by that of its three atoms."""
+    points, gaps = problem.geometry.points(chain.bodies), problem.gaps(chain)
+    outer = (points[:, :, :, None] * points[:, :, None]).sum(1)
+    square = points.square().sum((1, 2))
+    one = torch.eye(3).to(points)[..., None]
+    inertia = points.new_zeros(len(points), 6, 6, points.shape[-1])
+    inertia[:, :3, :3] = square[:, None, None] * one - outer
+    inertia[:, :3, 3:] = skewed(points.sum(1))
+    inertia[:, 3:, :3] = -inertia[:, :3, 3:]
+    inertia[:, 3:, 3:] = points.shape[1] * one
+    return inertia, torch.cat([torch.linalg.cross(points, gaps, dim=2).sum(1), gaps.sum(1)], dim=1)
+
+
+def _built(problem: Problem, chain: Articulated, rules: _Rules) -> Articulated:
+    """From the first body to the last: chains built by the rules, each of them applied where the chain has come to."""
+    steps, old = problem.geometry.steps, chain.hinges
+    # The twist is taken about each hinge's own place: its turn, and its shift there.
+    of_turn = rules.gain[:, :, :3] + torch.linalg.cross(rules.gain[:, :, 3:], old.position, dim=2)
+    of_shift = rules.gain[:, :, 3:]
+    planned = chain.angles + rules.turn
+    pose = chain.bodies[0].moved(rules.first)
+    bodies, hinges, angles = [pose], [], torch.empty_like(planned)
+    for link in range(len(planned)):
+        for hinge in range(3):
+            pose = pose.then(steps[link, hinge])
+            hinges.append(pose)
+            turn = old[link, hinge].turn_to(pose)
+            shift = pose.position - old.position[link, hinge]
+            angle = planned[link, hinge] - (of_turn[link, hinge] * turn).sum(0) - (of_shift[link, hinge] * shift).sum(0)
+            if hinge == _OMEGA:
+                angle = _limited(angle, problem.planar[link])
+            angles[link, hinge] = angle
+            pose = pose.turned(angle)
+        pose = pose.then(steps[link, 3])
+        bodies.append(pose)
+    whole = Poses.stack(bodies)
+    return Articulated(whole, Poses.stack(hinges).unflatten(3), wrapped(angles), torch.zeros_like(chain.misses))
