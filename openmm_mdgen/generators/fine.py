@@ -6,6 +6,7 @@ Axes: ``N`` atoms of the topology, ``n`` atoms that are moved. Nanometre, picose
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.forward import MoleculePropagator
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.generators.upsampling import Upsampler
+from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.protocol import GeneratedSegment, as_segment
 from openmm_mdgen.seeds import segment_seed
 from openmm_mdgen.times import STATED
@@ -57,6 +59,7 @@ class FineGenerator:
                 f"weights {upsampling.info.name!r} fill intervals of {filled:g} ps, and frames of "
                 f"{forward.info.name!r} are {forward.frame_interval:g} ps apart: take weights that fit each other"
             )
+        _warn_of_conditions(forward.info, upsampling.info)
         self.forward, self.upsampling, self._upsampler = forward, upsampling, upsampler
         self.frame_interval, self.temperature = upsampling.frame_interval, forward.temperature
         self.force_field = forward.force_field
@@ -104,3 +107,14 @@ class FinePropagator:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self._forward.restore(state)
+
+
+def _warn_of_conditions(forward: ModelInfo, upsampling: ModelInfo) -> None:
+    """Warn where the two were trained on MD under other conditions."""
+    ours, theirs = ((info.force_field, info.temperature) for info in (forward, upsampling))
+    if ours != theirs and "unknown" not in (forward.force_field, upsampling.force_field):
+        warnings.warn(
+            f"weights {upsampling.name!r} were trained on MD in {theirs[0]} at {theirs[1]:g} K, and {forward.name!r} "
+            f"in {ours[0]} at {ours[1]:g} K: the motion between frames is that of the former",
+            stacklevel=3,
+        )

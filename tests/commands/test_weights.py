@@ -140,7 +140,10 @@ def test_weights_are_taken_by_name_wherever_they_are_taken(server, tmp_path):
         cond_interval=100, num_frames=200, suffix="", train_split="splits/4AA_implicit_train.csv"
     )
     assert Sampler.load("mdgen/forward_sim", device="cpu").info.temperature == 350.0
-    filled = registry.loaded("mdgen/forward_sim", "mdgen/upsampling", device="cpu")
+    with pytest.warns(
+        UserWarning, match="'upsampling' were trained on MD in .*gbn2.xml at 350 K, and 'forward_sim' in"
+    ):
+        filled = registry.loaded("mdgen/forward_sim", "mdgen/upsampling", device="cpu")
     assert filled.frame_interval == 0.1 and filled.forward.force_field != filled.upsampling.force_field
     topology, _ = build_peptide("AKLV")
     integrator = langevin(temperature=350, step_size=0.004, seed=1)

@@ -7,6 +7,8 @@ which can be asked for in ranges. The content may be replaced, or the transfer b
 import hashlib
 import io
 import re
+import socket
+import struct
 import threading
 from argparse import Namespace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +84,10 @@ class HubServer:
         What is sent in the place of a file's content.
     breaks : list of int
         After how many bytes the next transfers break off, one entry for each.
+    resets : bool
+        Whether the connection is reset then, and not just closed.
+    page : bytes or None
+        What is answered to everything, as a network does that one has to log in to.
     token : str or None
         What has to be shown to read anything.
     asked : list of (str, str, str)
@@ -91,7 +97,7 @@ class HubServer:
     def __init__(self, **files: bytes) -> None:
         self.files = {f"bjing-mit/mdgen/{name}.ckpt": content for name, content in files.items()}
         self.sends, self.breaks, self.token, self.asked = {}, [], None, []
-        self.commit = COMMIT
+        self.commit, self.resets, self.page = COMMIT, False, None
 
     def __enter__(self):
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -127,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self):
         hub = self.hub
         hub.asked.append((self.command, self.path, self.headers.get("Range", "")))
+        if hub.page is not None:
+            return self._write(hub.page)
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}" and "/cdn/" not in self.path:
             return self._refuse(401, "RepoNotFound")
         if match := re.fullmatch(r"/cdn/(.+)", self.path):
@@ -147,6 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", f"{hub.store}/{key}")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _write(self, page):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(page)
 
     def _refuse(self, status, code):
         self.send_response(status)
@@ -169,5 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.breaks:
             self.wfile.write(content[start : start + self.hub.breaks.pop(0)])
             self.close_connection = True
+            if self.hub.resets:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
         else:
             self.wfile.write(content[start:])

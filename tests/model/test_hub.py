@@ -119,6 +119,19 @@ def test_a_broken_transfer_goes_on_where_it_broke(server, weights, monkeypatch):
     assert (first, second) == ("", "bytes=1000-")
 
 
+def test_a_transfer_whose_connection_is_reset_is_tried_again(server):
+    server.breaks, server.resets = [1000], True
+    assert checkpoints.load(NAME)[1].temperature == 350.0
+    assert len(server.transfers()) == 2
+
+
+def test_a_network_that_one_has_to_log_in_to_is_told(server, cache):
+    server.page = HTML
+    with pytest.raises(CheckpointError, match=r"not in the cache and .* does not answer as the hub does"):
+        checkpoints.load(NAME)
+    assert left(cache) == []
+
+
 def test_a_transfer_that_keeps_breaking_is_refused_and_leaves_nothing(server, cache, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     server.breaks = [0] * 100
