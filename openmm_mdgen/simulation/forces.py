@@ -1,8 +1,8 @@
 """Which forces of a System are a force field's, and which act on top of it: restraints, biases, fields.
 
 A generated frame follows the force field of the training data, whatever else acts in the System. What a force field may
-bring passes here: nonbonded terms, implicit solvents, bonded terms between atoms that are near each other in the bond
-graph, polarisation, barostats, thermostats. Everything else is a *bias*. Atoms are numbered as in the topology.
+bring passes here: nonbonded terms, implicit solvents, bonded terms as far as `terms` takes them for a force field's,
+polarisation, barostats, thermostats. Everything else is a *bias*. Atoms are numbered as in the topology.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from typing import Any
 
 import numpy as np
 import openmm
-from openmm import app
 
-_NEAR = 3  # bonds: as far as bonded terms of a force field reach
+from openmm_mdgen.simulation.bonding import BondGraph
+from openmm_mdgen.simulation.terms import TERMS, BondedTerms, n_terms, terms_of
 
 # By names, since which classes there are depends on the version of OpenMM.
 _OF_FORCE_FIELDS = {
     "NonbondedForce",
-    "CustomNonbondedForce",
-    "CustomManyParticleForce",
-    "CustomHbondForce",
     "GayBerneForce",
     "LCPOForce",
     "GBSAOBCForce",
@@ -54,68 +51,7 @@ class Bias:
 
     label: str  # class, and name where the user gave one
     atom: int | None  # one of the generated atoms that it acts on; None where it does not say on which it acts
-    is_metadynamics: bool = False  # made by openmm.app.Metadynamics, which adds to it in the course of a run
-
-
-class BondGraph:
-    """Which atoms of a topology are near each other.
-
-    Parameters
-    ----------
-    topology : openmm.app.Topology
-    """
-
-    def __init__(self, topology: app.Topology) -> None:
-        self._neighbours: dict[int, set[int]] = {}
-        for i, j in topology.bonds():
-            self._neighbours.setdefault(i.index, set()).add(j.index)
-            self._neighbours.setdefault(j.index, set()).add(i.index)
-        self._near: dict[int, set[int]] = {}
-
-    def are_bonded(self, i: int, j: int) -> bool:
-        return j in self._neighbours.get(i, ())
-
-    def share_a_neighbour(self, i: int, j: int) -> bool:
-        return bool(self._neighbours.get(i, set()) & self._neighbours.get(j, set()))
-
-    def hang_together(self, atoms: Iterable[int]) -> bool:
-        """Whether each atom can be reached from each other one in leaps of at most three bonds within the set.
-
-        Atoms without bonds, such as lone pairs and Drude particles, are left out.
-        """
-        left = {atom for atom in atoms if atom in self._neighbours}
-        reached = {left.pop()} if left else set()
-        while more := {atom for atom in left if any(atom in self._near_to(other) for other in reached)}:
-            reached |= more
-            left -= more
-        return not left
-
-    def turning_bonds(self, moved: set[int]) -> set[tuple[int, int]]:
-        """Bonds of these atoms, outside rings, about which a torsion is defined."""
-        return {
-            (i, j)
-            for i in moved
-            for j in self._neighbours.get(i, ())
-            if i < j and j in moved and len(self._neighbours[i]) > 1 < len(self._neighbours[j])
-            if not self._in_a_ring(i, j)
-        }
-
-    def _near_to(self, atom: int) -> set[int]:
-        if atom not in self._near:
-            reached, edge = {atom}, {atom}
-            for _ in range(_NEAR):
-                edge = {j for i in edge for j in self._neighbours.get(i, ())} - reached
-                reached |= edge
-            self._near[atom] = reached
-        return self._near[atom]
-
-    def _in_a_ring(self, i: int, j: int) -> bool:
-        """Whether j can be reached from i without their bond."""
-        reached, edge = {i}, self._neighbours[i] - {j}
-        while edge and j not in reached:
-            reached |= edge
-            edge = {b for a in edge for b in self._neighbours[a]} - reached
-        return j in reached
+    sampler: str = ""  # such as metadynamics, which adds to the force in the course of a run
 
 
 def biases(system: openmm.System, graph: BondGraph, moved: np.ndarray) -> list[Bias]:
@@ -134,8 +70,19 @@ def biases(system: openmm.System, graph: BondGraph, moved: np.ndarray) -> list[B
     list of Bias
         In the order of the System's forces.
     """
-    atoms = set(moved.tolist())
-    return [bias for force in system.getForces() if (bias := _bias(force, graph, atoms))]
+    atoms, forces = set(moved.tolist()), list(system.getForces())
+    terms = BondedTerms(system, graph, atoms)
+    most: dict[str, int] = {}
+    for force in forces:
+        most[type(force).__name__] = max(n_terms(force), most.get(type(force).__name__, 0))
+    found = []
+    for force in forces:
+        kind = type(force).__name__
+        if kind not in TERMS:
+            found.append(_bias(force, atoms))
+        elif (atom := terms.added_atom(force, is_largest=n_terms(force) == most[kind])) is not None:
+            found.append(Bias(_label(force), atom))
+    return [bias for bias in found if bias]
 
 
 def has_implicit_solvent(system: openmm.System) -> bool:
@@ -143,27 +90,22 @@ def has_implicit_solvent(system: openmm.System) -> bool:
     return any(isinstance(force, kinds) for force in system.getForces())
 
 
-def _bias(force: openmm.Force, graph: BondGraph, moved: set[int]) -> Bias | None:
-    kind = type(force).__name__
-    if kind in _OF_FORCE_FIELDS:
+def _bias(force: openmm.Force, moved: set[int]) -> Bias | None:
+    """The bias that a force without bonded terms is, if it is one."""
+    if type(force).__name__ in _OF_FORCE_FIELDS or _is_between_all(force):
         return None
-    if kind in _TERMS:
-        atom = _far_term(force, graph, moved)
-        if atom is None and isinstance(force, openmm.CustomTorsionForce):
-            atom = _few_torsions(force, graph, moved)
-        return None if atom is None else Bias(_label(force), atom)
     acted_on = atoms_of(force)
     if acted_on is None:
-        return Bias(_label(force), None, _is_metadynamics(force))
+        return Bias(_label(force), None, _sampler(force))
     atom = min(acted_on & moved, default=None)
-    return None if atom is None else Bias(_label(force), atom, _is_metadynamics(force))
+    return None if atom is None else Bias(_label(force), atom, _sampler(force))
 
 
 def atoms_of(force: openmm.Force) -> set[int] | None:
     """The atoms that a force acts on; None where it does not say so, or on all."""
     kind = type(force).__name__
-    if kind in _TERMS:
-        return {atom for term in _TERMS[kind](force) for atom in term}
+    if kind in TERMS:
+        return {atom for term in terms_of(force) for atom in term}
     if kind in _ATOMS:
         return set(_ATOMS[kind](force))
     if hasattr(force, "getParticles"):  # deviation from a structure, radius of gyration and their like
@@ -174,34 +116,29 @@ def atoms_of(force: openmm.Force) -> set[int] | None:
     return None
 
 
-def _far_term(force: openmm.Force, graph: BondGraph, moved: set[int]) -> int | None:
-    """A moved atom in a term of atoms that are not near each other."""
-    for term in _TERMS[type(force).__name__](force):
-        touched = moved.intersection(term)
-        if touched and not graph.hang_together(term):
-            return min(touched)
-    return None
+def _is_between_all(force: openmm.Force) -> bool:
+    """Whether a custom nonbonded force may be a force field's: between all particles, by parameters of each.
 
-
-def _few_torsions(force: openmm.CustomTorsionForce, graph: BondGraph, moved: set[int]) -> int | None:
-    """A moved atom of a force on torsions that is no force field's, since most bonds are left out.
-
-    Terms that are no torsions along bonds are impropers, which force fields have where they need them.
+    CHARMM's Thole screening acts between groups of ions and others.
     """
-    turning = graph.turning_bonds(moved)
-    covered: dict[tuple[int, int], int] = {}
-    for i, j, k, m in _TERMS["CustomTorsionForce"](force):
-        bond = (min(j, k), max(j, k))
-        if bond in turning and graph.are_bonded(i, j) and graph.are_bonded(k, m):
-            covered[bond] = j
-    return min(covered.values()) if covered and len(covered) < len(turning) / 2 else None
-
-
-def _is_metadynamics(force: openmm.Force) -> bool:
-    """Whether openmm.app.Metadynamics made this force: a table of collective variables, and nothing else."""
-    if not isinstance(force, openmm.CustomCVForce) or force.getNumTabulatedFunctions() != 1:
+    if not isinstance(force, openmm.CustomNonbondedForce):
         return False
-    return force.getTabulatedFunctionName(0) == "table" and bool(re.match(r"table\(cv0\b", force.getEnergyFunction()))
+    if not force.getNumParticles():
+        return True
+    own = force.getNumPerParticleParameters() > 0 and not force.getNumInteractionGroups()
+    return own or "screen=coef(" in force.getEnergyFunction()
+
+
+def _sampler(force: openmm.Force) -> str:
+    """What adds to a force in the course of a run, or an empty string."""
+    kind = type(force).__name__
+    if kind == "PlumedForce" and "METAD" in force.getScript():
+        return "PLUMED's metadynamics"
+    # Metadynamics of OpenMM is a table of collective variables, and nothing else.
+    if not isinstance(force, openmm.CustomCVForce) or force.getNumTabulatedFunctions() != 1:
+        return ""
+    is_table = force.getTabulatedFunctionName(0) == "table" and re.match(r"table\(cv0\b", force.getEnergyFunction())
+    return "openmm.app.Metadynamics" if is_table else ""
 
 
 def _label(force: openmm.Force) -> str:
@@ -209,20 +146,6 @@ def _label(force: openmm.Force) -> str:
     if kind == "Force":  # of another package, whose classes are not loaded
         return name
     return kind if name in ("", kind) else f"{kind} {name!r}"
-
-
-def _terms(count: str, parameters: str, n: int) -> Callable[[Any], Iterator[tuple[int, ...]]]:
-    """Reads the atoms of each term of a bonded force."""
-
-    def read(force: Any) -> Iterator[tuple[int, ...]]:
-        for k in range(getattr(force, count)()):
-            yield tuple(getattr(force, parameters)(k)[:n])
-
-    return read
-
-
-def _compound_terms(force: Any) -> Iterator[tuple[int, ...]]:
-    return (tuple(force.getBondParameters(k)[0]) for k in range(force.getNumBonds()))
 
 
 def _external_atoms(force: Any) -> Iterator[int]:
@@ -234,17 +157,29 @@ def _centroid_atoms(force: Any) -> Iterator[int]:
     return (atom for group in groups for atom in force.getGroupParameters(group)[0])
 
 
-_TERMS = {
-    "HarmonicBondForce": _terms("getNumBonds", "getBondParameters", 2),
-    "CustomBondForce": _terms("getNumBonds", "getBondParameters", 2),
-    "HarmonicAngleForce": _terms("getNumAngles", "getAngleParameters", 3),
-    "CustomAngleForce": _terms("getNumAngles", "getAngleParameters", 3),
-    "PeriodicTorsionForce": _terms("getNumTorsions", "getTorsionParameters", 4),
-    "RBTorsionForce": _terms("getNumTorsions", "getTorsionParameters", 4),
-    "CustomTorsionForce": _terms("getNumTorsions", "getTorsionParameters", 4),
-    "CustomCompoundBondForce": _compound_terms,
-}
+def _grouped_atoms(force: Any) -> Iterator[int]:
+    """The atoms of the smaller group of each pair of groups; without groups, all."""
+    if not force.getNumInteractionGroups():
+        yield from range(force.getNumParticles())
+    for k in range(force.getNumInteractionGroups()):
+        yield from min(force.getInteractionGroupParameters(k), key=len)
+
+
+def _hydrogen_bonded_atoms(force: Any) -> Iterator[int]:
+    """Donors and acceptors, each of up to three atoms; -1 stands for none."""
+    for count, parameters in (("getNumDonors", "getDonorParameters"), ("getNumAcceptors", "getAcceptorParameters")):
+        for k in range(getattr(force, count)()):
+            yield from (atom for atom in getattr(force, parameters)(k)[:3] if atom >= 0)
+
+
+def _all_atoms(force: Any) -> Iterator[int]:
+    return iter(range(force.getNumParticles()))
+
+
 _ATOMS: dict[str, Callable[[Any], Iterable[int]]] = {
     "CustomExternalForce": _external_atoms,
     "CustomCentroidBondForce": _centroid_atoms,
+    "CustomNonbondedForce": _grouped_atoms,
+    "CustomHbondForce": _hydrogen_bonded_atoms,
+    "CustomManyParticleForce": _all_atoms,
 }

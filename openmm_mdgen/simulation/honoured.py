@@ -15,7 +15,8 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import UnsupportedSystemError
-from openmm_mdgen.simulation.forces import Bias, BondGraph, biases
+from openmm_mdgen.simulation.bonding import BondGraph
+from openmm_mdgen.simulation.forces import Bias, biases
 from openmm_mdgen.simulation.training_conditions import differences
 from openmm_mdgen.simulation.warn import warn
 
@@ -153,13 +154,12 @@ class Honoured:
 
     def _tell_of_bias(self, bias: Bias) -> None:
         where = "" if bias.atom is None else f" acts on {self._name(bias.atom)} and"
-        if bias.is_metadynamics and not self._is_judged:
+        what = f"{bias.label}{f' of {bias.sampler}' if bias.sampler else ''}{where}"
+        if bias.sampler and not self._is_judged:
             raise UnsupportedSystemError(
-                f"{bias.label} of openmm.app.Metadynamics{where} would grow without any effect: generated frames do "
-                f"not feel it. {_REAL_MD} does"
+                f"{what} would grow without any effect: generated frames do not feel it. {_REAL_MD} does"
             )
-        what = f"{bias.label}{' of openmm.app.Metadynamics' if bias.is_metadynamics else ''}{where}"
-        if bias.is_metadynamics:
+        if bias.sampler:
             consequence = (
                 "is not felt by generated frames, and the gate judges them by the bias as it was at the start; what is "
                 "added at generated frames says nothing of the free energy"

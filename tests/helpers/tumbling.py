@@ -55,3 +55,10 @@ class TumblingGenerator:
     def propagator(self, topology, positions):
         self.propagators.append(TumblingPropagator(self, positions))
         return self.propagators[-1]
+
+
+class Telling(TumblingGenerator):
+    """A generator that says which atoms it moves, as those of this package do."""
+
+    def moved_atoms(self, topology):
+        return np.arange(self.n_moved or topology.getNumAtoms())

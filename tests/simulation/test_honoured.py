@@ -2,32 +2,17 @@
 
 import copy
 import warnings
-from functools import cache
 
 import numpy as np
 import openmm
 import pytest
-from openmm import app, unit
+from openmm import app
 
 from dipeptide import FRAME, REFERENCE, STEP_SIZE, langevin, peptide
 from hybrids import QUICK, SCHEDULE, Says
 from openmm_mdgen import Generate, Integrate, MDGenSimulation
 from openmm_mdgen.errors import UnsupportedSystemError
-from openmm_mdgen.md.peptides import build_peptide
-from openmm_mdgen.model.known import ATLAS, EXPLICIT, IMPLICIT
-from openmm_mdgen.simulation.forces import BondGraph, biases
-from openmm_mdgen.simulation.honoured import Honoured
-from openmm_mdgen.simulation.training_conditions import differences
-from tumbling import TumblingGenerator
-
-AMBER = "amber14-all.xml, implicit/gbn2.xml"
-
-
-class Telling(TumblingGenerator):
-    """A generator that says which atoms it moves, as those of this package do."""
-
-    def moved_atoms(self, topology):
-        return np.arange(self.n_moved or topology.getNumAtoms())
+from tumbling import Telling, TumblingGenerator
 
 
 def atom(name, residue):
@@ -316,157 +301,3 @@ def test_the_temperature_of_an_andersen_thermostat_counts():
 
     with pytest.warns(UserWarning, match="at 330 K and the generator was trained at 300 K"):
         simulation(system_with(change), integrator=openmm.VerletIntegrator(STEP_SIZE))
-
-
-# What is of a force field passes
-
-
-@cache
-def tetrapeptide():
-    topology, positions = build_peptide("HPFS", seed=1)
-    return topology, positions
-
-
-@cache
-def field(*files):
-    return app.ForceField(*files)
-
-
-def honoured(topology, system, moved):
-    """Looks at a System as a simulation does."""
-    found = Honoured(topology, system, trained_temperature=300, trained_force_field="", is_judged=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found.check_system(moved)
-
-
-FIELDS = {
-    "amber14 and GBn2": ("amber14-all.xml", "implicit/gbn2.xml"),
-    "amber99sb and OBC": ("amber99sbildn.xml", "amber99_obc.xml"),
-    "charmm36": ("charmm36.xml",),
-}
-
-
-@pytest.mark.parametrize("constraints", [None, app.HBonds, app.AllBonds, app.HAngles])
-@pytest.mark.parametrize("files", FIELDS.values(), ids=FIELDS.keys())
-def test_force_fields_pass_without_a_word(files, constraints):
-    topology, _ = tetrapeptide()
-    system = field(*files).createSystem(topology, constraints=constraints)
-    honoured(topology, system, np.arange(topology.getNumAtoms()))
-
-
-@pytest.mark.slow
-def test_amoeba_passes_without_a_word_and_has_no_charges_to_compare():
-    topology, _ = tetrapeptide()
-    system = field("amoeba2018.xml", "amoeba2018_gk.xml").createSystem(topology)
-    moved = np.arange(topology.getNumAtoms())
-    honoured(topology, system, moved)
-    (charges,) = differences(topology, system, moved, AMBER)
-    assert "no NonbondedForce" in charges
-
-
-@cache
-def boxed(water, model):
-    topology, positions = tetrapeptide()
-    forces = field("amber14-all.xml", water) if water.startswith("amber14") else field("charmm36.xml", water)
-    modeller = app.Modeller(topology, positions)
-    modeller.addSolvent(forces, model=model, boxSize=openmm.Vec3(2.2, 2.2, 2.2) * unit.nanometer)
-    return modeller.topology, forces
-
-
-@pytest.mark.parametrize(
-    ("water", "model"),
-    [("amber14/tip3pfb.xml", "tip3p"), ("amber14/tip4pfb.xml", "tip4pew"), ("charmm36/water.xml", "tip3p")],
-)
-@pytest.mark.parametrize("rigid", [True, False])
-def test_a_box_of_water_with_a_barostat_passes_without_a_word(water, model, rigid):
-    if model == "tip4pew" and not rigid:
-        pytest.skip("a model of rigid water")
-    topology, forces = boxed(water, model)
-    system = forces.createSystem(
-        topology,
-        nonbondedMethod=app.PME,
-        nonbondedCutoff=0.9 * unit.nanometer,
-        constraints=app.HBonds,
-        rigidWater=rigid,
-    )
-    system.addForce(openmm.MonteCarloBarostat(1, 300))
-    honoured(topology, system, np.arange(tetrapeptide()[0].getNumAtoms()))
-
-
-def test_terms_as_charmm_and_gromacs_files_give_them_pass():
-    topology, _ = tetrapeptide()
-    graph, moved = BondGraph(topology), np.arange(topology.getNumAtoms())
-    of = {(a.residue.index, a.name): a.index for a in topology.atoms()}
-    system = openmm.System()
-    urey_bradley, improper = openmm.HarmonicBondForce(), openmm.CustomTorsionForce("k*theta^2")
-    urey_bradley.addBond(of[0, "N"], of[0, "C"], 0.25, 100)
-    for names in (("CG", "CD1", "CE1", "CZ"), ("CG", "CB", "CD1", "CD2")):  # GROMOS holds rings flat, CHARMM centres
-        improper.addTorsion(*(of[2, name] for name in names), [])
-    for force in (
-        urey_bradley,
-        improper,
-        openmm.CMAPTorsionForce(),
-        openmm.DrudeForce(),
-        openmm.CustomNonbondedForce("0"),
-    ):
-        system.addForce(force)
-    assert biases(system, graph, moved) == []
-
-
-# The force field and solvent of the training data
-
-
-def differences_of(files, trained, **options):
-    topology, _ = tetrapeptide()
-    system = field(*files).createSystem(topology, **options)
-    return differences(topology, system, np.arange(topology.getNumAtoms()), trained)
-
-
-def test_the_training_force_field_is_known_again():
-    assert differences_of(("amber14-all.xml", "implicit/gbn2.xml"), AMBER) == []
-    assert differences_of(("amber99sbildn.xml", "amber99_obc.xml"), AMBER) == []  # has the same charges
-    (charge,) = differences_of(("charmm36.xml",), "amber14")
-    assert "partial charge" in charge and "amber14" in charge
-    assert differences_of(("charmm36.xml",), "charmm36m") == []
-    assert "partial charge" in differences_of(("amber14-all.xml",), "charmm36m")[0]
-    assert differences_of(("charmm36.xml",), "unknown") == []
-
-
-def test_the_training_solvent_is_known_again():
-    (vacuum,) = differences_of(("amber14-all.xml",), AMBER)
-    assert vacuum.startswith("the System is in vacuum, and the generator was trained in implicit solvent")
-    topology, forces = boxed("amber14/tip3pfb.xml", "tip3p")
-    system = forces.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.9 * unit.nanometer)
-    moved = np.arange(tetrapeptide()[0].getNumAtoms())
-    assert differences(topology, system, moved, "amber14, tip3pfb") == []
-    (water,) = differences(topology, system, moved, AMBER)
-    assert "in explicit water, and the generator was trained in implicit solvent" in water
-
-
-def test_published_weights_are_of_the_solvent_and_force_field_of_their_table():
-    (solvent,) = differences_of(("amber14-all.xml", "implicit/gbn2.xml"), EXPLICIT.force_field)
-    assert solvent.startswith("the System is in implicit solvent, and the generator was trained in explicit water")
-    assert differences_of(("amber14-all.xml", "implicit/gbn2.xml"), IMPLICIT.force_field) == []
-    water, charges = differences_of(("amber14-all.xml", "implicit/gbn2.xml"), ATLAS.force_field)
-    assert "trained in explicit water (charmm36m, tip3p)" in water and "partial charge" in charges
-    topology, forces = boxed("amber14/tip3pfb.xml", "tip3p")
-    system = forces.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.9 * unit.nanometer)
-    moved = np.arange(tetrapeptide()[0].getNumAtoms())
-    assert differences(topology, system, moved, EXPLICIT.force_field) == []
-    (solvent,) = differences(topology, system, moved, IMPLICIT.force_field)
-    assert solvent.startswith("the System is in explicit water, and the generator was trained in implicit solvent")
-
-
-def test_another_force_field_is_told_once():
-    class Trained(Telling):
-        force_field = AMBER
-
-    topology, positions = tetrapeptide()
-    system = field("charmm36.xml").createSystem(topology)
-    with pytest.warns(UserWarning) as caught:
-        made = MDGenSimulation(topology, system, langevin(), REFERENCE, generator=Trained())
-        made.context.setPositions(positions)
-        made.step(9 * FRAME)
-    assert len(caught) == 2  # the solvent and the charges
-    assert all("generated frames are as in the training data" in message for message in told(caught))
