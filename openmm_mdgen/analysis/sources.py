@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.coarse import CoarseCounter, Counts
+from openmm_mdgen.analysis.dcd import quiet_readers, warn_of_missing_frames
 from openmm_mdgen.analysis.intervals import TrajectoryFile, frame_interval_of, place_in_time
 from openmm_mdgen.analysis.layout import Layout, agreed, in_terms_of, is_protein
 from openmm_mdgen.analysis.torsions import TorsionSeries, torsion_atoms
@@ -228,23 +230,35 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
     for path in (source.path, source.topology):
         require_file(path)
     try:
-        topology = mdtraj.load_topology(str(source.topology))
+        with quiet_readers():
+            topology = mdtraj.load_topology(str(source.topology))
+    except ImportError as error:
+        package = "PyTables (pip install tables)" if Path(source.topology).suffix.lower() == ".h5" else "a package more"
+        raise MDGenError(f"{source.topology}: mdtraj needs {package} to read it") from error
     except Exception as error:  # mdtraj raises what its readers raise
         raise MDGenError(f"{source.topology} cannot be read as a topology: {error}") from error
     atoms = _protein(topology, source.topology)
     try:
         # mdtraj checks the number of atoms only where it reads all of them
-        next(mdtraj.iterload(str(source.path), chunk=1, top=topology), None)
+        with quiet_readers():
+            next(mdtraj.iterload(str(source.path), chunk=1, top=topology), None)
     except Exception as error:
         raise _unreadable(source, error) from error
     chunks = mdtraj.iterload(str(source.path), chunk=_frames_at_once(topology), top=topology, atom_indices=atoms)
+    n_frames = 0
     while True:
         try:
-            piece = next(chunks, None)
+            with quiet_readers():
+                piece = next(chunks, None)
         except Exception as error:
-            raise MDGenError(f"{source.path} with {source.topology}: {error}") from error
+            raise MDGenError(
+                f"{source.path} cannot be read to its end, which seems to be cut short or damaged ({error}): give the "
+                "whole file, or one of its first frames alone"
+            ) from error
         if piece is None:
+            warn_of_missing_frames(Path(source.path), n_frames)
             return
+        n_frames += piece.n_frames
         yield piece
 
 

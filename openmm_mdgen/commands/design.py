@@ -14,7 +14,7 @@ import typer
 from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd
+from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
@@ -22,10 +22,15 @@ from openmm_mdgen.files import replacing
 # Long by its options, which typer reads from the signature.
 def design(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
-    top: Annotated[Path, typer.Option(help="Topology of the trajectory, such as a PDB file.")],
     out: Annotated[
         Path, typer.Option(help="Folder for designs.csv, and SEQUENCE.pdb and SEQUENCE.dcd of each design.")
     ],
+    top: Annotated[
+        Path | None,
+        typer.Option(
+            help="Topology of the trajectory, such as a PDB file. [default: the trajectory, where its format holds one]"
+        ),
+    ] = None,
     residues: Annotated[
         str | None,
         typer.Option(help="Residues to design, counted from 1, such as 2,3. [default: those of the weights]"),
@@ -45,6 +50,7 @@ def design(
     """
     stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
     designed = None if residues is None else _numbers(residues)
+    top = topology_of(trajectory, top)
     table = check_folder(out) / "designs.csv"
     if out.is_dir():
         check_outputs([("--out", table)], inputs=[trajectory, top], force=force)

@@ -12,6 +12,7 @@ from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, 
 from openmm_mdgen.commands.options import Force
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.trajectories import topology_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import require_file, write_json
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from openmm_mdgen.analysis import Evaluation
     from openmm_mdgen.analysis.comparison import Number
     from openmm_mdgen.analysis.sources import Source
-
-
-_WITH_TOPOLOGY = (".pdb", ".pdb.gz", ".cif", ".cif.gz", ".gro", ".h5")
 
 
 def evaluate(
@@ -102,8 +100,8 @@ def evaluate(
     chain: files may be numbered and named by other programs, and may lack hydrogens, side chains or all but C-alpha
     atoms. What is left out is named.
     """
-    top = _topology(generated[0], top)
-    md_top = _topology(reference[0], reference_top, top)
+    top = topology_of(generated[0], top)
+    md_top = topology_of(reference[0], reference_top, top)
     inputs = [*generated, top, *reference, md_top, *(replicate or []), *([structure] if structure else [])]
     for path in inputs:
         require_file(path)
@@ -147,15 +145,6 @@ def evaluate(
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     for line in summary(evaluation):
         typer.echo(line)
-
-
-def _topology(trajectory: Path, *stated: Path | None) -> Path:
-    """The first that is stated; else the trajectory, where its format holds a topology."""
-    holds = trajectory.name.lower().endswith(_WITH_TOPOLOGY)
-    found = [path for path in (stated[0], trajectory if holds else None, *stated[1:]) if path is not None]
-    if not found:
-        raise MDGenError(f"{trajectory.name} holds no topology: name a file that does by --top, such as a PDB file")
-    return found[0]
 
 
 def _told(paths: list[Path], topology: Path) -> str:

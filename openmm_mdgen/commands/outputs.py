@@ -62,7 +62,7 @@ def check_folder(out: Path, *, parents: bool = False) -> Path:
         raise MDGenError(f"--out {out} is a file: name a folder")
     above = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
     if not above.is_dir():
-        raise MDGenError(f"--out {out}: {above} is a file: name another folder")
+        raise MDGenError(f"--out {out} cannot be written to: {above} is a file; name another folder")
     if not (parents or above in (out, out.resolve().parent)):
         raise MDGenError(f"--out {out}: {out.parent}: no such folder; make it first")
     _try("--out", out, above)

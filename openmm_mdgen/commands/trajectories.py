@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
+_WITH_TOPOLOGY = (".pdb", ".pdb.gz", ".cif", ".cif.gz", ".gro", ".h5")
+
 if TYPE_CHECKING:
     import mdtraj
     import numpy as np
@@ -39,6 +41,27 @@ def read_trajectory(path: Path, topology: Path, stated_interval: float | None) -
     if isinstance(interval, NotDefined):
         raise MDGenError(f"{path}: {interval}; --frame-interval states it")
     return trajectory, interval
+
+
+def topology_of(trajectory: Path, *stated: Path | None) -> Path:
+    """The topology of a trajectory: the first that is stated; else the trajectory, where its format holds a topology.
+
+    Parameters
+    ----------
+    trajectory : Path
+    stated : Path or None
+        What stands for the trajectory's own topology first, then others, which come after the trajectory itself.
+
+    Raises
+    ------
+    MDGenError
+        If there is none.
+    """
+    holds = trajectory.name.lower().endswith(_WITH_TOPOLOGY)
+    found = [path for path in (*stated[:1], trajectory if holds else None, *stated[1:]) if path is not None]
+    if not found:
+        raise MDGenError(f"{trajectory.name} holds no topology: name a file that does by --top, such as a PDB file")
+    return found[0]
 
 
 def write_dcd(path: Path, topology: app.Topology, xyz: np.ndarray, frame_interval: float) -> None:

@@ -12,13 +12,18 @@ import typer
 from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import read_trajectory, write_dcd
+from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
 from openmm_mdgen.errors import MDGenError
 
 
 def upsample(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
-    top: Annotated[Path, typer.Option(help="Topology of the trajectory, such as a PDB file.")],
+    top: Annotated[
+        Path | None,
+        typer.Option(
+            help="Topology of the trajectory, such as a PDB file. [default: the trajectory, where its format holds one]"
+        ),
+    ] = None,
     factor: Annotated[
         int | None,
         typer.Option(min=2, help="Number of generated frames for each given one. [default: that of the weights]"),
@@ -38,6 +43,7 @@ def upsample(
     stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
     if out.suffix.lower() != ".dcd":
         raise MDGenError(f"--out {out}: name a file that ends in .dcd")
+    top = topology_of(trajectory, top)
     topology_path = out.with_suffix(".pdb")
     check_outputs([("--out", out), ("--out", topology_path)], inputs=[trajectory, top], force=force)
 

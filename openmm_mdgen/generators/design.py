@@ -132,7 +132,8 @@ class Designer:
         if stride is None:
             raise MDGenError(
                 f"the trajectory has a frame each {interval:g} ps, and weights {info.name!r} take frames {own:g} ps "
-                "apart: give those, or a whole number of times as many; or state frame_interval if the times are wrong"
+                "apart: give those, or a whole number of times as many; or state the frame interval if the times are "
+                "wrong"
             )
         span = (info.n_frames - 1) * stride + 1
         if n_frames < span:

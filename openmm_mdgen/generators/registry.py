@@ -43,7 +43,7 @@ def loaded(
     upsampling : TrajectoryGenerator or str or Path, optional
         Weights that fill in the generator's frames.
     device, ode_solver, evaluations
-        As in `named`, for what is given by its name.
+        As in `named`, for what is given by its name; an object has its own.
     chains : {"each"}, optional
         ``"each"`` generates every protein chain of a topology by itself; see `generators.each_chain`. Default: the
         generator decides, and MDGen's weights take one chain.
@@ -55,7 +55,7 @@ def loaded(
     CheckpointError
         If there is no such generator, or it cannot be loaded.
     MDGenError
-        If `generator` is an object of another kind, or its frames cannot be filled in.
+        If `generator` is an object of another kind, or has these options already, or its frames cannot be filled in.
     """
     if generator is None or isinstance(generator, str | Path):
         generator = named(
@@ -66,6 +66,9 @@ def loaded(
             f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
             "members of openmm_mdgen.protocol.Generator"
         )
+    else:
+        used = device == "auto" or isinstance(upsampling, str | Path)  # which are loaded onto it
+        _refuse_options(device=None if used else device, ode_solver=ode_solver, evaluations=evaluations)
     if upsampling is not None:
         generator = _filled_in(generator, upsampling, device)
     if chains is None:
@@ -74,6 +77,16 @@ def loaded(
     from openmm_mdgen.generators.each_chain import of_chains
 
     return of_chains(generator, chains)
+
+
+def _refuse_options(**options: object) -> None:
+    """Refuse options that a generator which has been loaded does not hear."""
+    stated = [name for name, value in options.items() if value is not None]
+    if stated:
+        raise MDGenError(
+            f"{' and '.join(stated)}: the generator is an object, which was loaded with its own; give it there, as in "
+            f"TrajectoryGenerator.load(..., {stated[0]}=...)"
+        )
 
 
 def _filled_in(generator: object, upsampling: TrajectoryGenerator | str | Path, device: str) -> Generator:

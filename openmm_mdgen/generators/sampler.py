@@ -157,9 +157,10 @@ class Sampler:
         """
         task = self.flow.config.task
         if not isinstance(task, kind):
+            such = f", such as {kind.default_weights[0]!r}" if kind.default_weights else ""
             raise CheckpointError(
-                f"weights {self.info.name!r} are for {type(task).__name__}, and this needs {kind.__name__} weights: "
-                "load others"
+                f"weights {self.info.name!r} are for {_in_words(task)}, and this needs weights for {_in_words(kind)}: "
+                f"load others{such}"
             )
         return task
 
@@ -189,6 +190,10 @@ class Sampler:
             )
         self.memory_of(n).require(f"a segment of {self.info.n_frames} frames of {n} residues")
         return chain
+
+
+def _in_words(task: Task | type[Task]) -> str:
+    return task.name.replace("_", " ")
 
 
 def _bundled_for(kind: type[Task]) -> list[str]:

@@ -57,8 +57,8 @@ class Upsampler:
         if not math.isclose(interval, needed, rel_tol=RECORDED):
             raise MDGenError(
                 f"the trajectory has a frame each {interval:g} ps, and weights {name!r} fill intervals of "
-                f"{needed:g} ps: take every n-th frame so that they are {needed:g} ps apart, or state frame_interval "
-                "if the file's times are wrong"
+                f"{needed:g} ps: take every n-th frame so that they are {needed:g} ps apart, or state the frame "
+                "interval if the file's times are wrong"
             )
 
     def filled(self, chain: ProteinChain, positions: np.ndarray, *, seed: int) -> np.ndarray:

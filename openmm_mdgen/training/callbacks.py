@@ -106,8 +106,6 @@ class Curve(lightning.Callback):
         step, latest = trainer.global_step, self.validation and self.validation.latest
         loss = trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")
         self._rows.append((step, loss, latest[1] if latest and latest[0] == step else None))
-        if step % 10 == 0 and trainer.progress_bar_callback is not None:
-            module.log("loss", loss, prog_bar=True, logger=False)
 
     def flush(self) -> None:
         """Write the rows of the steps since the last time."""

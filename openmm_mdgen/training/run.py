@@ -26,6 +26,7 @@ from openmm_mdgen.training.config import RunOptions, TrainingConfig
 from openmm_mdgen.training.devices import Devices
 from openmm_mdgen.training.initial_flow import new_flow, warm_started
 from openmm_mdgen.training.lightning_module import SETTINGS, FlowTraining
+from openmm_mdgen.training.progress import StepsBar, quiet
 from openmm_mdgen.training.validation import HeldOut
 
 
@@ -90,10 +91,13 @@ def train(
     writing: list[lightning.Callback] = [curve, Checkpoints(last, save_every, curve)]
     writing.append(LatestWeights(folder / "latest.safetensors", save_every, info_at))
     callbacks: list[lightning.Callback] = [*([] if watching is None else [watching]), *writing]
-    trainer = _trainer(config, devices, RunOptions(hours, save_every, progress), callbacks)
+    if progress:
+        callbacks.append(StepsBar())
     module = FlowTraining(config, windows, begun)
     steps: DataLoader[int] = DataLoader(_Steps(config.steps), batch_size=None)
-    trainer.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=False)
+    with quiet():
+        trainer = _trainer(config, devices, RunOptions(hours, save_every, progress), callbacks)
+        trainer.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=False)
     best = None if watching is None else _about_validation(watching, validation)
     if watching is not None:
         module.mean.load_state_dict(watching.best_weights or module.mean.state_dict())
@@ -200,7 +204,7 @@ def _trainer(
         gradient_clip_val=config.gradient_clip,
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=options.progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,  # the batch of a step knows which part of it is whose
         callbacks=callbacks,

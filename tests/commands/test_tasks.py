@@ -1,7 +1,9 @@
 """The commands interpolate, upsample and design, from their arguments to the files they leave."""
 
 import csv
+import subprocess
 import sys
+from pathlib import Path
 
 import mdtraj
 import numpy as np
@@ -161,10 +163,62 @@ def test_mistakes_are_one_line(command, data, tmp_path, arguments, says):
 def test_weights_of_another_task_are_refused(command, data, weights):
     other = weights / "Upsampling.safetensors"
     code, _, errors = command("interpolate", data / "start.pdb", data / "end.pdb", "--out", "p", generator=other)
-    assert code == 2 and "needs Interpolation weights" in errors
+    assert code == 2 and "needs weights for interpolation" in errors
 
 
 def test_missing_default_weights_are_named(command, data, monkeypatch):
     monkeypatch.setattr("openmm_mdgen.model.checkpoints.bundled", lambda: [])
     code, _, errors = command("design", data / "md.dcd", "--top", data / "md.pdb", "--out", "d", generator="default")
     assert code == 2 and "inpainting_tetrapeptide" in errors
+
+
+@pytest.mark.parametrize("name", ["upsample", "design"])
+def test_a_trajectory_that_holds_its_topology_needs_no_other(command, data, tmp_path, name):
+    mdtraj.load(str(data / "md.xtc"), top=str(data / "md.pdb")).save_pdb(str(tmp_path / "all.pdb"))
+    out = "fine.dcd" if name == "upsample" else "designs"
+    code, _, errors = command(name, "all.pdb", "--out", out, "--seed", 1, "--frame-interval", "1.5ps")
+    assert code == 0 and errors == ""
+    code, _, errors = command(name, data / "md.xtc", "--out", "other.dcd")
+    assert (
+        code == 2 and errors == "error: md.xtc holds no topology: name a file that does by --top, such as a PDB file\n"
+    )
+
+
+def test_weights_of_another_task_are_refused_in_words(command, data, weights):
+    wrong = weights / "Interpolation.safetensors"
+    code, _, errors = command("upsample", data / "md.xtc", "--top", data / "md.pdb", generator=wrong)
+    assert code == 2 and errors == (
+        "error: weights 'small' are for interpolation, and this needs weights for upsampling: load others, such as "
+        "'upsampling_tetrapeptide'\n"
+    )
+
+
+def test_an_interval_that_does_not_fit_is_told_without_names_of_python(command, data):
+    words = ("upsample", data / "md.xtc", "--top", data / "md.pdb", "--frame-interval", "3ps")
+    code, _, errors = command(*words)
+    assert code == 2 and "or state the frame interval if the file's times are wrong" in errors
+    assert "frame_interval" not in errors
+
+
+def test_a_trajectory_that_is_cut_says_so(command, data, tmp_path):
+    whole = (data / "md.dcd").read_bytes()
+    frame = (len(whole) - 276) // 9
+    (tmp_path / "cut.dcd").write_bytes(whole[: 276 + 6 * frame + 40])
+    code, out, errors = command("upsample", "cut.dcd", "--top", data / "md.pdb", "--out", "fine.dcd")
+    assert code == 0 and "its header counts 9 frames, and 6 are there: it seems to be cut short" in errors
+    assert mdtraj.load("fine.dcd", top="fine.pdb").n_frames == 5 * 3 + 1
+    whole = (data / "md.xtc").read_bytes()
+    (tmp_path / "cut.xtc").write_bytes(whole[: len(whole) // 2])
+    code, _, errors = command("upsample", "cut.xtc", "--top", data / "md.pdb", "--out", "other.dcd")
+    assert code == 2 and "cut.xtc cannot be read to its end, which seems to be cut short" in errors
+
+
+def test_readers_print_nothing(data, tmp_path):
+    """Lines of readers in C go past Python: they are looked for in a process of its own."""
+    script = (
+        "import sys; from openmm_mdgen.analysis.sources import TrajectoryFile, pieces\n"
+        "print(sum(piece.n_frames for piece in pieces(TrajectoryFile(sys.argv[1], sys.argv[2]))))"
+    )
+    words = [sys.executable, "-c", script, str(data / "md.dcd"), str(data / "md.pdb")]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "9\n" and done.stderr == ""

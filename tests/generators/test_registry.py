@@ -97,7 +97,7 @@ def test_upsampling_weights_fill_in(folder):
     checkpoints.save(folder / "fine.safetensors", small_flow(Upsampling(5)), ModelInfo("fine", 6, 2.0, 350.0))
     made = registry.loaded("forward.safetensors", "fine.safetensors", device="cpu")
     assert isinstance(made, FineGenerator) and made.frame_interval == 2.0
-    with pytest.raises(CheckpointError, match="needs Upsampling"):
+    with pytest.raises(CheckpointError, match="needs weights for upsampling"):
         registry.loaded("forward.safetensors", "forward.safetensors")
 
 
@@ -190,3 +190,9 @@ def test_an_object_without_the_protocol_is_refused():
         registry.loaded(object())
     generator = WanderingGenerator()
     assert registry.loaded(generator) is generator
+
+
+@pytest.mark.parametrize("option", [{"device": "cpu"}, {"ode_solver": "euler"}, {"evaluations": 4}])
+def test_options_of_loading_are_refused_for_what_has_been_loaded(option):
+    with pytest.raises(MDGenError, match=f"{next(iter(option))}: the generator is an object"):
+        registry.loaded(WanderingGenerator(), **option)
