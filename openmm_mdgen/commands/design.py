@@ -53,7 +53,8 @@ def design(
     top = topology_of(trajectory, top)
     table = check_folder(out) / "designs.csv"
     if out.is_dir():
-        check_outputs([("--out", table)], inputs=[trajectory, top], force=force)
+        designs = [path for path in sorted(out.iterdir()) if _may_be_replaced(path)]
+        check_outputs([("--out", path) for path in (table, *designs)], inputs=[trajectory, top], force=force)
 
     import numpy as np
 
@@ -89,6 +90,13 @@ def design(
         f"{table}: {samples} samples, {len(counts)} sequences, most often {counts[0][0]} ({counts[0][1]}), "
         f"seed {seed}; made in {clock.perf_counter() - begun:.1f} s"
     )
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Whether a file is named as those of a design are."""
+    from openmm_mdgen.geometry.residues import RESTYPES
+
+    return path.suffix in (".pdb", ".dcd") and set(path.stem) <= set(RESTYPES)
 
 
 def _numbers(text: str) -> list[int]:

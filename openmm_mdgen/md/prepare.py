@@ -32,6 +32,9 @@ from openmm_mdgen.md.soundness import check_chains, make_whole
 from openmm_mdgen.md.systems import require_parameters
 
 NEUTRAL_PH = 7.0
+_TRAJECTORIES = (".dcd", ".xtc", ".trr", ".nc", ".h5", ".netcdf", ".mdcrd", ".lammpstrj")
+_POSITIONS = (".rst7", ".inpcrd", ".restrt", ".crd", ".cor")
+_KNOWN = "those end in .pdb, .ent, .cif, .mmcif or .gro (each also with .gz), .prmtop, .parm7 or .psf"
 
 
 @dataclass(frozen=True)
@@ -147,10 +150,29 @@ def prepare(
     return Prepared(topology, xyz, (*notes, *more))
 
 
+def _refuse_other_files(source: str) -> None:
+    """Refuse what is a file or a folder, but no structure file by its name."""
+    path = Path(source)
+    if source and path.is_dir():
+        raise MDGenError(f"{source} is a folder: name a structure file in it, or a sequence such as AKLV")
+    if path.suffix.lower() in _TRAJECTORIES:
+        raise MDGenError(
+            f"{source} is neither a PDB file nor a sequence, but a trajectory by its name: give one structure, such as "
+            "the PDB file of its topology"
+        )
+    if path.suffix.lower() in _POSITIONS:
+        raise MDGenError(
+            f"{source} holds positions without a topology: give the topology, with this file as --positions {source}"
+        )
+    if source and path.is_file():
+        raise MDGenError(f"{source}: its name is not that of a structure file: {_KNOWN}")
+
+
 def _built(source: str, ph: float, seed: int) -> Prepared:
     try:
         CappedSequence.parse(source)
     except MDGenError as error:
+        _refuse_other_files(source)
         raise MDGenError(
             f"{source!r} is neither a PDB file (.pdb), nor another file of a structure (.cif, .gro), nor a sequence of "
             f"one-letter codes such as AKLV or ACE-AKLV-NME ({error})"

@@ -25,6 +25,7 @@ _NM_PER_ANGSTROM = 0.1
 _ENDS = ("TER", "END", "ENDMDL", "MASTER", "CONECT")  # records that follow the atoms of a chain or a file
 _CRYST1 = (6, 15, 24, 33, 40, 47, 54)  # where the columns of a PDB file's unit cell begin and end
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")  # of mmCIF's unit cell
+_GZIP = b"\x1f\x8b"  # which compressed files begin with
 _SHORTEST_EDGE = 2.0  # ångström; a cube of 1 stands for no unit cell
 _SYMBOLS = frozenset("H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Mn Fe Co Ni Cu Zn Se Br Cd I Cs Hg".split())
 
@@ -66,13 +67,26 @@ def read_draft(path: Path) -> tuple[Draft, list[str]]:
     reader = {"pdb": _read_pdb, "cif": _read_cif, "gro": _read_gro}[kind_of(path) or "pdb"]
     kind = {"pdb": "a PDB", "cif": "an mmCIF", "gro": "a GROMACS"}[kind_of(path) or "pdb"]
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
-        draft, notes = reader(_decoded(content))
+        content = path.read_bytes()
+        text = _decoded(gzip.decompress(content) if content.startswith(_GZIP) else content)
+        _require_kind(text, kind_of(path))
+        draft, notes = reader(text)
     except Exception as error:  # readers raise whatever the malformed field provokes
         raise MDGenError(f"{path} cannot be read as {kind} file: {error}") from error
     if not draft.residues:
         raise MDGenError(f"{path} cannot be read as {kind} file: it holds no atom")
     return draft, notes
+
+
+def _require_kind(text: str, kind: str | None) -> None:
+    """Raise `ValueError` for a file whose content is of another kind than its name says."""
+    head = text.lstrip()[:200].lower()
+    if head.startswith(("<!doctype", "<html")):
+        raise ValueError("it is a web page (HTML), as servers send where a file is not found")
+    if kind != "cif" and head.startswith("data_"):
+        raise ValueError("its content is mmCIF: give it a name that ends in .cif")
+    if kind != "pdb" and head.startswith(("header ", "remark ", "atom  ", "cryst1", "model ", "title  ")):
+        raise ValueError("its content is PDB: give it a name that ends in .pdb")
 
 
 def _decoded(content: bytes) -> str:

@@ -1,6 +1,7 @@
 """The commands interpolate, upsample and design, from their arguments to the files they leave."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -222,3 +223,16 @@ def test_readers_print_nothing(data, tmp_path):
     words = [sys.executable, "-c", script, str(data / "md.dcd"), str(data / "md.pdb")]
     done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
     assert done.stdout == "9\n" and done.stderr == ""
+
+
+def test_designs_never_replace_what_was_there(command, data, tmp_path):
+    """Names of designs are not known beforehand, so any file that is named as one is looked at."""
+    top = tmp_path / "VSAL.pdb"
+    shutil.copy(data / "md.pdb", top)
+    words = ("design", data / "md.dcd", "--top", top, "--out", ".", "--samples", 2, "--seed", 1)
+    code, _, errors = command(*words, "--force")
+    assert code == 2 and "VSAL.pdb is an input" in errors
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "AAAL.dcd").write_text("mine")
+    code, _, errors = command(*words[:-5], "other", "--samples", 2)
+    assert code == 2 and "AAAL.dcd exists" in errors and (tmp_path / "other" / "AAAL.dcd").read_text() == "mine"

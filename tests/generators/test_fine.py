@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused():
         simulation(generator=forward(), upsampling=filling()).step(FINE // 2)
     with pytest.raises(MDGenError, match="fit each other"):
         FineGenerator(forward(), filling(interval=1.0))
-    with pytest.raises(CheckpointError, match="Upsampling"):
+    with pytest.raises(CheckpointError, match="upsampling"):
         simulation(generator=forward(), upsampling=forward())
     with pytest.raises(MDGenError, match="cannot be filled in"):
         simulation(generator=object(), upsampling=filling())

@@ -181,12 +181,12 @@ def test_positions_that_are_not_finite_are_refused(generator, molecule):
 def test_weights_for_another_task_are_refused(molecule, tmp_path):
     path = tmp_path / "up.safetensors"
     checkpoints.save(path, random_flow(FlowConfig(NetworkConfig(**SMALL), Tokenizer(), Upsampling(3))), INFO)
-    with pytest.raises(CheckpointError, match="Upsampling"):
+    with pytest.raises(CheckpointError, match="upsampling"):
         TrajectoryGenerator.load(path, task="forward_simulation")
     generator = TrajectoryGenerator.load(path)
-    with pytest.raises(CheckpointError, match="Upsampling"):
+    with pytest.raises(CheckpointError, match="upsampling"):
         generator.check(molecule[0])  # as a simulation does when it is made
-    with pytest.raises(CheckpointError, match="Upsampling"):
+    with pytest.raises(CheckpointError, match="upsampling"):
         generator.rollout(*molecule, n_frames=2)
 
 

@@ -120,6 +120,37 @@ def test_an_mmcif_file_that_is_cut_between_lines_is_told_from_a_complete_one(tmp
     assert prepared.notes[0].startswith("heavy atoms added: NZ, OXT of LYS 2")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.pdb", sp.cif("AKLV"), "its content is mmCIF: give it a name that ends in .cif"),
+        ("x.cif", sp.peptide("AKLV"), "its content is PDB: give it a name that ends in .pdb"),
+        ("x.gro", sp.peptide("AKLV"), "its content is PDB: give it a name that ends in .pdb"),
+        ("x.pdb", "<!DOCTYPE html>\n<html>Not found</html>", "it is a web page"),
+    ],
+)
+def test_content_of_another_kind_is_told(name, content, message, tmp_path):
+    with pytest.raises(MDGenError, match=message):
+        prepare(write(tmp_path, content, name))
+
+
+def test_what_is_no_structure_file_is_told_by_its_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "AKLV").mkdir()  # as simulate makes it, in the place of which the sequence is meant
+    assert residues_of(prepare("AKLV")) == "ALA LYS LEU VAL"
+    (tmp_path / "md_1").mkdir()
+    (tmp_path / "x.xyz").write_text("")
+    for source, message in [
+        (".", r"\. is a folder: name a structure file in it"),
+        ("md_1", "md_1 is a folder"),
+        ("a.xtc", "a.xtc is neither a PDB file nor a sequence, but a trajectory by its name"),
+        ("x.rst7", "x.rst7 holds positions without a topology: give the topology, with this file as --positions"),
+        ("x.xyz", "x.xyz: its name is not that of a structure file: those end in .pdb"),
+    ]:
+        with pytest.raises(MDGenError, match=message):
+            prepare(source)
+
+
 def test_frames_that_are_parted_by_end_are_models(tmp_path):
     frames = "".join(moved(ATOMS, shift, "A") + "END\n" for shift in (0, 1, 2))
     prepared = prepare(write(tmp_path, frames))
@@ -142,6 +173,8 @@ SPELLINGS = {
     "latin.pdb": lambda text: ("REMARK von München\n" + text).encode("latin-1"),
     "UPPER.PDB": str.encode,
     "pdb1xyz.ent": str.encode,
+    "compressed.pdb": lambda text: gzip.compress(text.encode()),
+    "plain.pdb.gz": str.encode,
     "UPPER.PDB.GZ": lambda text: gzip.compress(text.encode()),
     "short.pdb": lambda text: "\n".join(line[:54].rstrip() for line in text.splitlines()).encode(),
 }
