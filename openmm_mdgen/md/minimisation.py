@@ -142,7 +142,7 @@ def minimise(
 
 def minimise_context(context: openmm.Context, minimiser: Minimiser, *, watch: Watch | None = None) -> Minimised:
     """Minimise what stands in a Context of a System without constraints; parameters and errors as in `minimise`."""
-    reporter = _Reporter(watch)
+    reporter = Iterations(watch)
     openmm.LocalEnergyMinimizer.minimize(context, minimiser.tolerance, minimiser.max_iterations, reporter)
     state = context.getState(positions=True, energy=True, forces=True)
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
@@ -151,20 +151,20 @@ def minimise_context(context: openmm.Context, minimiser: Minimiser, *, watch: Wa
         raise StateError("energy minimisation of the start failed: mend the structure, then set its positions")
     rms = _rms(forces)
     energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-    return Minimised(np.array(positions), reporter.iterations, energy, rms, rms <= minimiser.tolerance)
+    return Minimised(np.array(positions), reporter.number, energy, rms, rms <= minimiser.tolerance)
 
 
-class _Reporter(openmm.MinimizationReporter):
-    """Counts iterations, and hands them on."""
+class Iterations(openmm.MinimizationReporter):
+    """OpenMM's reporter of a minimisation: counts iterations and hands them on; it changes nothing of the result."""
 
-    def __init__(self, watch: Watch | None) -> None:
+    def __init__(self, watch: Watch | None = None) -> None:
         super().__init__()
-        self._watch, self.iterations = watch, 0
+        self._watch, self.number = watch, 0
 
     def report(self, iteration: int, x: list[float], grad: list[float], args: dict[str, float]) -> bool:
-        self.iterations += 1
+        self.number += 1
         if self._watch:
-            self._watch(Iteration(self.iterations, args["system energy"], _rms(np.array(grad))))
+            self._watch(Iteration(self.number, args["system energy"], _rms(np.array(grad))))
         return False
 
 
@@ -258,11 +258,20 @@ def _told(protein: BondedAtoms, k: int) -> str:
 
 
 class Lines:
-    """Tells of a minimisation on the error stream, a line when it begins and one now and then."""
+    """Tells of a minimisation on the error stream, now and then.
 
-    def __init__(self, what: str, max_iterations: int) -> None:
-        self._what, self._limit = what, max_iterations
-        self._say(f"{what}: at most {max_iterations} iterations")
+    Parameters
+    ----------
+    what : str
+        What is minimised.
+    max_iterations : int, optional
+        The limit, which is told at once. Without one nothing is told of a minimisation that takes a few seconds.
+    """
+
+    def __init__(self, what: str, max_iterations: int | None = None) -> None:
+        self._what, self._limit = what, "" if max_iterations is None else f" of at most {max_iterations}"
+        if max_iterations is not None:
+            self._say(f"{what}: at most {max_iterations} iterations")
         self._last = time.perf_counter()
 
     def __call__(self, iteration: Iteration) -> None:
@@ -270,10 +279,8 @@ class Lines:
         now = time.perf_counter()
         if now - self._last >= _SILENCE:
             self._last = now
-            self._say(
-                f"{self._what}: iteration {iteration.number} of at most {self._limit}, RMS force "
-                f"{iteration.rms_force:.3g} kJ/mol/nm"
-            )
+            force = f"RMS force {iteration.rms_force:.3g} kJ/mol/nm"
+            self._say(f"{self._what}: iteration {iteration.number}{self._limit}, {force}")
 
     @staticmethod
     def _say(line: str) -> None:

@@ -18,6 +18,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.drafts import Draft
+from openmm_mdgen.md.minimisation import Iterations, Lines
 from openmm_mdgen.md.prepared import Prepared, WholeStructure
 from openmm_mdgen.md.readers import kind_of, read_draft
 from openmm_mdgen.md.recognition import keep_protein, require_one_chain, split_chains
@@ -112,7 +113,7 @@ class PreparedInOwnField(Prepared):
         platform = openmm.Platform.getPlatformByName("CPU")
         context = openmm.Context(structure.system, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
         context.setPositions(structure.positions)
-        openmm.LocalEnergyMinimizer.minimize(context)
+        openmm.LocalEnergyMinimizer.minimize(context, reporter=Iterations(Lines("minimising the start")))
         return positions_of(context)[self.atoms]
 
     def to_minimise(self) -> WholeStructure:

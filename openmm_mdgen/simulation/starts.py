@@ -15,6 +15,7 @@ from openmm import app
 
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.minimisation import (
+    Iterations,
     Lines,
     Minimiser,
     is_peptide,
@@ -106,7 +107,8 @@ class Minimised:
         platform = context.getPlatform()
         copied = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, same_every_time(platform, properties))
         copied.setState(context.getState(positions=True, parameters=True))
-        openmm.LocalEnergyMinimizer.minimize(copied, maxIterations=self.max_iterations)
+        told = Iterations(Lines("minimising the start"))  # which takes long with much water
+        openmm.LocalEnergyMinimizer.minimize(copied, maxIterations=self.max_iterations, reporter=told)
         relaxed = positions_in(copied.getState(positions=True))
         if not np.isfinite(relaxed).all():
             raise StateError("energy minimisation of the start failed: mend the structure, then set its positions")

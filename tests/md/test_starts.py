@@ -9,7 +9,15 @@ import pytest
 
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md import minimisation
-from openmm_mdgen.md.minimisation import Lines, Minimiser, is_peptide, minimise, number_of_threads, require_sound
+from openmm_mdgen.md.minimisation import (
+    Iterations,
+    Lines,
+    Minimiser,
+    is_peptide,
+    minimise,
+    number_of_threads,
+    require_sound,
+)
 from openmm_mdgen.md.prepare import prepare
 from openmm_mdgen.md.starts import make_start, require_ours
 from openmm_mdgen.md.systems import implicit_system, relaxed
@@ -78,6 +86,22 @@ def test_where_there_is_no_terminal_lines_tell_of_it(capsys, monkeypatch):
         "minimising the start: iteration 2 of at most 500, RMS force 25 kJ/mol/nm",
         "minimising the start: iteration 4 of at most 500, RMS force 25 kJ/mol/nm",
     ]
+
+
+def test_watching_changes_nothing_and_short_minimisations_are_silent(capsys, monkeypatch):
+    prepared, found = prepare("AKLV", seed=3), []
+    monkeypatch.setattr(minimisation, "_SILENCE", 0.0)
+    for reporter in (None, Iterations(Lines("minimising the start"))):
+        platform = openmm.Platform.getPlatformByName("CPU")
+        context = openmm.Context(prepared.system(), openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
+        context.setPositions(prepared.positions)
+        openmm.LocalEnergyMinimizer.minimize(context, maxIterations=40, reporter=reporter)
+        found.append(context.getState(positions=True).getPositions(asNumpy=True)._value)
+    np.testing.assert_array_equal(*found)
+    assert "minimising the start: iteration 1, RMS force" in capsys.readouterr().err
+    monkeypatch.setattr(minimisation, "_SILENCE", 60.0)
+    Lines("minimising the start")(minimisation.Iteration(1, 0.0, 0.0))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_kept_start_is_used_again_bit_for_bit(trp_cage, tmp_path):
