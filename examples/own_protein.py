@@ -54,6 +54,7 @@ class Settings:
     frame_interval: float = 10.0  # between generated frames
     n_frames: int = 20  # of a segment
     steps: int = 800
+    offset_weight: float = 1.0  # chains are fitted to the rigids, so offsets count as much as torsions
     batch_size: int = 16
     seed: int = 7
 
@@ -110,6 +111,7 @@ def trained(replicas: list[Path], folder: Path, settings: Settings) -> Path:
         learning_rate=5e-4,
         warmup_steps=settings.steps // 20,
         ema_decay=0.99,
+        offset_weight=settings.offset_weight,
         width=96,
         n_layers=3,
         start_in_every_frame=True,
@@ -122,6 +124,7 @@ def trained(replicas: list[Path], folder: Path, settings: Settings) -> Path:
         settings.frame_interval,
         settings.temperature,
         force_field="amber14-all.xml, implicit/gbn2.xml",
+        backbone="fitted",
     )
     recordings = [read_recording(path.with_suffix(".pdb"), path) for path in replicas]
     return train(recordings, folder, config, info, init="forward_peptide", progress=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,17 @@ from openmm_mdgen.commands.outputs import check_folder
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.settings import documented, setting
+from openmm_mdgen.settings import documented, require_choices, setting
 from openmm_mdgen.training.config import RunOptions, TrainingConfig
 from openmm_mdgen.training.devices import Devices
 
 _WEIGHTS, _VALIDATION = "Weights", "Validation"
+
+
+def _backbones() -> Iterable[str]:
+    from openmm_mdgen.molecule.placement import BACKBONES
+
+    return BACKBONES
 
 
 @documented
@@ -30,12 +37,23 @@ class _NewWeights:
     )
     temperature: float = setting(350.0, "Temperature of the trajectories in kelvin.", group=_WEIGHTS)
     force_field: str = setting("amber14-all.xml, implicit/gbn2.xml", "Force field of the trajectories.", group=_WEIGHTS)
+    backbone: str = setting(
+        "torsions",
+        "How the weights' frames are placed: torsions builds the chain of the generated torsions, whose errors add up "
+        "along it, and suits peptides; fitted also brings the chain close to the generated rigids, and suits proteins; "
+        "rigids leaves bonds between residues of any length.",
+        group=_WEIGHTS,
+        choices=_backbones,
+    )
     init: str | None = setting(
         None,
         "Weights to begin with, by name or path, as far as they fit the network.",
         group=_WEIGHTS,
         shown_default="random weights",
     )
+
+    def __post_init__(self) -> None:
+        require_choices(self)
 
 
 @documented
@@ -91,6 +109,7 @@ def train(
         settings.frame_interval,
         weights.temperature,
         weights.force_field,
+        backbone=weights.backbone,
         about={"training": {"config": text}} if text else {},
     )
     recordings = data.read(folders, None if splits is None else splits.train, data.excluded())

@@ -176,6 +176,9 @@ class BackboneFitted(Backbone):
         return Placed(blended(first.chain, one, two, share.to(torsions)), chain.is_valid)
 
 
+BACKBONES = ("torsions", "fitted", "rigids")  # names that `backbone_named` knows
+
+
 def backbone_named(name: str, *, turns_caps: bool = True) -> Backbone:
     """The backbone of `ModelInfo.backbone`; `turns_caps` as in `BackboneFromTorsions`.
 

@@ -16,6 +16,7 @@ from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.tasks import TASKS
+from openmm_mdgen.molecule.placement import BACKBONES, backbone_named
 from openmm_mdgen.settings import settings_of
 from openmm_mdgen.training import TrainingConfig
 from tripeptides import INTERVAL, write_tripeptides
@@ -49,11 +50,13 @@ def train(command):
 
 @pytest.mark.slow
 def test_weights_of_the_command_generate_and_can_be_fine_tuned(folder, tmp_path, train, command):
-    code, printed = train(folder, "--out", tmp_path / "run", "--steps", 2, "--name", "mine", *SMALL)
+    stated = ("--name", "mine", "--backbone", "fitted")
+    code, printed = train(folder, "--out", tmp_path / "run", "--steps", 2, *stated, *SMALL)
     assert code == 0 and "2 trajectories" in printed
     weights = tmp_path / "run" / "weights.safetensors"
     generator = TrajectoryGenerator.load(weights, device="cpu")
-    assert generator.info.name == "mine" and generator.info.about["sequences"] == ["AGV", "SLA"]
+    assert (generator.info.name, generator.info.backbone) == ("mine", "fitted")
+    assert generator.info.about["sequences"] == ["AGV", "SLA"]
     topology, positions = build_peptide("GAS")
     assert generator.rollout(topology, positions.value_in_unit(unit.nanometer), 6).n_frames == 6
 
@@ -82,6 +85,12 @@ def test_settings_come_from_the_file_and_the_command_line_counts_more(folder, tm
     training = checkpoints.load(tmp_path / "run" / "weights.safetensors")[1].about["training"]
     assert (training["task"], training["steps"], training["width"]) == ("interpolation", 2, 16)
     assert training["config"] == text
+
+
+def test_a_backbone_that_there_is_not_is_refused_before_training(folder, tmp_path, train):
+    code, printed = train(folder, "--out", tmp_path / "run", "--backbone", "helix")
+    assert code == 2 and "'helix' is not one of torsions, fitted, rigids" in printed
+    assert all(backbone_named(name) for name in BACKBONES)
 
 
 def test_train_names_the_command_that_fine_tunes(folder, tmp_path, train):

@@ -36,7 +36,7 @@ def test_from_structure_to_figure_and_what_is_there_is_not_done_again(run, tmp_p
     made = mdtraj.load(out / "generated" / "mine_1.xtc", top=out / "generated" / "topology.pdb")
     assert made.n_frames == 12 and made.n_atoms == runs[0].n_atoms
     _, info = checkpoints.load(out / "weights" / "weights.safetensors")
-    assert (info.temperature, info.frame_interval, info.n_frames) == (300.0, 1.0, 4)
+    assert (info.temperature, info.frame_interval, info.n_frames, info.backbone) == (300.0, 1.0, 4, "fitted")
 
     (out / "rmsf.png").unlink()
     second = run()
