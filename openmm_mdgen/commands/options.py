@@ -19,13 +19,16 @@ Device = Annotated[str, typer.Option(help="Device where the network runs: auto, 
 OdeSolver = Annotated[
     str | None,
     typer.Option(
-        help="Solver of the flow: euler, midpoint, heun, rk4, multistep or dopri5. [default: the one named in the "
-        "weights]"
+        help="Solver of the flow: euler, midpoint, heun, rk4, multistep or dopri5. [default: the one that the weights "
+        "state; midpoint for published weights]"
     ),
 ]
 Evaluations = Annotated[
     int | None,
-    typer.Option(help="Evaluations of the network for each batch of frames. [default: as many as the solver has]"),
+    typer.Option(
+        help="Evaluations of the network for each batch of frames. [default: as many as the weights state, else as the "
+        "solver has]"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers. [default: drawn, and printed]")]
 Ph = Annotated[

@@ -78,7 +78,10 @@ class Sampler:
             raise MDGenError(f"task {task!r} is not one of {', '.join(TASKS)}")
         kind = ForwardSimulation if task is None else TASKS[task]
         flow, info = checkpoints.load(_default_weights(kind, topology) if name_or_path is None else name_or_path)
-        sampler = cls(flow, info, solver_of(ode_solver or info.ode_solver, evaluations), device_of(device))
+        name = ode_solver or info.ode_solver
+        if evaluations is None and name == info.ode_solver:
+            evaluations = info.evaluations
+        sampler = cls(flow, info, solver_of(name, evaluations), device_of(device))
         if task is not None:
             sampler.require(TASKS[task])
         return sampler

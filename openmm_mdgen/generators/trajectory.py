@@ -98,9 +98,10 @@ class TrajectoryGenerator:
         device : str
             ``"auto"`` takes a GPU if there is one; else a torch device such as ``"cpu"`` or ``"cuda:1"``.
         ode_solver : {"euler", "midpoint", "heun", "rk4", "multistep", "dopri5"}, optional
-            Default: the one named in the weights.
+            Default: the one that the weights state; for published weights see ``docs/evaluations.md``.
         evaluations : int, optional
-            Evaluations of the network for each segment, for the solvers with fixed steps.
+            Evaluations of the network for each segment, for the solvers with fixed steps. Default: as many as the
+            weights state for their own solver, else as the solver has.
 
         Raises
         ------

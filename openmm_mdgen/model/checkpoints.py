@@ -66,6 +66,8 @@ class ModelInfo:
         does, and bonds between residues are of any length.
     about : dict
         Training data, settings, metrics, licence: for people, not read by the code.
+    evaluations : int, optional
+        How many times `ode_solver` evaluates the network for a segment. Default: as many as that solver has.
     """
 
     name: str
@@ -76,6 +78,7 @@ class ModelInfo:
     ode_solver: str = "multistep"
     backbone: str = "torsions"
     about: dict[str, Any] = field(default_factory=dict)
+    evaluations: int | None = None
 
 
 def bundled() -> list[str]:
@@ -211,10 +214,12 @@ def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torc
     dtype : torch.dtype
         Type of the stored numbers.
     """
-    config = config_values(flow.config)
+    config, said = config_values(flow.config), asdict(info)
+    if info.evaluations is None:  # so that versions that do not know the field read the file
+        said.pop("evaluations")
     # clone: Hyena's three frequencies are one parameter, and safetensors refuses shared memory
     tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}
-    header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(asdict(info))}
+    header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(said)}
     with replacing(path) as temporary:
         temporary.write_bytes(_in_order(safetensors_save(tensors, metadata=header)))
 
@@ -368,14 +373,15 @@ def _published_info(name: str, args: dict[str, Any]) -> ModelInfo:
     data, reason = training_data(args)
     # Of the written frames "_i100" left each 100th on disk, and frame_interval thinned them again on reading.
     thinned = int((args.get("suffix") or "_i1").removeprefix("_i"))
-    method = args.get("sampling_method", "dopri5")
+    solver, evaluations = ode.for_published(args.get("sampling_method", "dopri5"))
     return ModelInfo(
         name=name,
         n_frames=args["num_frames"],
         frame_interval=round(data.saved_interval * thinned * (args.get("frame_interval") or 1), 6),
         temperature=data.temperature,
         force_field=data.force_field,
-        ode_solver=method if method in ode.SOLVERS else "dopri5",
+        ode_solver=solver,
+        evaluations=evaluations,
         backbone="fitted",
         about={
             "source": "MDGen, arXiv 2409.17808",

@@ -245,3 +245,25 @@ SOLVERS: dict[str, type[OdeSolver]] = {
     "multistep": AdamsBashforth,
     "dopri5": DormandPrince,
 }
+
+# By the method that published weights name. In place of dopri5, which evaluates the network some hundred times: what
+# docs/evaluations.md found to be as good. Euler takes as many steps as in the published program.
+_PUBLISHED: dict[str, tuple[str, int | None]] = {"dopri5": ("midpoint", 18), "euler": ("euler", 49)}
+
+
+def for_published(method: str) -> tuple[str, int | None]:
+    """The solver that published weights are used with, and its number of evaluations.
+
+    Parameters
+    ----------
+    method : str
+        The method that a published checkpoint names.
+
+    Returns
+    -------
+    name : str
+        Name in `SOLVERS`; of a method that has no solver here, that for dopri5.
+    evaluations : int, optional
+        None stands for as many as the solver has.
+    """
+    return _PUBLISHED.get(method) or ((method, None) if method in SOLVERS else _PUBLISHED["dopri5"])

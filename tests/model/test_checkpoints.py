@@ -1,14 +1,17 @@
 """Weights on disk: what is written is what is read, and damage is refused."""
 
 import dataclasses
+import json
 
 import pytest
+import safetensors
 import torch
 
 from models import INFO, SMALL, random_flow, small_forward_flow
 from openmm_mdgen.data import read_sequences
 from openmm_mdgen.errors import CheckpointError
-from openmm_mdgen.model import checkpoints
+from openmm_mdgen.generators.sampler import Sampler
+from openmm_mdgen.model import checkpoints, ode
 from openmm_mdgen.model.flow import FlowConfig
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import Inpainting, Upsampling
@@ -37,6 +40,17 @@ def test_what_is_saved_is_what_is_loaded(config, tmp_path):
     stored = flow.network.state_dict()
     assert all(torch.equal(value, stored[key]) for key, value in again.network.state_dict().items())
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_the_number_of_evaluations_is_kept_where_weights_state_one(tmp_path):
+    flow = small_forward_flow()
+    checkpoints.save(tmp_path / "none", flow, INFO)
+    with safetensors.safe_open(str(tmp_path / "none"), framework="pt") as file:
+        assert "evaluations" not in json.loads(file.metadata()["info"])  # versions that do not know it read the file
+    stated = dataclasses.replace(INFO, ode_solver="midpoint", evaluations=8)
+    checkpoints.save(tmp_path / "stated", flow, stated)
+    assert checkpoints.load(tmp_path / "stated")[1] == stated
+    assert Sampler.load(tmp_path / "stated", device="cpu").solver == ode.Midpoint(8)
 
 
 def test_half_precision_halves_the_file_and_keeps_three_digits(tmp_path):

@@ -7,11 +7,13 @@ makers of the fixtures state.
 import argparse
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.geometry import atom14
 from openmm_mdgen.model import checkpoints, ode
 from openmm_mdgen.model.flow import TrajectoryFlow
@@ -174,3 +176,33 @@ def test_decoded_sample(name):
             strict=True,
         ):
             assert_close(case.real(ours), case.real(theirs), tolerance)
+
+
+@pytest.mark.parametrize(
+    "name, solver, evaluations", [("atlas", "midpoint", 18), ("tps", "midpoint", 18), ("design", "euler", 49)]
+)
+def test_published_weights_are_sampled_with_few_evaluations_unless_asked_otherwise(name, solver, evaluations):
+    path = FIXTURES / f"{name}.ckpt"
+    assert Sampler.load(path, device="cpu").solver == ode.SOLVERS[solver](evaluations)
+    assert Sampler.load(path, device="cpu", evaluations=12).solver == ode.SOLVERS[solver](12)
+    assert Sampler.load(path, device="cpu", ode_solver="dopri5").solver == ode.DormandPrince()
+    assert Sampler.load(path, device="cpu", ode_solver="heun").solver == ode.Heun()
+
+
+def test_the_solver_of_published_weights_is_what_the_tables_show():
+    """Of what is as good as dopri5 in all tables at a quarter of its evaluations, that of the smallest mean error."""
+    page = (Path(__file__).parents[2] / "docs" / "evaluations.md").read_text(encoding="utf-8")
+    tables = []
+    for section in page.split("\n## ")[1:]:
+        lines = [line for line in section.splitlines() if line.startswith("|")]
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+        tables.append({(row[0], int(row[1])): row for row in rows})
+    assert len(tables) == 3
+    fewest = min(n for table in tables for name, n in table if name == "dopri5")
+    as_good = [
+        key
+        for key in tables[0]
+        if key[1] <= fewest / 4 and all(table.get(key, [""] * 9)[8] == "yes" for table in tables)
+    ]
+    best = min(as_good, key=lambda key: sum(float(table[key][3]) for table in tables))
+    assert len(as_good) > 3 and ode.for_published("dopri5") == best
