@@ -93,6 +93,7 @@ def check_honoured(engine: Engine, generator: Generator, *, is_judged: bool) -> 
         is_judged=is_judged,
     )
     honoured.check_temperature(engine.temperature())
+    honoured.check_barostat()
     if moved_atoms := getattr(generator, "moved_atoms", None):
         honoured.check_system(moved_atoms(engine.topology))
     return honoured

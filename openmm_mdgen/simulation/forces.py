@@ -85,11 +85,6 @@ def biases(system: openmm.System, graph: BondGraph, moved: np.ndarray) -> list[B
     return [bias for bias in found if bias]
 
 
-def has_implicit_solvent(system: openmm.System) -> bool:
-    kinds = openmm.GBSAOBCForce | openmm.CustomGBForce | openmm.AmoebaGeneralizedKirkwoodForce
-    return any(isinstance(force, kinds) for force in system.getForces())
-
-
 def _bias(force: openmm.Force, moved: set[int]) -> Bias | None:
     """The bias that a force without bonded terms is, if it is one."""
     if type(force).__name__ in _OF_FORCE_FIELDS or _is_between_all(force):

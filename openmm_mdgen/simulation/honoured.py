@@ -88,6 +88,16 @@ class Honoured:
                 self._tell(f"{difference}: generated frames are as in the training data, whatever the System")
         self._looked_at = size
 
+    def check_barostat(self) -> None:
+        """Warn of a barostat that changes nothing, since no real MD is run."""
+        for force in self._system.getForces():
+            kind = type(force).__name__
+            if kind.endswith("Barostat") and force.getFrequency() > 0 and not self._is_judged:
+                self._tell(
+                    f"{kind} does nothing in generated frames: it changes the volume in steps of real MD, and there "
+                    f"are none, so every frame has the box of the start. {_REAL_MD} has steps at its pressure"
+                )
+
     def check_temperature(self, temperature: float | None) -> None:
         """Warn of a temperature, of the integrator or a thermostat, that is not that of the training data.
 

@@ -14,11 +14,13 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.md.systems import force_field
-from openmm_mdgen.simulation.forces import has_implicit_solvent
+from openmm_mdgen.simulation.implicit_solvent import has_salt, has_surface_term, model_of, named_model
 
 _CHARGE_TOLERANCE = 0.02
 _EXPLICIT = re.compile(r"tip\d|spc|opc|explicit|water", re.IGNORECASE)
 _IMPLICIT = re.compile(r"implicit|gbn|obc|hct", re.IGNORECASE)
+_WITH_SURFACE = re.compile(r"implicit/\w+\.xml")  # files of OpenMM, whose default is the ACE term
+_SALT = re.compile(r"salt|kappa|mol", re.IGNORECASE)
 
 
 def differences(topology: app.Topology, system: openmm.System, moved: np.ndarray, trained: str) -> list[str]:
@@ -55,8 +57,24 @@ def _of_solvent(topology: app.Topology, system: openmm.System, moved: np.ndarray
     if _has_water(topology, moved):
         own = "in explicit water"
     else:
-        own = "in implicit solvent" if has_implicit_solvent(system) else "in vacuum"
-    return "" if own == expected else f"the System is {own}, and the generator was trained {expected} ({trained})"
+        own = "in vacuum" if model_of(system) is None else "in implicit solvent"
+    if own == expected:
+        return _of_model(system, trained)
+    return f"the System is {own}, and the generator was trained {expected} ({trained})"
+
+
+def _of_model(system: openmm.System, trained: str) -> str:
+    """The difference between two implicit solvents."""
+    own, expected = model_of(system), named_model(trained)
+    if own is None or expected is None:
+        return ""
+    if own != expected:
+        return f"the System's implicit solvent is {own}, and the generator was trained in {expected} ({trained})"
+    if _WITH_SURFACE.search(trained) and not has_surface_term(system):
+        return f"the System's {own} has no surface term (ACE), and that of the training data has one ({trained})"
+    if has_salt(system) and not _SALT.search(trained):
+        return f"the System's {own} has salt, and that of the training data has none ({trained})"
+    return ""
 
 
 def _of_charges(topology: app.Topology, system: openmm.System, moved: np.ndarray, trained: str) -> str:

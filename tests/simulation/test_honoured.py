@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import openmm
 import pytest
-from openmm import app
+from openmm import app, unit
 
 from dipeptide import FRAME, REFERENCE, STEP_SIZE, langevin, peptide
 from hybrids import QUICK, SCHEDULE, Says
@@ -236,6 +236,33 @@ def test_a_bias_on_atoms_that_are_not_moved_is_right():
     with pytest.warns(UserWarning, match="does not move") as caught:
         simulation(system_with(positions_restraint), generator=Telling(n_moved=12)).step(FRAME)
     assert len(caught) == 1
+
+
+BAROSTATS = [
+    openmm.MonteCarloBarostat(1, 300),
+    openmm.MonteCarloAnisotropicBarostat(openmm.Vec3(1, 1, 1), 300),
+    openmm.MonteCarloFlexibleBarostat(1, 300),
+]
+
+
+@pytest.mark.parametrize("barostat", BAROSTATS, ids=lambda barostat: type(barostat).__name__)
+def test_a_barostat_is_told_once_where_all_frames_are_generated(barostat):
+    def change(system):
+        system.setDefaultPeriodicBoxVectors(*(4 * np.eye(3)))
+        next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)).setNonbondedMethod(4)
+        system.addForce(copy.deepcopy(barostat))
+
+    with pytest.warns(UserWarning, match=f"^{type(barostat).__name__} does nothing .*the box of the start") as caught:
+        made = simulation(system_with(change))
+        made.step(5 * FRAME)
+        made.step(5 * FRAME)
+    assert len(caught) == 1
+    box = made.context.getState().getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+    np.testing.assert_array_equal(box, 4 * np.eye(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simulation(system_with(change), schedule=Integrate())
+        hybrid(system_with(change))
 
 
 # Samplers that drive the Context
