@@ -33,13 +33,25 @@ class Stopped(BaseException):
         return f"stopped by {_NAMES[signal.Signals(self.signal_number)]}: {self.advice}"
 
 
+_asked: list[Stopped] = []  # what has been raised in the block of `stoppable`
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` in the block at Ctrl-C or SIGTERM; a second one ends the process at once."""
+    """Raise `Stopped` in the block at Ctrl-C or SIGTERM; a second one ends the process at once.
+
+    OpenMM makes an error of its own out of what is raised in a force or a reporter that it calls: it becomes `Stopped`
+    again.
+    """
     before = {number: signal.signal(number, _stop) for number in _NAMES}
     try:
         yield
+    except Exception as error:
+        if _asked:
+            raise _asked[0] from error
+        raise
     finally:
+        _asked.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -47,7 +59,8 @@ def stoppable() -> Iterator[None]:
 def _stop(number: int, frame: FrameType | None) -> None:
     for each in _NAMES:
         signal.signal(each, signal.SIG_DFL)
-    raise Stopped(number)
+    _asked.append(Stopped(number))
+    raise _asked[0]
 
 
 @contextmanager
@@ -55,6 +68,7 @@ def going_on() -> Iterator[None]:
     """Around work that the same command takes up where it was stopped: say so."""
     try:
         yield
-    except Stopped as stopped:
-        stopped.advice = "to go on from there, give the same command"
+    except BaseException:
+        for stopped in _asked:
+            stopped.advice = "to go on from there, give the same command"
         raise

@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import openmm
 import pytest
 
 from openmm_mdgen.commands.main import main
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
+from openmm_mdgen.commands.stops import Stopped, going_on, stoppable
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
@@ -127,6 +130,27 @@ def test_a_file_that_is_written_as_part_of_another_keeps_its_name(tmp_path):
     assert (tmp_path / "a.pdb").read_text() == "x" and len(list(tmp_path.iterdir())) == 1
     with pytest.raises(FileNotFoundError, match="absent/a.pdb'"), replacing(tmp_path / "absent" / "a.pdb") as temporary:
         temporary.write_text("x")
+
+
+def test_a_stop_that_a_library_makes_an_error_of_is_a_stop():
+    """As OpenMM does with what is raised in a force of Python's that it calls."""
+    system = openmm.System()
+    system.addParticle(1.0)
+
+    def stopping(state):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)  # in which Python hears the signal
+        return 0.0, np.zeros((1, 3))
+
+    system.addForce(openmm.PythonForce(stopping))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(np.zeros((1, 3)))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match="stopped by SIGTERM: to go on from there") as stopped, stoppable(), going_on():
+        context.getState(energy=True)
+    assert stopped.value.exit_code == 143 and signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(ValueError, match="mine"), stoppable(), going_on():
+        raise ValueError("mine")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
