@@ -164,7 +164,7 @@ def _refuse_other_files(source: str) -> None:
         raise MDGenError(
             f"{source} holds positions without a topology: give the topology, with this file as --positions {source}"
         )
-    if source and path.is_file():
+    if path.suffix or (source and path.is_file()):
         raise MDGenError(f"{source}: its name is not that of a structure file: {_KNOWN}")
 
 

@@ -1,5 +1,7 @@
 """Molecules that are more than a peptide, or not quite one, as the command takes them."""
 
+from openmm import app
+
 import spellings as sp
 from molecule_kinds import FOUR, OWN_FIELDS, Case, File, Kind, pdb
 from pdb_texts import hydroxyproline, mirrored, peptide_with, renamed, ring
@@ -178,7 +180,10 @@ KINDS = [
         "A molecule torn over its periodic box",
         "coordinates wrapped into the box that the file names",
         "works: it is made whole, and a line tells",
-        {"box": pdb(sp.split_by_box, FOUR)},
+        {
+            "box": pdb(sp.split_by_box, FOUR),
+            "cif": Case(File(lambda: sp.split_by_box(app.PDBxFile), "given.cif"), FOUR),
+        },
         told="split across the periodic box and has been made whole",
     ),
     Kind(
@@ -217,10 +222,11 @@ KINDS = [
     ),
     Kind(
         "AMBER's and CHARMM's own files",
-        "`x.prmtop --positions x.rst7`, `x.psf --positions x.crd --parameters x.prm`",
-        "works: minimised in their own force field",
+        "`x.prmtop --positions x.rst7`, `x.psf --positions x.crd --parameters x.prm`; also with SEP, TPO and others",
+        "works: minimised in their own force field, which `simulate` stays in; modified residues stay",
         {
             "AMBER": Case(OWN_FIELDS / "ahlv.prmtop", "ALA HIS LEU VAL", {"positions": OWN_FIELDS / "ahlv.rst7"}),
+            "SEP": Case(OWN_FIELDS / "asepgv.prmtop", "ALA SEP GLY VAL", {"positions": OWN_FIELDS / "asepgv.rst7"}),
             "CHARMM": Case(
                 OWN_FIELDS / "isha.psf",
                 "ILE SER HIS ALA",

@@ -254,11 +254,13 @@ def models() -> str:
     return "".join(["MODEL        1\n", *lines, "ENDMDL\nMODEL        2\n", moved(lines, 3, "A"), "ENDMDL\nEND\n"])
 
 
-def split_by_box() -> str:
+def split_by_box(kind: type = app.PDBFile) -> str:
     topology, positions = build_peptide("AKLV", seed=1)
     nm = positions.value_in_unit(unit.nanometer)
     topology.setUnitCellDimensions(openmm.Vec3(2.2, 2.2, 2.2) * unit.nanometer)
-    return text_of(topology, ((nm - nm.mean(0)) % 2.2) * unit.nanometer)
+    file = io.StringIO()
+    kind.writeFile(topology, ((nm - nm.mean(0)) % 2.2) * unit.nanometer, file, keepIds=True)
+    return file.getvalue()
 
 
 def unnamed_hydrogens() -> str:

@@ -145,6 +145,7 @@ def test_what_is_no_structure_file_is_told_by_its_kind(tmp_path, monkeypatch):
         ("md_1", "md_1 is a folder"),
         ("a.xtc", "a.xtc is neither a PDB file nor a sequence, but a trajectory by its name"),
         ("x.rst7", "x.rst7 holds positions without a topology: give the topology, with this file as --positions"),
+        ("x.tpr", "x.tpr: its name is not that of a structure file: those end in .pdb"),
         ("x.xyz", "x.xyz: its name is not that of a structure file: those end in .pdb"),
     ]:
         with pytest.raises(MDGenError, match=message):
