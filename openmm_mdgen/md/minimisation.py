@@ -30,7 +30,12 @@ from openmm_mdgen.molecule.positions import BondedAtoms
 LONGEST_PEPTIDE = 10  # residues, of the longest chains that bundled weights take
 _BOND_TOLERANCE = 0.02  # nm, by which a bond of a usable start may be off
 _SPRING = 4e5  # kJ/mol/nm^2, about that of a bond to hydrogen
+# Share of the tolerance: OpenMM compares forces with it relative to the coordinates, which change on the way.
+_CONVERGED = 1.1
 _SILENCE = 10.0  # s between two lines where there is no terminal
+
+
+CONVERGED, AT_LIMIT, STUCK = "converged", "stopped at its limit", "could go no further"
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,17 @@ class Minimised:
     iterations: int
     energy: float
     rms_force: float
-    has_converged: bool
+    end: str  # how it ended: CONVERGED, AT_LIMIT or STUCK
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether forces are as small as they were to be."""
+        return self.end == CONVERGED
 
     def __str__(self) -> str:
-        how = "converged" if self.has_converged else "stopped at its limit"
         return (
-            f"minimisation {how} after {self.iterations} iterations, at an RMS force of {self.rms_force:.3g} kJ/mol/nm "
-            f"and an energy of {self.energy:.0f} kJ/mol"
+            f"minimisation {self.end} after {self.iterations} iterations, at an RMS force of {self.rms_force:.3g} "
+            f"kJ/mol/nm and an energy of {self.energy:.0f} kJ/mol"
         )
 
 
@@ -151,7 +160,9 @@ def minimise_context(context: openmm.Context, minimiser: Minimiser, *, watch: Wa
         raise StateError("energy minimisation of the start failed: mend the structure, then set its positions")
     rms = _rms(forces)
     energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-    return Minimised(np.array(positions), reporter.number, energy, rms, rms <= minimiser.tolerance)
+    end = AT_LIMIT if reporter.number >= minimiser.max_iterations else STUCK
+    end = CONVERGED if rms <= _CONVERGED * minimiser.tolerance else end
+    return Minimised(np.array(positions), reporter.number, energy, rms, end)
 
 
 class Iterations(openmm.MinimizationReporter):

@@ -22,7 +22,7 @@ from openmm_mdgen.files import replacing
 from openmm_mdgen.md.minimisation import Minimised, Minimiser, Watch, is_peptide, minimise, require_sound
 from openmm_mdgen.md.prepared import Prepared
 
-_FORMAT = "openmm_mdgen start 1"
+_FORMAT = "openmm_mdgen start 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ def _read(path: Path, key: str) -> tuple[Minimised | None, str]:
     arrays = _arrays(path)
     if str(arrays["key"]) != key:
         return None, f"the start in {path} is of another structure or of other settings: it is made anew"
-    numbers = {name: arrays[name].item() for name in ("iterations", "energy", "rms_force", "has_converged")}
+    numbers = {name: arrays[name].item() for name in ("iterations", "energy", "rms_force", "end")}
     return Minimised(arrays["positions"], **numbers), ""
 
 

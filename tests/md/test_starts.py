@@ -56,7 +56,7 @@ def test_a_protein_converges_to_what_is_said_of_it(trp_cage):
     whole = trp_cage.to_minimise()
     found = minimise(whole.system, whole.positions, Minimiser())
     energy, force = energy_and_force(whole.system, found.positions)
-    assert found.has_converged and found.rms_force <= 10 and 20 < found.iterations < 500
+    assert found.has_converged and found.rms_force <= 11 and 20 < found.iterations < 500
     assert energy == pytest.approx(found.energy, abs=0.5) and force == pytest.approx(found.rms_force, rel=1e-3)
     full = implicit_system(trp_cage.topology)  # without a cutoff, and with constraints
     assert energy_and_force(full, found.positions)[0] < energy_and_force(full, trp_cage.positions)[0] - 100
@@ -72,6 +72,17 @@ def test_a_limit_of_iterations_is_kept_and_told(trp_cage, tmp_path):
     assert seen[-1].energy < seen[0].energy
     (note,) = start.notes
     assert "stopped at its limit after" in note and "RMS force of" in note and "sound, so it is used" in note
+
+
+def test_the_limit_is_blamed_only_where_it_was_reached(trp_cage, monkeypatch):
+    whole = trp_cage.to_minimise()
+    assert minimise(whole.system, whole.positions, Minimiser(4)).end == minimisation.AT_LIMIT
+    assert minimise(whole.system, whole.positions, Minimiser(4, tolerance=1e4)).end == minimisation.CONVERGED
+
+    # One that gives up at once, as where rounding hides the slope.
+    monkeypatch.setattr(openmm.LocalEnergyMinimizer, "minimize", staticmethod(lambda *arguments: None))
+    found = minimise(whole.system, whole.positions, Minimiser())
+    assert found.end == minimisation.STUCK and "could go no further after 0 iterations" in str(found)
 
 
 def test_where_there_is_no_terminal_lines_tell_of_it(capsys, monkeypatch):
