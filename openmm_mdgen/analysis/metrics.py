@@ -115,7 +115,7 @@ class Distances:
     tica_0: Number = _metric("TICA-0", tica_0, column="TICA-0")
     tica_01: Number = _metric("TICA-0,1", tica_01, column="TICA-0,1")
     msm: Number = _metric("metastable states", state_shares, column="MSM states")
-    msm_error: Number = _metric("state populations (MAE)", state_populations)  # mean absolute error
+    msm_error: Number = _metric("state populations, MAE", state_populations)  # mean absolute error
     omega: Number = _metric("omega", omega)
     ca_distances: Number = _metric("C-alpha distances", ca_distances)
     ca_angles: Number = _metric("C-alpha angles", ca_angles)

@@ -141,10 +141,14 @@ def evaluate(
     if report is not None:
         from openmm_mdgen.report import write_report
 
-        title = f"{', '.join(p.name for p in generated)} beside real MD ({', '.join(p.name for p in reference)})"
+        title = f"{_named(generated)} beside real MD ({_named(reference)})"
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     for line in summary(evaluation):
         typer.echo(line)
+
+
+def _named(paths: list[Path]) -> str:
+    return paths[0].name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def _told(paths: list[Path], topology: Path) -> str:
@@ -166,7 +170,7 @@ def summary(evaluation: Evaluation) -> list[str]:
     second = evaluation.replicate_jsd
     lines = [
         _line(label, _text(getattr(evaluation.jsd, name), "{:.3f}", evaluation.error("jsd", name)))
-        + ("" if isinstance(second, NotDefined) else _beside(getattr(second, name), "{:.3f}"))
+        + ("" if isinstance(second, NotDefined) else _beside(getattr(second, name), getattr(evaluation.jsd, name)))
         for name, label in labels().items()
     ]
     worth = evaluation.equivalent_md_time
@@ -221,8 +225,9 @@ def _ensemble_lines(evaluation: Evaluation) -> list[str]:
     return ["", *lines, *(f"[{k}] {why}" for k, why in enumerate(reasons, start=1)), ""]
 
 
-def _beside(value: Number, form: str) -> str:
-    return f"   second MD run {_text(value, form)}"
+def _beside(value: Number, first: Number) -> str:
+    """A second MD run's number; nothing where it is missing for the same reason as the first."""
+    return "" if value == first and not isinstance(value, float) else f"   second MD run {_text(value, '{:.3f}')}"
 
 
 def _line(label: str, text: str, width: int = 24) -> str:

@@ -49,7 +49,7 @@ def distance_rows(evaluation: Evaluation) -> list[list[str]]:
     """Each metric of the generated trajectory, and of the second MD run where there is one."""
     return [
         [label, number(getattr(evaluation.jsd, name), error=evaluation.error("jsd", name))]
-        + [number(getattr(second, name)) for second in _second(evaluation)]
+        + [_beside(getattr(second, name), getattr(evaluation.jsd, name)) for second in _second(evaluation)]
         for name, label in labels().items()
     ]
 
@@ -61,6 +61,13 @@ def torsion_rows(evaluation: Evaluation) -> list[list[str]]:
         + [number(second.per_torsion[name]) for second in _second(evaluation)]
         for name, value in evaluation.jsd.per_torsion.items()
     ]
+
+
+def _beside(value: Number, first: Number, form: str = "{:.3f}") -> str:
+    """A second number of a row; where it is missing for the same reason as the first, the reason is not repeated."""
+    if isinstance(value, NotDefined) and value == first:
+        return Markup('<span class="undefined">not defined either</span>')
+    return number(value, form)
 
 
 def _second(evaluation: Evaluation) -> list[Distances]:
@@ -90,7 +97,7 @@ def ensemble_rows(evaluation: Evaluation, found: EnsembleComparison) -> list[lis
         ours = [value[0] if measure.own else value for value in values]
         row = [measure.label, number(values[0][1], measure.form, own_error) if measure.own else ""]
         row.append(number(ours[0], measure.form, error))
-        rows.append(row + [number(value, measure.form) for value in ours[1:]])
+        rows.append(row + [_beside(value, ours[0], measure.form) for value in ours[1:]])
     return rows
 
 
