@@ -87,7 +87,8 @@ class _Given:
             if not (self._is_foreign(k) or self._is_foreign(k + 1)):
                 raise UnsupportedTopologyError(
                     f"{members[k].label}, atom C is not bonded to {members[k + 1].label}, atom N. {_HINT}; otherwise "
-                    "residues are missing here: model them, e.g. with PDBFixer.findMissingResidues."
+                    "residues are missing here: model them, e.g. with PDBFixer.findMissingResidues; or a second chain "
+                    "begins here: part the two by a TER record."
                 )
             self.pairs.append((members[k].slots["C"].index, members[k + 1].slots["N"].index))
         for cap, k in self._strand.caps:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from openmm.app import Topology
     from openmm.app.topology import Atom, Chain, Residue
 
+_BACKBONE = {"N", "CA", "C"}
 _SUGAR = ({"C1'", "C4'"}, {"C1*", "C4*"})  # of a nucleotide
 
 
@@ -102,6 +103,8 @@ def strand_of(chain: Chain) -> Strand:
         name.
     """
     found = [residue for residue in chain.residues() if _belongs(residue)]
+    for residue in found:
+        _require_cap_s_atoms(residue)
     first = last = None
     if _cap_name(found[0]):
         first, found = found[0], found[1:]
@@ -113,7 +116,8 @@ def strand_of(chain: Chain) -> Strand:
         if (sign := _second_chain(residue, following)) is not None:
             raise UnsupportedTopologyError(
                 f"{sign}: a chain ends here, and a second one begins at {describe(following)}. The TER record between "
-                "them is missing (in OpenMM, a chain of its own for each molecule); the model takes one chain."
+                "them is missing (in OpenMM, a chain of its own for each molecule); the model takes one chain. Keep "
+                'one, or part them and generate each by itself with chains="each" (in the command: --each-chain).'
             )
     if found and n_cap is None:
         n_cap = Cap.within(found[0], is_first=True, label=describe(found[0]))
@@ -141,13 +145,22 @@ def _belongs(residue: Residue) -> bool:
             f"{describe(residue)}: D-{names.D_RESIDUES[name]}, the mirror image of an amino acid. The model knows L "
             "amino acids only."
         )
-    if {"N", "CA", "C"} <= {atom.name for atom in residue.atoms()}:
+    if _BACKBONE <= {atom.name for atom in residue.atoms()}:
         raise UnsupportedTopologyError(
             f"{describe(residue)}, atom CA: not one of the 20 amino acids, nor a modification of one that is known. "
             "Replace the residue by a standard one, e.g. with PDBFixer.replaceNonstandardResidues, or put a ligand in "
             "a chain of its own."
         )
     return False
+
+
+def _require_cap_s_atoms(residue: Residue) -> None:
+    """Raise `UnsupportedTopologyError` if a residue has a cap's name and an amino acid's atoms."""
+    if _cap_name(residue) and _BACKBONE <= {atom.name for atom in residue.atoms()}:
+        raise UnsupportedTopologyError(
+            f"{describe(residue)}, atoms N, CA, C: those of an amino acid, but {residue.name} is the name of a cap. "
+            "Give the residue the name of its amino acid."
+        )
 
 
 def _is_amino_acid(residue: Residue) -> bool:
@@ -226,4 +239,8 @@ def _missing(residue: Residue, parent: str, missing: list[str], extra: list[str]
             "e.g. with PDBFixer.replaceNonstandardResidues."
         )
     also = f" (and unexpected heavy atom {', '.join(extra)}: a name that differs from the PDB's?)" if extra else ""
+    if len(extra) >= len(missing):
+        return (
+            f"{label}{also}. Give the atoms of {residue.name} the names of the PDB, such as {', '.join(missing[:3])}."
+        )
     return f"{label}{also}. Add it, e.g. with PDBFixer.findMissingAtoms and addMissingAtoms."

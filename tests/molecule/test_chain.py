@@ -214,9 +214,19 @@ REFUSED = {
     "backbone missing": (topology_of(without(AGV, 0, "CA")), "chain 'A', residue ALA 1, atom CA: missing"),
     "phosphate": (topology_of(plus(heavy_names("ASG"), 1, "P", "O1P")), "residue SER 2, atom O1P, P: not a heavy atom"),
     "misnamed": (topology_of(plus(without(AGV, 0, "CB"), 0, "CX")), "residue ALA 1, atom CB: missing.*CX"),
+    "all misnamed": (
+        topology_of([AGV[0], ("GLY", ["N1", "C1", "C2", "O1"]), AGV[2]]),
+        "residue GLY 2, atom N, CA, C: missing .*unexpected heavy atom C1, C2, N1: .* Give the atoms of GLY the "
+        "names of the PDB, such as N, CA, C",
+    ),
+    "amino acid with a cap's name": (
+        topology_of([AGV[0], ("NME", ["N", "CA", "C", "O", "CB"]), AGV[2]]),
+        "residue NME 2, atoms N, CA, C: those of an amino acid, but NME is the name of a cap",
+    ),
     "OXT inside": (
         topology_of(plus(AGV, 1, "OXT")),
-        "GLY 2, atom OXT: a chain ends here, and a second one begins at chain 'A', residue VAL 3. The TER record",
+        "GLY 2, atom OXT: a chain ends here, and a second one begins at chain 'A', residue VAL 3. The TER record .*"
+        'is missing .*chains="each"',
     ),
     "extra particle": (topology_of(plus(AGV, 0, ("LP1", None))), "residue ALA 1, atom LP1: not a heavy atom"),
     "unknown": (topology_of([*heavy_names("AG")[:1], XYZ, *AGV]), "chain 'A', residue XYZ 2, atom CA: not one of"),
