@@ -22,6 +22,7 @@ from openmm_mdgen.md.peptides import CappedSequence, build_peptide
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.readers import kind_of, read_draft, stem_of
 from openmm_mdgen.md.recognition import (
+    join_bonded,
     keep_protein,
     replace_at_starts,
     require_one_chain,
@@ -138,6 +139,7 @@ def prepare(
     draft, notes = read_draft(Path(source))
     notes += keep_protein(draft)
     notes += standard_names(draft)
+    notes += join_bonded(draft)
     notes += split_chains(draft)
     notes += replace_at_starts(draft)
     if not each_chain:

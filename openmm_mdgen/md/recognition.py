@@ -108,6 +108,31 @@ def replace_at_starts(draft: Draft) -> list[str]:
     return [f"modified residues without parameters in amber14 at the start of a chain: {few(replaced)}"]
 
 
+def join_bonded(draft: Draft) -> list[str]:
+    """Make one chain of what a file parts within a chain: residues of one identifier whose C and N are bonded.
+
+    Some programs part a chain at a modified residue.
+    """
+    joined, segment, written = [], -1, None
+    previous: DraftResidue | None = None
+    for residue in draft.residues:
+        begins, written = residue.segment != written, residue.segment
+        if begins and previous is not None and _bonded(previous, residue):
+            joined.append(f"{previous} and {residue}")
+            begins = False
+        segment += begins
+        residue.segment = segment
+        previous = residue
+    return [f"parted by the file, but bonded and of one chain: {few(joined)}"] if joined else []
+
+
+def _bonded(first: DraftResidue, second: DraftResidue) -> bool:
+    c, n = first.find("C"), second.find("N")
+    if c is None or n is None or first.chain != second.chain or _ends(first):
+        return False
+    return c.distance(n) < _BOND
+
+
 def split_chains(draft: Draft) -> list[str]:
     """Begin a new chain after each OXT and each cap of a C terminus, and before each cap of an N terminus."""
     began, shift = [], 0

@@ -3,6 +3,7 @@
 import gzip
 import io
 
+import Bio.PDB
 import numpy as np
 import openmm
 import pytest
@@ -164,6 +165,21 @@ def test_chains_that_are_parted_by_end_are_chains(tmp_path):
     with pytest.raises(MDGenError, match="2 protein chains"):
         prepare(write(tmp_path, two))
     assert residues_of(prepare(write(tmp_path, two), each_chain=True)) == "ALA LYS LEU VAL ALA LYS LEU VAL"
+
+
+def test_a_chain_that_a_file_parts_between_bonded_residues_is_one(tmp_path):
+    """As Biopython does in mmCIF files at a residue of HETATM records, and a TER in the wrong place does."""
+    apart = sp.atoms(sp.bare("AKLV"))
+    first_of_three = next(k for k, line in enumerate(apart) if sp.number(line) == 3)
+    text = "".join(apart[:first_of_three]) + "TER\n" + "".join(apart[first_of_three:]) + "END\n"
+    prepared = prepare(write(tmp_path, text))
+    assert residues_of(prepared) == "ALA LYS LEU VAL" and prepared.topology.getNumChains() == 1
+    assert prepared.notes[0] == "parted by the file, but bonded and of one chain: LYS 2 and LEU 3"
+    structure = Bio.PDB.PDBParser(QUIET=True).get_structure("x", io.StringIO(sp.modified(*sp.MODIFIED[0])))
+    writer = Bio.PDB.MMCIFIO()
+    writer.set_structure(structure)
+    writer.save(str(tmp_path / "x.cif"))
+    assert residues_of(prepare(tmp_path / "x.cif")) == "ALA MET GLY VAL"
 
 
 SPELLINGS = {
