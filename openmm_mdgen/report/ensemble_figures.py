@@ -178,6 +178,6 @@ def _residue_ticks(labels: tuple[str, ...], place: Callable[..., object], *, nam
     if len(labels) <= _MOST_LABELS and names:
         place(range(len(labels)), [label.capitalize() for label in labels], fontsize=7)
         return
-    step = 5 if len(labels) <= _MOST_LABELS else 10 * -(-len(labels) // 200)
+    step = 5 if len(labels) <= _MOST_LABELS else 10 * -(-len(labels) // (200 if names else 100))
     shown = range(step - 1, len(labels), step)
     place(shown, [labels[k].split()[1] for k in shown], fontsize=7)
