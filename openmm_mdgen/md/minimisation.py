@@ -32,6 +32,7 @@ _BOND_TOLERANCE = 0.02  # nm, by which a bond of a usable start may be off
 _SPRING = 4e5  # kJ/mol/nm^2, about that of a bond to hydrogen
 # Share of the tolerance: OpenMM compares forces with it relative to the coordinates, which change on the way.
 _CONVERGED = 1.1
+_FEW = 5  # iterations, with which a minimisation that begins anew leads nowhere
 _SILENCE = 10.0  # s between two lines where there is no terminal
 
 
@@ -150,18 +151,31 @@ def minimise(
 
 
 def minimise_context(context: openmm.Context, minimiser: Minimiser, *, watch: Watch | None = None) -> Minimised:
-    """Minimise what stands in a Context of a System without constraints; parameters and errors as in `minimise`."""
+    """Minimise what stands in a Context of a System without constraints; parameters and errors as in `minimise`.
+
+    The minimiser gives up where its picture of the curvature fails, as a step over a cutoff makes it. It then begins
+    anew, as long as that leads on.
+    """
     reporter = Iterations(watch)
-    openmm.LocalEnergyMinimizer.minimize(context, minimiser.tolerance, minimiser.max_iterations, reporter)
-    state = context.getState(positions=True, energy=True, forces=True)
+    while True:
+        before, left = reporter.number, minimiser.max_iterations - reporter.number
+        openmm.LocalEnergyMinimizer.minimize(context, minimiser.tolerance, left, reporter)
+        state = context.getState(positions=True, energy=True, forces=True)
+        forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        rms = _rms(forces)
+        if rms <= _CONVERGED * minimiser.tolerance:
+            end = CONVERGED
+        elif reporter.number >= minimiser.max_iterations:
+            end = AT_LIMIT
+        elif reporter.number - before < _FEW:
+            end = STUCK
+        else:
+            continue
+        break
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-    forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
     if not np.isfinite(positions).all():
         raise StateError("energy minimisation of the start failed: mend the structure, then set its positions")
-    rms = _rms(forces)
     energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-    end = AT_LIMIT if reporter.number >= minimiser.max_iterations else STUCK
-    end = CONVERGED if rms <= _CONVERGED * minimiser.tolerance else end
     return Minimised(np.array(positions), reporter.number, energy, rms, end)
 
 

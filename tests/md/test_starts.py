@@ -79,6 +79,17 @@ def test_the_limit_is_blamed_only_where_it_was_reached(trp_cage, monkeypatch):
     assert minimise(whole.system, whole.positions, Minimiser(4)).end == minimisation.AT_LIMIT
     assert minimise(whole.system, whole.positions, Minimiser(4, tolerance=1e4)).end == minimisation.CONVERGED
 
+    # One that gives up after 20 iterations begins anew, and the limit is that of all of them.
+    original, calls = openmm.LocalEnergyMinimizer.minimize, []
+
+    def gives_up(context, tolerance, limit, reporter):
+        calls.append(limit)
+        original(context, tolerance, min(limit, 20), reporter)
+
+    monkeypatch.setattr(openmm.LocalEnergyMinimizer, "minimize", staticmethod(gives_up))
+    found = minimise(whole.system, whole.positions, Minimiser(50))
+    assert found.end == minimisation.AT_LIMIT and 50 <= found.iterations <= 53
+    assert len(calls) == 3 and calls[0] == 50 and calls[1] <= 30 and calls[2] <= 10
     # One that gives up at once, as where rounding hides the slope.
     monkeypatch.setattr(openmm.LocalEnergyMinimizer, "minimize", staticmethod(lambda *arguments: None))
     found = minimise(whole.system, whole.positions, Minimiser())
