@@ -26,6 +26,7 @@ _ENDS = ("TER", "END", "ENDMDL", "MASTER", "CONECT")  # records that follow the 
 _CRYST1 = (6, 15, 24, 33, 40, 47, 54)  # where the columns of a PDB file's unit cell begin and end
 _CELL = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")  # of mmCIF's unit cell
 _GZIP = b"\x1f\x8b"  # which compressed files begin with
+_FLATTEST = 1e-4
 _SHORTEST_EDGE = 2.0  # ångström; a cube of 1 stands for no unit cell
 _SYMBOLS = frozenset("H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Mn Fe Co Ni Cu Zn Se Br Cd I Cs Hg".split())
 
@@ -185,7 +186,9 @@ def _unit_cell(values: Iterable[str]) -> np.ndarray | None:
         a, b, c, alpha, beta, gamma = (float(value) for value in values)
     except ValueError:
         return None
-    if not (min(a, b, c) >= _SHORTEST_EDGE and 0 < min(alpha, beta, gamma) and max(alpha, beta, gamma) < 180):
+    x, y, z = np.cos(np.deg2rad([alpha, beta, gamma]))
+    volume = 1 - x * x - y * y - z * z + 2 * x * y * z  # squared, of a cell of unit edges with these angles
+    if not (min(a, b, c) >= _SHORTEST_EDGE and volume > _FLATTEST):
         return None
     edges = (length * _NM_PER_ANGSTROM for length in (a, b, c))
     return np.array(lengths_and_angles_to_box_vectors(*edges, alpha, beta, gamma))

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import warnings
 
 import Bio.PDB
 import numpy as np
@@ -13,6 +14,7 @@ import spellings as sp
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.prepare import prepare
+from openmm_mdgen.md.readers import read_draft
 from pdb_texts import moved, text_of, write
 
 TOPOLOGY, POSITIONS = build_peptide("AKLV", seed=1)
@@ -55,6 +57,17 @@ def test_a_whole_molecule_in_a_small_unit_cell_stays_as_it_is(suffix, edges, tmp
     prepared = prepare(write(tmp_path, in_a_box(NM, np.diag(edges), suffix), f"x{suffix}"))
     assert prepared.notes == ()
     np.testing.assert_allclose(prepared.positions, NM, atol=6e-5)
+
+
+@pytest.mark.parametrize(
+    "cell", [(0, 0, 0, 90, 90, 90), (20, 20, 20, 0, 0, 0), (20, 20, 20, 20, 20, 170), (1, 1, 1, 90, 90, 90)]
+)
+def test_a_unit_cell_that_can_be_none_is_none(cell, tmp_path):
+    record = "CRYST1" + "".join(f"{edge:9.3f}" for edge in cell[:3]) + "".join(f"{angle:7.2f}" for angle in cell[3:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draft, _ = read_draft(write(tmp_path, f"{record} P 1           1\n" + "".join(ATOMS)))
+    assert draft.box is None
 
 
 def line_of(residue, atom):
