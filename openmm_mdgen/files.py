@@ -82,13 +82,9 @@ def _host() -> str:
 
 def _runs(pid: int) -> bool:
     """Whether a process is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # of another user, or a number that no process has
-        return True
-    return True
+    import psutil  # os.kill(pid, 0), which asks on other systems, ends the process on Windows
+
+    return psutil.pid_exists(pid)
 
 
 def write_json(path: str | Path, content: object) -> None:
