@@ -58,6 +58,11 @@ class Keys:
         self.templates = [AllAtomTemplate.measure(chain, frame) for frame in centred]
         self.chain = self.templates[0].chain
         for k, template in enumerate(self.templates):
+            if not np.array_equal(template.chain.bonds, self.chain.bonds):
+                raise UnsupportedTopologyError(
+                    f"given frame 0 and frame {k} are closed by other bonds, disulfides or one between both ends: give "
+                    "frames of one molecule"
+                )
             if not np.array_equal(template.chain.atom14_index, self.chain.atom14_index):
                 moved = (template.chain.atom14_index != self.chain.atom14_index).any(axis=1)
                 raise UnsupportedTopologyError(

@@ -372,7 +372,6 @@ class TrajectoryGenerator:
         topology = trajectory.topology.to_openmm()
         chain = self.sampler.chain_of(topology)
         usable("the trajectory", chain, trajectory.xyz)
-        chain.require_open("the trajectory", trajectory.xyz[0])
         return topology, chain.resolved(trajectory.xyz[0])
 
 

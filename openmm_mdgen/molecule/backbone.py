@@ -24,7 +24,7 @@ _OMEGA, _PHI, _PSI = range(3)
 
 @dataclass(frozen=True, eq=False)
 class PeptideLinks:
-    """What does not turn between neighbours, (3, L - 1) rigids in ångström.
+    """What does not turn between neighbours, (3, L - 1) rigids in ångström; (3, L) of a chain closed head to tail.
 
     From the psi group of a residue (as `group_rigids` gives it) to the frame of its bond C-N, from there to that of
     N-CA, from there to the rigid of the next residue, each with the torsion before it taken out.
@@ -33,17 +33,29 @@ class PeptideLinks:
     rigids: Rigid
 
     @classmethod
-    def measure(cls, aatype: Int[Tensor, " L"], atom14: Float[Tensor, "L 14 3"], psi_groups: Rigid) -> PeptideLinks:
-        """Take the links of a structure; psi groups (L,)."""
-        found = torsions_of(aatype, atom14)
+    def measure(
+        cls,
+        aatype: Int[Tensor, " L"],
+        atom14: Float[Tensor, "L 14 3"],
+        psi_groups: Rigid,
+        before: Float[Tensor, "2 3"] | None = None,
+    ) -> PeptideLinks:
+        """Take the links of a structure; psi groups (L,).
+
+        `before` are CA and C before the first residue where the chain is closed head to tail. Its links begin as those
+        of an open one do, and end with that from the last residue to the first.
+        """
+        torsions, is_cyclic = torsions_of(aatype, atom14, before), before is not None
+        here = torch.arange(len(atom14) - (not is_cyclic))
+        there = (here + 1) % len(atom14)
         n, ca, c = (atom14[:, k] for k in (_N, _CA, _C))
-        omega = Rigid.from_three_points(c[:-1], n[1:], ca[:-1])
-        phi = Rigid.from_three_points(n[1:], ca[1:], c[:-1])
-        after_omega, after_phi = omega.turned(found[1:, _OMEGA]), phi.turned(found[1:, _PHI])
+        omega = Rigid.from_three_points(c[here], n[there], ca[here])
+        phi = Rigid.from_three_points(n[there], ca[there], c[here])
+        after_omega, after_phi = omega.turned(torsions[there, _OMEGA]), phi.turned(torsions[there, _PHI])
         links = (
-            psi_groups[:-1].inverse() @ omega,
+            psi_groups[here].inverse() @ omega,
             after_omega.inverse() @ phi,
-            after_phi.inverse() @ backbone_rigids(atom14)[1:],
+            after_phi.inverse() @ backbone_rigids(atom14)[there],
         )
         return cls(Rigid.cat([link[None] for link in links]))
 

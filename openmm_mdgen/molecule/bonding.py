@@ -1,5 +1,7 @@
 """The bonds of a strand, and what each atom hangs on; bonds that generated frames would not keep are refused.
 
+Disulfides within the strand and a peptide bond from its last residue to its first are kept.
+
 Readers make bonds by the names of residues and atoms, so a residue with a foreign name has none. Its bonds follow from
 the standard residue that stands for it, and from the names of its hydrogens.
 """
@@ -28,6 +30,8 @@ class Bonding:
 
     pairs: list[tuple[int, int]]  # atoms by their numbers in the topology: bonds that it has, then those it lacks
     roots: dict[int, str]  # by the number of an atom beside the slots: the atom in a slot that it hangs on
+    disulfides: tuple[tuple[int, int], ...] = ()  # pairs of residues of the strand, from 0
+    is_cyclic: bool = False  # whether the last C is bonded to the first N
 
 
 def bonding_of(topology: Topology, strand: Strand) -> Bonding:
@@ -41,7 +45,6 @@ def bonding_of(topology: Topology, strand: Strand) -> Bonding:
     """
     given = _Given(topology, strand)
     given.require_links()
-    _refuse_closed_by_name(strand)
     pairs, roots = list(given.pairs), {}
     for member in strand.members:
         added = _missing_bonds(member, given)
@@ -49,7 +52,7 @@ def bonding_of(topology: Topology, strand: Strand) -> Bonding:
         roots.update(_roots(member, [*given.within(member), *added]))
     for cap, _ in strand.caps:
         pairs += [(first.index, second.index) for first, second in cap.bonds]
-    return Bonding(_once(pairs), roots)
+    return Bonding(_once(pairs), roots, tuple(sorted(given.disulfides)), given.is_cyclic)
 
 
 class _Given:
@@ -68,6 +71,8 @@ class _Given:
         self._within: dict[int, list[tuple[int, int]]] = {k: [] for k in range(len(strand.members))}
         self._linked: set[int] = set()  # residues whose C is bonded to the next one's N
         self._joined: set[int] = set()  # atoms of caps that are bonded to the chain
+        self.disulfides: set[tuple[int, int]] = set()
+        self.is_cyclic = False
         for bond in topology.bonds():
             first, second = sorted(bond, key=lambda atom: atom.index)
             if self._is_ours(first) or self._is_ours(second):
@@ -123,6 +128,13 @@ class _Given:
             if following == k + 1 and (self._name.get(earlier.index), self._name.get(later.index)) == ("C", "N"):
                 self._linked.add(k)
                 return True
+            named = self._name.get(earlier.index), self._name.get(later.index)
+            if named == ("SG", "SG"):
+                self.disulfides.add((k, following))
+                return True
+            if named == ("N", "C") and (k, following) == (0, len(self._strand.members) - 1) and following > 1:
+                self.is_cyclic = True
+                return True
         raise UnsupportedTopologyError(self._refused(first, second))
 
     def _refused(self, first: Atom, second: Atom) -> str:
@@ -132,16 +144,13 @@ class _Given:
         )
         named = {self._name.get(first.index, first.name), self._name.get(second.index, second.name)}
         if named == {"SG"}:
-            return f"{where}: a disulfide. Generated frames would open it, so such molecules are not taken yet."
-        last = len(self._strand.members) - 1
-        if named == {"N", "C"} and {self._number.get(first.index), self._number.get(second.index)} == {0, last}:
             return (
-                f"{where}: the chain is closed head to tail. Generated frames would open it, so cyclic peptides are "
-                "not taken yet."
+                f"{where}: a disulfide to what is not this chain. Generated frames would open it, so such molecules "
+                "are not taken."
             )
         return (
-            f"{where}. Besides the peptide bonds of one linear chain, bonds between residues are not supported; remove "
-            "what is attached."
+            f"{where}. Besides the peptide bonds of one chain and disulfides within it, bonds between residues are not "
+            "supported; remove what is attached."
         )
 
     def _is_foreign(self, k: int) -> bool:
@@ -158,16 +167,6 @@ def _unknown_to_readers(cap: Cap) -> bool:
     """Whether a cap has no bonds because the reader did not know its name."""
     residue = cap.link.residue
     return residue.name not in (*N_CAPS, *C_CAPS) and not any(True for _ in residue.internal_bonds())
-
-
-def _refuse_closed_by_name(strand: Strand) -> None:
-    """Refuse two cysteines whose names say that they are in a disulfide."""
-    closed = [member for member in strand.members if names.variant(member.residue.name) == "CYX"]
-    if len(closed) > 1:
-        raise UnsupportedTopologyError(
-            f"{closed[0].label} and {closed[1].label}: their names say that they are in a disulfide. Generated frames "
-            "would open it, so such molecules are not taken yet."
-        )
 
 
 def _missing_bonds(member: Member, given: _Given) -> list[tuple[int, int]]:

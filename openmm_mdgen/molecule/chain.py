@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,9 @@ from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule import caps
 from openmm_mdgen.molecule.bonding import bonding_of
 from openmm_mdgen.molecule.caps import is_hydrogen
-from openmm_mdgen.molecule.positions import describe_atom, usable
+from openmm_mdgen.molecule.closing import closed
+from openmm_mdgen.molecule.names import variant
+from openmm_mdgen.molecule.positions import usable
 from openmm_mdgen.molecule.strand import Strand, describe, only_strand, protein_chains, strand_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 _PSI_GROUP, _PHI_GROUP = 3, 2
 _ONE_CENTRE = np.arange(4)[None]  # of four points
-_DISULFIDE, _PEPTIDE_BOND = 0.25, 0.17  # nm: S to S, C to N; atoms that are not bonded are farther apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,9 @@ class ProteinChain:
     n_cap: str | None = None  # "ACE" or "FOR" if the first residue carries that cap
     c_cap: str | None = None  # "NME" or "NH2" if the last residue carries that cap
     before_index: np.ndarray | None = None  # (2,) int64, topology indices; see `caps.Cap.before_index`
+    disulfides: tuple[tuple[int, int], ...] = ()  # pairs of residues, 0 to L - 1, whose sulfurs are bonded
+    is_cyclic: bool = False  # whether C of the last residue is bonded to N of the first
+    half_cystines: tuple[int, ...] = ()  # residues whose names say that they are in a disulfide
 
     @classmethod
     def from_openmm(cls, topology: Topology) -> ProteinChain:
@@ -99,7 +102,8 @@ class ProteinChain:
                 if name in slots:
                     atom14_index[i, slots.index(name)] = atom.index
             for atom in member.others:
-                root, is_free = bonding.roots[atom.index], i == 0 and strand.n_cap is None
+                is_free = i == 0 and strand.n_cap is None and not bonding.is_cyclic
+                root = bonding.roots[atom.index]
                 group[atom.index], carrier[atom.index] = _group_on(member.parent, root, is_free=is_free), i
         for cap, i in strand.caps:
             group.update((atom.index, cap.group(atom)) for atom in cap.atoms)
@@ -124,6 +128,9 @@ class ProteinChain:
             n_cap=None if strand.n_cap is None else strand.n_cap.name,
             c_cap=None if strand.c_cap is None else strand.c_cap.name,
             before_index=None if strand.n_cap is None else strand.n_cap.before_index,
+            disulfides=bonding.disulfides,
+            is_cyclic=bonding.is_cyclic,
+            half_cystines=tuple(k for k, m in enumerate(strand.members) if variant(m.residue.name) == "CYX"),
         )
 
     @cached_property
@@ -133,16 +140,29 @@ class ProteinChain:
 
     @property
     def termini(self) -> np.ndarray:
-        """(L,) int64, which residues carry a cap; see `model.tokens.Frames.termini`."""
+        """(L,) int64, which residues carry a cap; see `model.tokens.Frames.termini`.
+
+        The ends of a chain that is closed head to tail carry a peptide bond each, as capped ends do.
+        """
         bits = np.zeros(len(self.sequence), dtype=np.int64)
-        bits[0] += self.n_cap is not None
-        bits[-1] += 2 * (self.c_cap is not None)
+        bits[0] += self.has_turns_before
+        bits[-1] += 2 * (self.c_cap is not None or self.is_cyclic)
         return bits
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the chain has neither disulfides nor a bond between its ends."""
+        return not self.disulfides and not self.is_cyclic
+
+    @property
+    def has_turns_before(self) -> bool:
+        """Whether omega and phi of the first residue exist: something is bonded to its N."""
+        return self.n_cap is not None or self.is_cyclic
 
     @property
     def torsion_mask(self) -> Tensor:
         """(L, 7): 1.0 for the torsions that exist."""
-        return torsion_mask(torch.as_tensor(self.aatype), self.n_cap is not None)
+        return torsion_mask(torch.as_tensor(self.aatype), self.has_turns_before)
 
     def usable(self, name: str, positions: Any, box: np.ndarray | None = None) -> np.ndarray:
         """Positions of this chain that frames can be generated from; see `positions.usable`.
@@ -163,43 +183,24 @@ class ProteinChain:
         Raises
         ------
         MDGenError
-            Besides what `positions.usable` finds: two cysteines, or both ends, that are bonded, and residues that are
-            not the L amino acids their names say.
+            Besides what `positions.usable` finds: two cysteines, or both ends, that are as near as bonded atoms and
+            carry what bonded atoms do not, half a disulfide, and residues that are not the L amino acids their names
+            say.
         """
         positions = usable(name, self, positions, box)
-        self.require_open(name, positions)
-        self.resolved(positions)
+        try:
+            self.resolved(positions)
+        except UnsupportedTopologyError as error:
+            raise UnsupportedTopologyError(f"{name}: {error}") from error
         return positions
 
-    def require_open(self, name: str, positions: np.ndarray) -> None:
-        """Refuse positions (N, 3) nm in which atoms are bonded of which the topology does not say so.
-
-        Raises
-        ------
-        UnsupportedTopologyError
-            If two sulphurs of cysteines, or both ends of the chain, are as near as bonded atoms are.
-        """
-        cysteines = [k for k, letter in enumerate(self.sequence) if letter == "C"]
-        sulphurs = self.atom14_index[cysteines, residues.ATOM14_NAMES["CYS"].index("SG")]
-        pairs = [(first, second, _DISULFIDE, "a disulfide") for first, second in combinations(sulphurs, 2)]
-        if len(self.sequence) > 1 and not self.n_cap and not self.c_cap:
-            pairs.append(
-                (self.atom14_index[0, 0], self.atom14_index[-1, 2], _PEPTIDE_BOND, "a chain closed head to tail")
-            )
-        for first, second, nearest, kind in pairs:
-            apart = np.linalg.norm(positions[first] - positions[second])
-            if apart < nearest:
-                one, other = (describe_atom(self, int(k)) for k in np.searchsorted(self.atom_indices, (first, second)))
-                raise UnsupportedTopologyError(
-                    f"{name}: {one} and {other} are {apart:.2f} nm apart: {kind}. Generated frames would open it, so "
-                    "such molecules are not taken yet."
-                )
-
     def resolved(self, positions: np.ndarray) -> ProteinChain:
-        """The same chain with the methyl groups of LEU and VAL in the slots that their geometry asks for.
+        """The same chain with what positions say: bonds that close it, and which methyl groups are where.
 
-        Files disagree on which methyl group is called 1. The topology's names and order are not touched, and hydrogens
-        stay with the carbon they are bonded to.
+        Two sulfurs of cysteines, or both ends, that are as near as bonded atoms are bonded, whether or not the topology
+        says so. Files disagree on which methyl group of LEU and VAL is called 1; they go to the slots that their
+        geometry asks for. The topology's names and order are not touched, and hydrogens stay with the carbon they are
+        bonded to.
 
         Parameters
         ----------
@@ -208,7 +209,7 @@ class ProteinChain:
         Raises
         ------
         UnsupportedTopologyError
-            If a residue is not the L amino acid its name says.
+            If a residue is not the L amino acid its name says, or atoms are near as bonded ones that cannot be bonded.
         StateError
             If positions are not finite or not of this topology.
         """
@@ -227,7 +228,7 @@ class ProteinChain:
                         "only: this is a D amino acid, or the structure is broken; check it, or minimise it first."
                     )
                 atom14_index[i, slots[2:]] = atom14_index[i, slots[:1:-1]]
-        return replace(self, atom14_index=atom14_index)
+        return closed(replace(self, atom14_index=atom14_index), positions)
 
     def atom14(self, positions: np.ndarray) -> Tensor:
         """Heavy atoms in their slots.
@@ -251,7 +252,7 @@ class ProteinChain:
         return to_angstrom(atoms) * (index >= 0)[..., None]
 
     def before(self, positions: np.ndarray) -> Tensor | None:
-        """The points of an N-terminal cap that stand for CA and C of a residue before the first.
+        """CA and C before the first residue: those of the last one of a closed chain, or points of an N-terminal cap.
 
         Parameters
         ----------
@@ -262,6 +263,8 @@ class ProteinChain:
         -------
         (..., 2, 3) ångström, or None for a chain whose N terminus is free.
         """
+        if self.is_cyclic:
+            return self.atom14(positions)[..., -1, 1:3, :]
         if self.n_cap is None:
             return None
         positions = np.asarray(positions)[..., self.before_index, :]
@@ -270,6 +273,12 @@ class ProteinChain:
     def warn_of_caps(self, weights: str, *, known: bool) -> None:
         """Warn if the chain is capped and the weights of that name were trained on free ends only."""
         names = [name for name in (self.n_cap, self.c_cap) if name is not None]
+        if self.is_cyclic:
+            warnings.warn(
+                f"weights {weights!r} were trained on open chains, and this one is closed head to tail: its ends move "
+                "as those of open chains do, as far as the bond between them lets them.",
+                stacklevel=4,
+            )
         if known or not names:
             return
         held = f"omega and phi of {self.residue_labels[0]} keep the start's values, and " if self.n_cap else ""

@@ -31,7 +31,7 @@ def relieve_clashes(
     Peptide bonds keep their omega, and prolines their ring. Without `turns_caps` a capped first residue keeps its phi.
     """
     contact, free = _contacts(template).to(torsions), _free(template).to(torsions)
-    if template.chain.n_cap is not None and not turns_caps:
+    if template.chain.is_cyclic or (template.chain.n_cap is not None and not turns_caps):
         free[0, _PHI] = 0
     parts = torsions.flatten(0, -4).split(_FRAMES_AT_ONCE)
     relieved = torch.cat([_relieved(template, part, contact, free) for part in parts])

@@ -14,11 +14,12 @@ chain as it is being built, so that what went astray is led back. That takes tim
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from openmm_mdgen.molecule.closures import Chain, Closures, Rows, with_closures
 from openmm_mdgen.molecule.hinges import Articulated, Geometry, Poses, skewed, wrapped
 
 OMEGA_REACH = math.radians(15.0)  # from planar, that a fitted peptide bond may be
@@ -30,6 +31,8 @@ _ROUNDS = 60
 _SETTLED, _QUIET = 0.01, 2  # a step gains little below that share of the distance; so many of them end the fit
 _NEAR = 1e-3  # Å; what is nearer needs no further step
 _AT_LIMIT = 1e-9  # rad
+_STIFFNESS = (10.0, 1e3, 1e5)  # of closures beside one atom's distance: each in turn, from where the one before led
+_SIDE_PULL = 0.1  # Å² per rad², as above, of chi1 that closures turn
 _PSI, _OMEGA, _PHI = range(3)
 
 
@@ -39,8 +42,16 @@ class Fitted:
 
     bodies: Poses  # (L, ...)
     angles: Tensor  # (K, 3, F): psi, omega, phi of each link
+    sides: Tensor  # (S, F): chi1 of the cysteines in disulfides
     distance: Tensor  # (F,) ångström: root mean square distance of N, CA and C to the generated ones
-    is_settled: Tensor  # (F,) bool: finite, and the last steps gained next to nothing
+    is_settled: Tensor  # (F,) bool: finite, the last steps gained next to nothing, and closures are met
+
+    def replace(self, frames: Tensor, other: Fitted) -> None:
+        """Take other chains' place in some frames."""
+        bodies, new = self.bodies, other.bodies
+        bodies.rotation[..., frames], bodies.position[..., frames] = new.rotation, new.position
+        self.angles[..., frames], self.sides[..., frames] = other.angles, other.sides
+        self.distance[frames], self.is_settled[frames] = other.distance, other.is_settled
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +62,44 @@ class Problem:
     points: Tensor  # (L, 3, 3, F): generated N, CA and C
     torsions: Tensor  # (K, 3, F): generated psi, omega and phi, omega within its limits
     planar: Tensor  # (K, 1): 0 for cis, pi for trans
+    reach: Tensor  # (K, 1): how far omega may be from planar
+    sides: Tensor  # (S, F): generated chi1 of the cysteines in disulfides
+    closures: Closures | None = None
+    stiffness: float = _STIFFNESS[0]  # of the closures
 
     @classmethod
-    def of(cls, geometry: Geometry, bodies: Poses, torsions: Tensor, planar: Tensor) -> Problem:
-        """From generated bodies (L, ...) and torsions (K, 3, F)."""
+    def of(
+        cls,
+        geometry: Geometry,
+        bodies: Poses,
+        torsions: Tensor,
+        planar: Tensor,
+        reach: Tensor,
+        closures: Closures | None = None,
+        sides: Tensor | None = None,
+    ) -> Problem:
+        """From generated bodies (L, ...) and torsions (K, 3, F), and chi1 (S, F) of the cysteines in disulfides."""
         torsions = torsions.clone()
-        torsions[:, _OMEGA] = _limited(torsions[:, _OMEGA], planar)
-        return cls(geometry, geometry.points(bodies), torsions, planar)
+        torsions[:, _OMEGA] = _limited(torsions[:, _OMEGA], planar, reach)
+        sides = torsions.new_zeros(0, torsions.shape[-1]) if sides is None else sides
+        return cls(geometry, geometry.points(bodies), torsions, planar, reach, sides, closures)
 
     def among(self, frames: Tensor) -> Problem:
         """That of some frames."""
-        return Problem(self.geometry.among(frames), self.points[..., frames], self.torsions[..., frames], self.planar)
+        return replace(
+            self,
+            geometry=self.geometry.among(frames),
+            points=self.points[..., frames],
+            torsions=self.torsions[..., frames],
+            sides=self.sides[..., frames],
+            closures=None if self.closures is None else self.closures.among(frames),
+        )
 
     def allowed(self, angles: Tensor) -> Tensor:
         """Angles (K, 3, F) with omega within its limits."""
-        return torch.stack([angles[:, _PSI], _limited(angles[:, _OMEGA], self.planar), angles[:, _PHI]], dim=1)
+        return torch.stack(
+            [angles[:, _PSI], _limited(angles[:, _OMEGA], self.planar, self.reach), angles[:, _PHI]], dim=1
+        )
 
     def gaps(self, chain: Articulated) -> Tensor:
         """(L, 3, 3, F): from the chain's atoms to the generated ones."""
@@ -78,15 +112,47 @@ class Problem:
     def cost(self, chain: Articulated) -> Tensor:
         """(F,) Å²."""
         near = self.gaps(chain).square().sum((0, 1, 2))
-        return near + (self.pulls(chain).square() * chain.angles.new_tensor(_PULL)[:, None]).sum((0, 1))
+        cost = near + (self.pulls(chain).square() * chain.angles.new_tensor(_PULL)[:, None]).sum((0, 1))
+        if self.closures is None:
+            return cost
+        rows = self.rows(self.closures, chain)
+        cost = cost + _SIDE_PULL * wrapped(self.sides - chain.sides).square().sum(0)
+        return cost + self.stiffness * (rows.weights * rows.errors.square()).sum(0)
+
+    def rows(self, closures: Closures, chain: Articulated) -> Rows:
+        """The errors of the closures."""
+        return closures.rows(chain.bodies, self.geometry.points(chain.bodies), chain.sides)
 
 
-def fit(problem: Problem, bodies: Poses) -> Fitted:
-    """Chains that lie closest to generated bodies (L, ...), from the torsions that lead along these."""
-    start = Articulated.through(bodies, problem.geometry, problem.allowed)
-    damping = torch.full_like(bodies.position[0, 0], _DAMPING)
-    best = _stepped(problem, start, damping)
+def fit(problem: Problem, bodies: Poses, sides: Tensor | None = None) -> Fitted:
+    """Chains that lie closest to what the problem says.
+
+    Parameters
+    ----------
+    problem : Problem
+    bodies : Poses, (L, ...)
+        Where to start: from the torsions that lead along these, which may be the generated ones.
+    sides : (S, F), optional
+        Chi1 of the cysteines in disulfides to start from. Default: as generated.
+    """
+    sides = problem.sides if sides is None else sides
+    start = Articulated.through(bodies, problem.geometry, problem.allowed, sides)
+    best = _stepped(problem, start, torch.full_like(bodies.position[0, 0], _DAMPING))
+    if problem.closures is None:
+        best, is_settled = _descended(problem, best)
+    else:
+        for stiffness in _STIFFNESS:
+            best, is_settled = _descended(replace(problem, stiffness=stiffness), best)
+        rows = problem.rows(problem.closures, best)
+        is_settled = is_settled & (rows.errors.abs() < rows.tolerances).all(0)
+    distance = problem.gaps(best).square().sum(2).mean((0, 1)).sqrt()
+    return Fitted(best.bodies, best.angles, best.sides, distance, is_settled & torch.isfinite(distance))
+
+
+def _descended(problem: Problem, best: Articulated) -> tuple[Articulated, Tensor]:
+    """Chains as near as steps bring them, and (F,) whether the last steps gained next to nothing."""
     cost = problem.cost(best)
+    damping = torch.full_like(cost, _DAMPING)
     is_settled = torch.zeros_like(cost, dtype=torch.bool)
     quiet = torch.zeros_like(cost, dtype=torch.int64)
     for _ in range(_ROUNDS):
@@ -106,13 +172,12 @@ def fit(problem: Problem, bodies: Poses) -> Fitted:
         better = frames[is_better]
         cost[better] = found[is_better]
         best.replace(better, moved.among(is_better.nonzero()[:, 0]))
-    distance = problem.gaps(best).square().sum(2).mean((0, 1)).sqrt()
-    return Fitted(best.bodies, best.angles, distance, is_settled & torch.isfinite(distance))
+    return best, is_settled
 
 
-def _limited(omega: Tensor, planar: Tensor) -> Tensor:
+def _limited(omega: Tensor, planar: Tensor, reach: Tensor) -> Tensor:
     """Angles (K, F) within reach of planar."""
-    return planar + wrapped(omega - planar).clamp(-OMEGA_REACH, OMEGA_REACH)
+    return planar + wrapped(omega - planar).clamp(-reach, reach)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +187,7 @@ class _Rules:
     first: Tensor  # (6, F): the motion of the first body
     turn: Tensor  # (K, 3, F)
     gain: Tensor  # (K, 3, 6, F)
+    sides: Tensor  # (S, F): the turn of each chi1
 
 
 def _stepped(problem: Problem, chain: Articulated, damping: Tensor) -> Articulated:
@@ -141,8 +207,8 @@ def _rules(problem: Problem, chain: Articulated, damping: Tensor) -> _Rules:
     stiffness, wanted = weight + damping, weight * pull
     axes = chain.axes()
     off = wrapped(chain.angles[:, _OMEGA] - problem.planar)
-    is_highest, is_lowest = off > OMEGA_REACH - _AT_LIMIT, off < _AT_LIMIT - OMEGA_REACH
-    turn, gain = torch.empty_like(chain.angles), torch.empty_like(axes)
+    is_highest, is_lowest = off > problem.reach - _AT_LIMIT, off < _AT_LIMIT - problem.reach
+    turn, totals, gain = torch.empty_like(chain.angles), torch.empty_like(chain.angles), torch.empty_like(axes)
     inertia, load = inertias[-1], loads[-1]
     for link in reversed(range(len(axes))):
         load = load - (inertia * chain.misses[link]).sum(1)
@@ -157,10 +223,17 @@ def _rules(problem: Problem, chain: Articulated, damping: Tensor) -> _Rules:
                 angle, rule = angle * is_free, rule * is_free
             inertia = inertia - rule[:, None] * felt
             load = load - felt * angle
-            turn[link, hinge], gain[link, hinge] = angle, rule
+            turn[link, hinge], totals[link, hinge], gain[link, hinge] = angle, total, rule
         inertia, load = inertia + inertias[link], load + loads[link]
     first, _ = torch.linalg.solve_ex(inertia.movedim(-1, 0), load.T[..., None])
-    return _Rules(first[..., 0].T, turn, gain)
+    if problem.closures is None:
+        return _Rules(first[..., 0].T, turn, gain, torch.zeros_like(chain.sides))
+    solved = Chain(first[..., 0].T, turn, gain, totals, axes, chain.misses, inertia)
+    side_wanted = _SIDE_PULL * wrapped(problem.sides - chain.sides)
+    side_total = (_SIDE_PULL + damping).expand_as(side_wanted)
+    rows = problem.rows(problem.closures, chain)
+    turn, pose, sides = with_closures(solved, rows, problem.stiffness, side_wanted, side_total)
+    return _Rules(pose, turn, gain, sides)
 
 
 def _bodies(problem: Problem, chain: Articulated) -> tuple[Tensor, Tensor]:
@@ -194,10 +267,12 @@ def _built(problem: Problem, chain: Articulated, rules: _Rules) -> Articulated:
             shift = pose.position - old.position[link, hinge]
             angle = planned[link, hinge] - (of_turn[link, hinge] * turn).sum(0) - (of_shift[link, hinge] * shift).sum(0)
             if hinge == _OMEGA:
-                angle = _limited(angle, problem.planar[link])
+                angle = _limited(angle, problem.planar[link], problem.reach[link])
             angles[link, hinge] = angle
             pose = pose.turned(angle)
         pose = pose.then(steps[link, 3])
         bodies.append(pose)
-    whole = Poses.stack(bodies)
-    return Articulated(whole, Poses.stack(hinges).unflatten(3), wrapped(angles), torch.zeros_like(chain.misses))
+    misses, whole = torch.zeros_like(chain.misses), Poses.stack(bodies)
+    return Articulated(
+        whole, Poses.stack(hinges).unflatten(3), wrapped(angles), misses, wrapped(chain.sides + rules.sides)
+    )

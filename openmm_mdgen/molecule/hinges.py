@@ -117,9 +117,12 @@ class Articulated:
     hinges: Poses  # (K, 3, ...)
     angles: Tensor  # (K, 3, F)
     misses: Tensor  # (K, 6, F): twist from each next body to where the steps lead; zero in a chain that is whole
+    sides: Tensor  # (S, F): hinges beside the chain, of side chains that close it
 
     @classmethod
-    def through(cls, bodies: Poses, geometry: Geometry, allowed: Callable[[Tensor], Tensor]) -> Articulated:
+    def through(
+        cls, bodies: Poses, geometry: Geometry, allowed: Callable[[Tensor], Tensor], sides: Tensor
+    ) -> Articulated:
         """Bodies as they are, with the torsions that lead best from each to the next, which they need not reach.
 
         Each torsion is that of four atoms, of which the last lies where the next body has it: its N, then CA, then C.
@@ -135,19 +138,23 @@ class Articulated:
             angles[:, k] = _around_x(hinges[k].local(marks[k])) - _around_x(ends[k])
             angles = allowed(angles)
             pose = hinges[k].turned(angles[:, k])
-        return cls(bodies, Poses.stack(hinges, 1), angles, bodies[1:].twist_to(pose.then(steps[:, 3])))
+        return cls(bodies, Poses.stack(hinges, 1), angles, bodies[1:].twist_to(pose.then(steps[:, 3])), sides)
 
     def among(self, frames: Tensor) -> Articulated:
         """That of some frames."""
         return Articulated(
-            self.bodies.among(frames), self.hinges.among(frames), self.angles[..., frames], self.misses[..., frames]
+            self.bodies.among(frames),
+            self.hinges.among(frames),
+            self.angles[..., frames],
+            self.misses[..., frames],
+            self.sides[..., frames],
         )
 
     def replace(self, frames: Tensor, other: Articulated) -> None:
         """Take other chains' place in some frames."""
         for own, new in ((self.bodies, other.bodies), (self.hinges, other.hinges)):
             own.rotation[..., frames], own.position[..., frames] = new.rotation, new.position
-        self.angles[..., frames] = other.angles
+        self.angles[..., frames], self.sides[..., frames] = other.angles, other.sides
 
     def axes(self) -> Tensor:
         """(K, 3, 6, F): the twist of each hinge, per radian."""

@@ -43,7 +43,8 @@ class Placed:
 class Backbone(ABC):
     """How the generated numbers place the backbone, and what that asks of the torsions."""
 
-    fault = "the chain cannot be fitted to the generated rigids"  # what is wrong with frames that are not valid
+    # What is wrong with frames that are not valid.
+    fault = "the chain cannot be fitted to the generated rigids, or not with its disulfides and ends closed"
 
     @abstractmethod
     def settled(self, template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"]) -> Tensor:
@@ -84,7 +85,8 @@ class Backbone(ABC):
 class BackboneFromTorsions(Backbone):
     """The chain is built of its torsions, so that it holds together exactly, and laid over the generated rigids.
 
-    Errors of torsions add up along the chain: this is for peptides.
+    Errors of torsions add up along the chain: this is for peptides. Where disulfides or a bond between its ends close
+    the chain, it is the closed chain that lies closest to the one that its torsions make.
 
     Parameters
     ----------
@@ -102,7 +104,12 @@ class BackboneFromTorsions(Backbone):
         self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
     ) -> Placed:
         chain = laid_over(template.chain_rigids(torsions), rigids)
-        return Placed.all_valid(template.place(chain, torsions))
+        if template.chain.is_open:
+            return Placed.all_valid(template.place(chain, torsions))
+        # Closing turns the chain, and what lifts overlaps opens it: so it is closed, and closed once more at the end.
+        torsions = self.settled(template, nearest_chain(template, chain, torsions).torsions)
+        chain = laid_over(template.chain_rigids(torsions), rigids)
+        return BackboneFitted().place_settled(template, chain, torsions)
 
     def place_between(
         self,
@@ -112,6 +119,9 @@ class BackboneFromTorsions(Backbone):
         torsions: Float[Tensor, "*batch T L 7 2"],
         share: Float[Tensor, " T"],
     ) -> Placed:
+        if not first.chain.is_open:
+            chain = laid_over(first.chain_rigids(torsions), rigids)
+            return BackboneFitted().place_between(first, second, chain, torsions, share)
         share = share.to(torsions)
         one = first.chain_rigids(torsions)
         # Nearly equal to the first; only what comes of both is laid over the generated rigids.

@@ -75,13 +75,13 @@ class AllAtomTemplate:
         own = torsions(aatype, atom14, before)
         own = torch.where(chain.torsion_mask[..., None] > 0, own / own.norm(dim=-1, keepdim=True), _no_turn(own))
         default = _default_frames(aatype, atom14, rigids)
-        if before is not None:
+        if before is not None and chain.n_cap is not None:
             default = _with_cap_frame(default, atom14, before, own)
         groups = _groups(chain, rigids, own, default)
         atoms = to_angstrom(torch.as_tensor(positions[chain.atom_indices]))
         rings = atom14[_prolines(chain)]
         ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
-        links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP])
+        links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP], before if chain.is_cyclic else None)
         return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
 
     def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"]) -> Rigid:

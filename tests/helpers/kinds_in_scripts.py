@@ -130,9 +130,13 @@ KINDS = [
     Kind(
         "Disulfides and cyclic peptides",
         "an S-S bond, two CYX, a bond from the last C to the first N",
-        "refused: generated frames would open them",
-        {"disulfide": scripted(sp.disulfide), "CYX": scripted(lambda: sp.disulfide("CYX")), "cycle": Case(closed)},
-        refused="Generated frames would open it",
+        "works: generated frames keep them closed",
+        {
+            "disulfide": scripted(sp.disulfide, "CGGC"),
+            "CYX": scripted(lambda: sp.disulfide("CYX"), "CGGC"),
+            "cycle": Case(closed, "GGGG"),
+            "cycle without its bond": scripted(ring, "GGGG"),
+        },
     ),
     Kind(
         "Missing atoms",

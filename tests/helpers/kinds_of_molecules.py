@@ -52,9 +52,11 @@ KINDS = [
     Kind(
         "Disulfide",
         "CYS without hydrogen on S, CYX, CYS2",
-        "refused: generated frames would open it",
-        {name: pdb(lambda name=name: sp.disulfide(name)) for name in ("CYS", "CYX", "CYS2")},
-        refused="a disulfide. Generated frames would open it",
+        "works: generated frames keep it closed",
+        {
+            name: pdb(lambda name=name: sp.disulfide(name), f"{made} GLY GLY {made}")
+            for name, made in (("CYS", "CYS"), ("CYX", "CYX"), ("CYS2", "CYX"))
+        },
     ),
     Kind(
         "Half of a disulfide",

@@ -230,10 +230,6 @@ REFUSED = {
     ),
     "extra particle": (topology_of(plus(AGV, 0, ("LP1", None))), "residue ALA 1, atom LP1: not a heavy atom"),
     "unknown": (topology_of([*heavy_names("AG")[:1], XYZ, *AGV]), "chain 'A', residue XYZ 2, atom CA: not one of"),
-    "disulfide": (
-        bonded(topology_of(heavy_names("CGGC")), (0, "SG"), (3, "SG")),
-        "CYS 1, atom SG is bonded to .*CYS 4, atom SG: a disulfide. Generated frames would open it",
-    ),
     "two chains": (two_chains(), "chains 'A', 'B' .*chain 'B', residue VAL 1"),
     "duplicate": (topology_of(plus(AGV, 0, "CB")), "chain 'A', residue ALA 1, atom CB: present more than once"),
     "empty": (topology_of([("HOH", ["O"])]), "empty chain"),
@@ -244,11 +240,16 @@ REFUSED = {
     ),
     "gap": (with_gap(), "residue ALA 1, atom C is not bonded to chain 'A', residue GLY 2, atom N.*findMissingResidues"),
     "sugar": (with_sugar(), "residue ASN 2, atom ND2 is bonded to chain 'G', residue NAG 1, atom C1"),
-    "cyclic": (
-        bonded(topology_of(AGV), (0, "N"), (2, "C")),
-        "ALA 1, atom N is bonded to chain 'A', residue VAL 3, atom C: the chain is closed head to tail",
-    ),
 }
+
+
+def test_bonds_that_close_a_chain_are_kept():
+    bridged = ProteinChain.from_openmm(bonded(topology_of(heavy_names("CGGC")), (0, "SG"), (3, "SG")))
+    assert bridged.disulfides == ((0, 3),) and not bridged.is_cyclic and not bridged.is_open
+    ring = ProteinChain.from_openmm(bonded(topology_of(AGV), (0, "N"), (2, "C")))
+    assert ring.is_cyclic and ring.disulfides == () and ring.torsion_mask[0, :2].all()
+    assert ring.termini.tolist() == [1, 0, 2]  # both ends carry a peptide bond
+    assert ProteinChain.from_openmm(topology_of(AGV)).is_open
 
 
 @pytest.mark.parametrize("topology, message", REFUSED.values(), ids=REFUSED.keys())

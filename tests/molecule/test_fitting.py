@@ -16,7 +16,7 @@ from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.fitting import OMEGA_REACH, Problem
 from openmm_mdgen.molecule.hinges import Articulated, Poses, wrapped
-from openmm_mdgen.molecule.nearest import _geometry, _planar, nearest_between, nearest_chain
+from openmm_mdgen.molecule.nearest import _planar, _Structure, nearest_between, nearest_chain
 from openmm_mdgen.molecule.placement import BackboneFitted, backbone_named
 from openmm_mdgen.molecule.template import AllAtomTemplate
 from structures import ideal_structure, peptide, random_rigids, random_torsions
@@ -112,8 +112,8 @@ def test_each_step_is_that_of_damped_least_squares(is_chain):
     bodies = Poses.of(noised(template.chain_rigids(random_torsions(2, length, 1).double()), 0.4, 10))
     aims = Poses.of(rigids.to(torch.float64))
     torsions = torch.zeros(length - 1, 3, 2, dtype=torch.float64)
-    problem = Problem.of(geometry, aims, torsions, _planar(template)[:, None])
-    chain = Articulated.through(bodies, geometry, problem.allowed)
+    problem = Problem.of(geometry, aims, torsions, _planar(template)[:, None], torch.full((length - 1, 1), OMEGA_REACH))
+    chain = Articulated.through(bodies, geometry, problem.allowed, problem.sides)
     damping = torch.full((2,), 5.0, dtype=torch.float64)
     if is_chain:
         chain = fitting._stepped(problem, chain, damping)
@@ -134,8 +134,8 @@ def test_each_step_is_that_of_damped_least_squares(is_chain):
 
 
 def problem_geometry(template):
-    steps, atoms = _geometry(template)
-    return fitting.Geometry(Poses.of(steps[None]), atoms[..., None])
+    own = _Structure.of(template)
+    return fitting.Geometry(Poses.of(own.steps[None]), own.atoms[..., None])
 
 
 def dense_step(problem, chain, damping, held, frame):
@@ -181,7 +181,7 @@ def test_the_twist_of_a_hinge_is_how_its_turn_moves_atoms():
     torsions = other_conformers(template, 1, 60)
     here = Poses.of(template.chain_rigids(torsions))
     geometry = problem_geometry(template)
-    chain = Articulated.through(here, geometry, lambda angles: angles)
+    chain = Articulated.through(here, geometry, lambda angles: angles, torch.zeros(0, 1).double())
     small = 1e-6
     for link, hinge, (residue, kind) in ((0, 0, (0, PSI)), (1, 1, (2, OMEGA)), (2, 2, (3, PHI))):
         angles = angles_of(torsions).clone()

@@ -1,15 +1,20 @@
 """What a user may give as positions, and how the rest is refused."""
 
+import io
+from pathlib import Path
+
 import mdtraj
 import numpy as np
 import pytest
-from openmm import Vec3, unit
+from openmm import Vec3, app, unit
 
 from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, in_nanometre, usable
+from pdb_texts import ring
 from structures import add_chain, atom_named, capped_peptide, peptide
 
+CGGC = Path(__file__).parent.parent / "data" / "cases" / "cggc.pdb"
 TRICLINIC = np.array([[3.0, 0, 0], [0.9, 2.8, 0], [-0.8, 1.1, 2.6]])  # nm, in reduced form
 
 
@@ -139,21 +144,44 @@ def test_a_gap_in_the_chain_is_told_by_its_two_atoms_and_their_distance():
         ProteinChain.from_openmm(topology).usable("positions", positions)
 
 
-def test_bonds_that_positions_show_and_the_topology_does_not_are_refused():
+def test_atoms_as_near_as_bonded_ones_that_carry_what_those_do_not_are_refused():
     topology, positions = peptide("CGGC")
-    positions = positions.copy()
     first, second = (atom_named(topology, k, "SG").index for k in (0, 3))
     moved = positions.copy()
     moved[second] = positions[first] + [0.15, 0.13, 0.0]
     chain = ProteinChain.from_openmm(topology)
-    with pytest.raises(UnsupportedTopologyError, match="CYS 1, atom SG.*CYS 4, atom SG.*0.20 nm apart: a disulfide"):
-        chain.require_open("positions", moved)
+    says = "CYS 1, atom SG.*CYS 4, atom SG.*0.20 nm apart, as in a disulfide, but SG of .*CYS 1 carries a hydrogen"
+    with pytest.raises(UnsupportedTopologyError, match=says):
+        chain.resolved(moved)
     end = atom_named(topology, 3, "C").index
     moved = positions.copy()
     moved[end] = positions[atom_named(topology, 0, "N").index] + [0.133, 0, 0]
-    with pytest.raises(UnsupportedTopologyError, match="atom N.*atom C.*0.13 nm apart: a chain closed head to tail"):
-        chain.require_open("positions", moved)
-    chain.require_open("positions", positions)
+    says = "atom N.*atom C.*0.13 nm apart, as in a chain closed head to tail, but N carries 3 hydrogens"
+    with pytest.raises(UnsupportedTopologyError, match=says):
+        chain.resolved(moved)
+    assert chain.resolved(positions).is_open
+
+
+def test_bonds_that_positions_show_and_the_topology_does_not_are_made():
+    pdb = app.PDBFile(io.StringIO(ring()))  # without CONECT, OXT and hydrogens
+    chain = ProteinChain.from_openmm(pdb.topology)
+    assert chain.is_open
+    found = chain.resolved(np.array(pdb.positions.value_in_unit(unit.nanometer)))
+    assert found.is_cyclic and len(found.bonds) == len(chain.bonds) + 1
+    text = CGGC.read_text().splitlines(keepends=True)
+    pdb = app.PDBFile(io.StringIO("".join(line for line in text if not line.startswith("CONECT"))))
+    topology = pdb.topology
+    bare = app.Topology()  # without the bond that OpenMM itself makes of two sulfurs
+    copies = {}
+    for residue in topology.residues():
+        own = bare.addResidue(residue.name, next(bare.chains(), None) or bare.addChain("A"), residue.id)
+        copies.update({atom: bare.addAtom(atom.name, atom.element, own) for atom in residue.atoms()})
+    for one, other in topology.bonds():
+        if {one.name, other.name} != {"SG"}:
+            bare.addBond(copies[one], copies[other])
+    chain = ProteinChain.from_openmm(bare)
+    found = chain.resolved(np.array(pdb.positions.value_in_unit(unit.nanometer)))
+    assert chain.is_open and found.disulfides == ((0, 3),) and len(found.bonds) == len(chain.bonds) + 1
 
 
 def test_topologies_of_mdtraj_are_taken_and_other_things_named():
