@@ -124,29 +124,43 @@ class Problem:
         return closures.rows(chain.bodies, self.geometry.points(chain.bodies), chain.sides)
 
 
-def fit(problem: Problem, bodies: Poses, sides: Tensor | None = None) -> Fitted:
-    """Chains that lie closest to what the problem says.
-
-    Parameters
-    ----------
-    problem : Problem
-    bodies : Poses, (L, ...)
-        Where to start: from the torsions that lead along these, which may be the generated ones.
-    sides : (S, F), optional
-        Chi1 of the cysteines in disulfides to start from. Default: as generated.
-    """
-    sides = problem.sides if sides is None else sides
-    start = Articulated.through(bodies, problem.geometry, problem.allowed, sides)
-    best = _stepped(problem, start, torch.full_like(bodies.position[0, 0], _DAMPING))
+def fit(problem: Problem, bodies: Poses) -> Fitted:
+    """Chains that lie closest to generated bodies (L, ...), from the torsions that lead along these."""
+    best = _begun(problem, bodies, problem.sides)
     if problem.closures is None:
         best, is_settled = _descended(problem, best)
     else:
         for stiffness in _STIFFNESS:
             best, is_settled = _descended(replace(problem, stiffness=stiffness), best)
-        rows = problem.rows(problem.closures, best)
-        is_settled = is_settled & (rows.errors.abs() < rows.tolerances).all(0)
+        is_settled = is_settled & _is_met(problem, best)
+    return _made(problem, best, is_settled)
+
+
+def fit_closed(problem: Problem, bodies: Poses, sides: Tensor) -> Fitted:
+    """The same from bodies and chi1 (S, F) of a closed chain, which stays closed on the way.
+
+    Such a chain is as good as found wherever it is when steps end: they only bring it nearer.
+    """
+    stiff = replace(problem, stiffness=_STIFFNESS[-1])
+    best, _ = _descended(stiff, _begun(stiff, bodies, sides))
+    return _made(problem, best, _is_met(problem, best))
+
+
+def _begun(problem: Problem, bodies: Poses, sides: Tensor) -> Articulated:
+    start = Articulated.through(bodies, problem.geometry, problem.allowed, sides)
+    return _stepped(problem, start, torch.full_like(bodies.position[0, 0], _DAMPING))
+
+
+def _made(problem: Problem, best: Articulated, is_settled: Tensor) -> Fitted:
     distance = problem.gaps(best).square().sum(2).mean((0, 1)).sqrt()
     return Fitted(best.bodies, best.angles, best.sides, distance, is_settled & torch.isfinite(distance))
+
+
+def _is_met(problem: Problem, chain: Articulated) -> Tensor:
+    """(F,) bool: whether closures are met."""
+    assert problem.closures is not None
+    rows = problem.rows(problem.closures, chain)
+    return (rows.errors.abs() < rows.tolerances).all(0)
 
 
 def _descended(problem: Problem, best: Articulated) -> tuple[Articulated, Tensor]:

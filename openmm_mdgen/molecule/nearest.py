@@ -19,7 +19,7 @@ from openmm_mdgen.geometry.rigid import Rigid, between
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.closures import Closures
-from openmm_mdgen.molecule.fitting import OMEGA_REACH, Problem, fit
+from openmm_mdgen.molecule.fitting import OMEGA_REACH, Problem, fit, fit_closed
 from openmm_mdgen.molecule.hinges import Geometry, Poses, wrapped
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
@@ -234,7 +234,7 @@ def _fitted(kind: _Kind, structure: _Structure, rigids: Rigid, torsions: Tensor)
         near = laid_over(kind.own.expand(len(frames), -1), rigids[frames])
         near = Rigid(near.rotation, near.translation - centre[frames])[:, around]
         sides = kind.sides[:, None].repeat(1, len(frames))
-        found.replace(frames, fit(problem.among(frames), Poses.of(near), sides))
+        found.replace(frames, fit_closed(problem.among(frames), Poses.of(near), sides))
     turned = torch.stack([found.angles.sin(), found.angles.cos()], dim=-1).movedim(2, 0)  # (F, K, 3, 2)
     torsions = torsions.clone()
     torsions[:, here, _PSI], torsions[:, there, _OMEGA], torsions[:, there, _PHI] = turned.unbind(-2)
