@@ -272,3 +272,42 @@ def test_a_force_named_by_its_user_is_told_by_that_name():
     system.addForce(force)
     (bias,) = biases(system, BondGraph(topology), np.arange(topology.getNumAtoms()))
     assert bias.label == "CustomTorsionForce 'umbrella'"
+
+
+class PlumedForce:
+    """What openmm-plumed's force of that name says of itself: nothing of atoms, and its script."""
+
+    def __init__(self, script):
+        self._script = script
+
+    def getScript(self):
+        return self._script
+
+    def getName(self):
+        return "PlumedForce"
+
+
+class Holds:
+    """A System of some forces without constraints."""
+
+    def __init__(self, *forces):
+        self._forces = forces
+
+    def getForces(self):
+        return self._forces
+
+    def getNumConstraints(self):
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("script", "sampler"),
+    [
+        ("d: TORSION ATOMS=5,7,9,15\nMETAD ARG=d SIGMA=0.35 HEIGHT=1.2 PACE=500", "PLUMED's metadynamics"),
+        ("d: DISTANCE ATOMS=1,10\nRESTRAINT ARG=d AT=0.5 KAPPA=100", ""),
+    ],
+)
+def test_plumed_s_metadynamics_is_told_from_its_restraints(script, sampler):
+    topology, _ = tetrapeptide()
+    (bias,) = biases(Holds(PlumedForce(script)), BondGraph(topology), np.arange(topology.getNumAtoms()))
+    assert (bias.label, bias.atom, bias.sampler) == ("PlumedForce", None, sampler)
