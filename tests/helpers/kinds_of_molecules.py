@@ -57,6 +57,7 @@ KINDS = [
             name: pdb(lambda name=name: sp.disulfide(name), f"{made} GLY GLY {made}")
             for name, made in (("CYS", "CYS"), ("CYX", "CYX"), ("CYS2", "CYX"))
         },
+        told=r"\A\Z|\Aresidues renamed: CYS2 1 is CYX, CYS2 4 is CYX\Z",
     ),
     Kind(
         "Half of a disulfide",
