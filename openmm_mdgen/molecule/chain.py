@@ -214,6 +214,7 @@ class ProteinChain:
             If positions are not finite or not of this topology.
         """
         positions = self._checked(positions)
+        chain = closed(self, positions)
         atom14_index = self.atom14_index.copy()
         for i, letter in enumerate(self.sequence):
             three = residues.ONE_TO_THREE[letter]
@@ -228,7 +229,7 @@ class ProteinChain:
                         "only: this is a D amino acid, or the structure is broken; check it, or minimise it first."
                     )
                 atom14_index[i, slots[2:]] = atom14_index[i, slots[:1:-1]]
-        return closed(replace(self, atom14_index=atom14_index), positions)
+        return replace(chain, atom14_index=atom14_index)
 
     def atom14(self, positions: np.ndarray) -> Tensor:
         """Heavy atoms in their slots.
