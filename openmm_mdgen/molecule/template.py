@@ -24,7 +24,7 @@ from openmm_mdgen.molecule.chain import ProteinChain
 _N, _CA, _C = range(3)
 _OMEGA, _PHI = range(2)
 _OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP = 1, 2, 3
-_CD = residues.ATOM14_NAMES["PRO"].index("CD")
+_CB, _CG, _CD = (residues.ATOM14_NAMES["PRO"].index(name) for name in ("CB", "CG", "CD"))
 _LARGEST_BEND = 0.35  # rad
 _SHORTEST_PAIR = 1e-6  # a (sin, cos) pair shorter than this has no direction
 
@@ -110,7 +110,7 @@ class AllAtomTemplate:
         )
         # Sum of products: many times faster than one small matrix product per atom.
         turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
-        return to_nm(turned + per_atom.translation)
+        return to_nm(_with_ring_hydrogens(self, turned + per_atom.translation))
 
     def state(self) -> dict[str, np.ndarray]:
         """What was measured, for checkpoints."""
@@ -227,6 +227,58 @@ def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Te
     rotation[..., proline, 5, :, :] = carried.rotation @ _about_z(bend[..., 1])
     translation[..., proline, 5, :] = carried.translation
     return Rigid(rotation, translation)
+
+
+def _with_ring_hydrogens(template: AllAtomTemplate, atoms: Tensor) -> Tensor:
+    """Atoms (..., n, 3) with the hydrogens on CD of each PRO about CG-CD as in the structure, seen from N.
+
+    They are placed with CD, by chi1 and chi2, and know nothing of N on the other side of the ring: where the pucker is
+    not the structure's, N lies about 60 degrees from where it was.
+    """
+    for ring, hydrogens in _ring_hydrogens(template.chain):
+        own = _own_ring(template, ring).to(atoms)
+        turn = _dihedral(atoms[..., ring, :]) - own
+        axis = atoms[..., ring[2], :] - atoms[..., ring[1], :]
+        axis = (axis / axis.norm(dim=-1, keepdim=True))[..., None, :]
+        arm = atoms[..., hydrogens, :] - atoms[..., ring[2], None, :]
+        cos, sin = turn.cos()[..., None, None], turn.sin()[..., None, None]
+        along = (axis * arm).sum(-1, keepdim=True) * axis
+        turned = along + cos * (arm - along) + sin * torch.linalg.cross(axis.expand_as(arm), arm)
+        atoms = atoms.index_copy(
+            -2, torch.as_tensor(hydrogens, device=atoms.device), atoms[..., ring[2], None, :] + turned
+        )
+    return atoms
+
+
+def _own_ring(template: AllAtomTemplate, ring: list[int]) -> Tensor:
+    """CB-CG-CD-N of the structure itself, from where its atoms lie in their groups."""
+    residue = int(template.chain.atom_residue[ring[0]])
+    groups = template.default[residue]
+    chi1 = groups[4].turned(template.torsions[residue, 3])
+    places = {0: None, 4: chi1, 5: chi1 @ groups[5].turned(template.torsions[residue, 4])}
+    found = []
+    for atom in ring:
+        group = places[int(template.chain.atom_group[atom])]
+        found.append(template.positions[atom] if group is None else group.apply(template.positions[atom]))
+    return _dihedral(torch.stack(found))
+
+
+def _ring_hydrogens(chain: ProteinChain) -> list[tuple[list[int], list[int]]]:
+    """Of each PRO: its CB, CG, CD, N, and the hydrogens on CD, as `atom_indices` counts them."""
+    found = []
+    for residue in _prolines(chain):
+        slots = chain.atom14_index[residue, [_CB, _CG, _CD, _N]]
+        ring = np.searchsorted(chain.atom_indices, slots).tolist()
+        bonded = chain.bonds[(chain.bonds == ring[2]).any(axis=1)].ravel()
+        found.append((ring, [k for k in bonded.tolist() if chain.is_hydrogen[k]]))
+    return [pair for pair in found if pair[1]]
+
+
+def _dihedral(p: Tensor) -> Tensor:
+    """Dihedral angle of four points (..., 4, 3), radian."""
+    first, axis, last = (p[..., k + 1, :] - p[..., k, :] for k in range(3))
+    one, two = torch.linalg.cross(first, axis), torch.linalg.cross(axis, last)
+    return torch.atan2((torch.linalg.cross(one, two) * axis).sum(-1) / axis.norm(dim=-1), (one * two).sum(-1))
 
 
 def _prolines(chain: ProteinChain) -> np.ndarray:

@@ -198,3 +198,26 @@ def test_files_that_swap_methyl_names_get_the_same_molecule_back():
     torch.testing.assert_close(swapped.torsions, right.torsions, rtol=0, atol=0)
     rigids, asked = random_rigids(3, 2, 0), random_torsions(3, 2, 0)
     np.testing.assert_allclose(swapped.place(rigids, asked), right.place(rigids, asked)[:, exchange], atol=1e-12)
+
+
+@pytest.mark.parametrize("sequence", ["DPET", "PGA", "APP"])
+def test_hydrogens_on_rings_of_proline_stay_in_their_places_in_the_other_pucker(sequence):
+    template = template_of(sequence)
+    chain, own = template.chain, template.torsions
+    mirrored = own.clone()
+    prolines = [k for k, letter in enumerate(sequence) if letter == "P"]
+    mirrored[prolines, 3:5, 0] *= -1  # chi1 and chi2
+    rigids = template.chain_rigids(own)
+    names = {(int(r), name): k for k, (r, name) in enumerate(zip(chain.atom_residue, chain.atom_names, strict=True))}
+
+    def angles(turned, residue):
+        at = {
+            name: template.place(rigids, turned)[names[residue, name]].numpy()
+            for name in ("N", "CG", "CD", "HD2", "HD3")
+        }
+        arms = {name: (x - at["CD"]) / np.linalg.norm(x - at["CD"]) for name, x in at.items() if name != "CD"}
+        pairs = [("N", "HD2"), ("N", "HD3"), ("CG", "HD2"), ("CG", "HD3")]
+        return np.degrees([np.arccos(arms[a] @ arms[b]) for a, b in pairs])
+
+    for residue in prolines:
+        np.testing.assert_allclose(angles(mirrored, residue), angles(own, residue), atol=15)
