@@ -7,7 +7,7 @@ import torch
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.clashes import _ALLOWED, _contacts, _distances, relieve_clashes
+from openmm_mdgen.molecule.clashes import _ALLOWED, _contacts, _distances, relieve_clashes, relieve_side_chains
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 
@@ -72,3 +72,33 @@ def test_the_relaxed_structure_and_its_distances(template):
     assert float(distances.diagonal().max()) < 2e-3
     bonded = template.chain.bonds
     assert 0.9 < float(distances[bonded[:, 0], bonded[:, 1]].min())
+
+
+def at_rigids(template, rigids, torsions):
+    return (template.place(rigids, torsions) * 10).double().numpy()
+
+
+def overlap(template, atoms):
+    """(F,) ångström: the deepest overlap, measured with numpy."""
+    gaps = np.linalg.norm(atoms[:, :, None] - atoms[:, None], axis=-1)
+    return (_contacts(template).numpy() - gaps).reshape(len(atoms), -1).max(axis=1)
+
+
+def test_side_chains_give_way_on_a_backbone_that_stays(template, monkeypatch):
+    # Noise on the side chains alone: only overlaps that they can lift.
+    torsions = noisy(template, 0.8)
+    torsions[:, :, :3] = template.torsions[:, :3].to(torsions)
+    rigids = template.chain_rigids(torsions)
+    relieved = relieve_side_chains(template, rigids, torsions)
+    torch.testing.assert_close(relieved[:, :, :3], torsions[:, :, :3], atol=1e-6, rtol=0)
+    before, after = (overlap(template, at_rigids(template, rigids, t)) for t in (torsions, relieved))
+    clashed = before > _ALLOWED
+    assert clashed.sum() > 10
+    assert (after[clashed] <= 2 * _ALLOWED).mean() > 0.6 and after[clashed].mean() < 0.5 * before[clashed].mean()
+    assert torch.equal(relieved[torch.from_numpy(~clashed)], torsions[torch.from_numpy(~clashed)])
+    if template.chain.sequence[0] == "P":
+        torch.testing.assert_close(relieved[:, 0, 3:5], torsions[:, 0, 3:5], atol=1e-6, rtol=0)
+    # A long chain is gone through a few frames at a time.
+    monkeypatch.setattr("openmm_mdgen.molecule.clashes._PAIRS_AT_ONCE", 7 * template.chain.n_atoms**2)
+    pieces = relieve_side_chains(template, rigids[:, None], torsions[:, None])
+    torch.testing.assert_close(pieces[:, 0], relieved, atol=1e-4, rtol=0)
