@@ -63,7 +63,7 @@ class MoleculePropagator:
     """
 
     def __init__(self, sampler: Sampler, template: AllAtomTemplate, box: np.ndarray | None = None) -> None:
-        sampler.warn_of_caps(template.chain)
+        sampler.warn_of_caps_and_closures(template.chain)
         self._box = box
         self.sampler, self.template = sampler, template
         self.atom_indices = template.chain.atom_indices

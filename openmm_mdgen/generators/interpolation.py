@@ -85,7 +85,7 @@ class Interpolator:
             Without tumbling: the first frame is `start`, the last is `end` laid over it.
         """
         sampler = self.sampler
-        sampler.warn_of_caps(chain)
+        sampler.warn_of_caps_and_closures(chain)
         keys = Keys(chain, np.stack([start, end]))
         spread = np.zeros(n_frames, dtype=np.int64)
         spread[-1] = 1

@@ -167,9 +167,9 @@ class Sampler:
             )
         return task
 
-    def warn_of_caps(self, chain: ProteinChain) -> None:
-        """Warn if the chain is capped and the weights know free ends only."""
-        chain.warn_of_caps(self.info.name, known=self.flow.config.network.termini)
+    def warn_of_caps_and_closures(self, chain: ProteinChain) -> None:
+        """Warn if the chain is closed, or is capped and the weights know free ends only."""
+        chain.warn_of_caps_and_closures(self.info.name, known=self.flow.config.network.termini)
 
     def chain_of(self, topology: Topology) -> ProteinChain:
         """The protein chain of a topology.

@@ -82,7 +82,7 @@ class Upsampler:
         """
         sampler, factor = self.sampler, self.task.factor
         per_window = (sampler.info.n_frames - 1) // factor
-        sampler.warn_of_caps(chain)
+        sampler.warn_of_caps_and_closures(chain)
         keys = Keys(chain, positions)
         n_intervals = len(positions) - 1
         n_windows = -(-n_intervals // per_window)

@@ -271,13 +271,20 @@ class ProteinChain:
         positions = np.asarray(positions)[..., self.before_index, :]
         return to_angstrom(torch.as_tensor(caps.before(self.n_cap, positions)))
 
-    def warn_of_caps(self, weights: str, *, known: bool) -> None:
-        """Warn if the chain is capped and the weights of that name were trained on free ends only."""
+    def warn_of_caps_and_closures(self, weights: str, *, known: bool) -> None:
+        """Warn if the chain is closed, or is capped and the weights of that name were trained on free ends only."""
         names = [name for name in (self.n_cap, self.c_cap) if name is not None]
         if self.is_cyclic:
             warnings.warn(
                 f"weights {weights!r} were trained on open chains, and this one is closed head to tail: its ends move "
                 "as those of open chains do, as far as the bond between them lets them.",
+                stacklevel=4,
+            )
+        if self.disulfides:
+            pairs = ", ".join(f"{self.residue_labels[i]} to {self.residue_labels[j]}" for i, j in self.disulfides)
+            warnings.warn(
+                f"weights {weights!r} are told nothing of disulfides ({pairs}): unless their training data had them, "
+                "the chain moves as one without, as far as the bonds let it.",
                 stacklevel=4,
             )
         if known or not names:
