@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.molecule.positions import describe_atom
-
-if TYPE_CHECKING:
-    from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.molecule.positions import Bonded, describe_atom
 
 _DISULFIDE, _PEPTIDE_BOND = 0.25, 0.17  # nm: S to S, C to N; atoms that are not bonded are farther apart
 _SG = residues.ATOM14_NAMES["CYS"].index("SG")
@@ -25,7 +22,46 @@ _N, _C = 0, 2
 _PHI_GROUP = 2
 
 
-def closed(chain: ProteinChain, positions: np.ndarray) -> ProteinChain:
+class Closable(Bonded, Protocol):
+    """What is asked of a chain, a frozen dataclass: fields of `ProteinChain`, which builds on this module."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def sequence(self) -> str: ...
+
+    @property
+    def atom14_index(self) -> np.ndarray: ...
+
+    @property
+    def atom_group(self) -> np.ndarray: ...
+
+    @property
+    def bonds(self) -> np.ndarray: ...
+
+    @property
+    def residue_labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def n_cap(self) -> str | None: ...
+
+    @property
+    def c_cap(self) -> str | None: ...
+
+    @property
+    def disulfides(self) -> tuple[tuple[int, int], ...]: ...
+
+    @property
+    def is_cyclic(self) -> bool: ...
+
+    @property
+    def half_cystines(self) -> tuple[int, ...]: ...
+
+
+AnyChain = TypeVar("AnyChain", bound=Closable)
+
+
+def closed(chain: AnyChain, positions: np.ndarray) -> AnyChain:
     """The chain with the bonds that its positions (N, 3) show and its topology lacks.
 
     Raises
@@ -37,7 +73,7 @@ def closed(chain: ProteinChain, positions: np.ndarray) -> ProteinChain:
     return _with_ends_joined(_with_disulfides(chain, positions), positions)
 
 
-def _with_disulfides(chain: ProteinChain, positions: np.ndarray) -> ProteinChain:
+def _with_disulfides(chain: AnyChain, positions: np.ndarray) -> AnyChain:
     cysteines = [k for k, letter in enumerate(chain.sequence) if letter == "C"]
     sulfurs = {k: int(chain.atom14_index[k, _SG]) for k in cysteines}
     found = list(chain.disulfides)
@@ -69,7 +105,7 @@ def _with_disulfides(chain: ProteinChain, positions: np.ndarray) -> ProteinChain
     return replace(_bonded(chain, bonds), disulfides=tuple(sorted(found))) if new else chain
 
 
-def _with_ends_joined(chain: ProteinChain, positions: np.ndarray) -> ProteinChain:
+def _with_ends_joined(chain: AnyChain, positions: np.ndarray) -> AnyChain:
     if chain.is_cyclic or len(chain.sequence) < 3 or chain.n_cap or chain.c_cap:
         return chain
     first, last = int(chain.atom14_index[0, _N]), int(chain.atom14_index[-1, _C])
@@ -93,17 +129,17 @@ def _with_ends_joined(chain: ProteinChain, positions: np.ndarray) -> ProteinChai
     return replace(_bonded(chain, [(last, first)]), is_cyclic=True, atom_group=group)
 
 
-def _bonded(chain: ProteinChain, pairs: list[tuple[int, int]]) -> ProteinChain:
+def _bonded(chain: AnyChain, pairs: list[tuple[int, int]]) -> AnyChain:
     """With bonds between atoms of the topology that it lacks."""
     added = np.searchsorted(chain.atom_indices, np.array(pairs, dtype=np.int64).reshape(-1, 2))
     return replace(chain, bonds=np.concatenate([chain.bonds, added]))
 
 
-def _hydrogens_on(chain: ProteinChain, atom: int) -> list[int]:
+def _hydrogens_on(chain: Closable, atom: int) -> list[int]:
     """The chain's atoms, 0 to n - 1, that are hydrogens bonded to an atom of the topology."""
     k = int(np.searchsorted(chain.atom_indices, atom))
     return [other for other in chain.graph.neighbours[k] if chain.is_hydrogen[other]]
 
 
-def _described(chain: ProteinChain, atom: int) -> str:
+def _described(chain: Closable, atom: int) -> str:
     return describe_atom(chain, int(np.searchsorted(chain.atom_indices, atom)))

@@ -256,13 +256,13 @@ def test_weights_of_another_task_are_refused(interpolator, upsampler, dynamics, 
     topology, frames = dynamics
     forward = generator_for(ForwardSimulation(), n_frames=INFO.n_frames)
     for call, needed in [
-        (lambda: upsampler.interpolate(topology, frames[0], frames[1]), "Interpolation"),
-        (lambda: forward.interpolate(topology, frames[0], frames[1]), "Interpolation"),
-        (lambda: interpolator.upsample(trajectory), "Upsampling"),
-        (lambda: interpolator.rollout(topology, frames[0], n_frames=2), "ForwardSimulation"),
-        (lambda: interpolator.inpaint(trajectory), "Inpainting"),
+        (lambda: upsampler.interpolate(topology, frames[0], frames[1]), "interpolation"),
+        (lambda: forward.interpolate(topology, frames[0], frames[1]), "interpolation"),
+        (lambda: interpolator.upsample(trajectory), "upsampling"),
+        (lambda: interpolator.rollout(topology, frames[0], n_frames=2), "forward simulation"),
+        (lambda: interpolator.inpaint(trajectory), "inpainting"),
     ]:
-        with pytest.raises(CheckpointError, match=f"needs {needed} weights"):
+        with pytest.raises(CheckpointError, match=f"needs weights for {needed}"):
             call()
 
 

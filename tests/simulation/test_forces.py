@@ -50,8 +50,8 @@ def test_amoeba_passes_without_a_word_and_has_no_charges_to_compare():
     system = field("amoeba2018.xml", "amoeba2018_gk.xml").createSystem(topology)
     moved = np.arange(topology.getNumAtoms())
     honoured(topology, system, moved)
-    (charges,) = differences(topology, system, moved, AMBER)
-    assert "no NonbondedForce" in charges
+    solvent, charges = differences(topology, system, moved, AMBER)
+    assert "no NonbondedForce" in charges and "implicit solvent is generalized Kirkwood" in solvent
 
 
 @pytest.mark.parametrize(
