@@ -11,7 +11,10 @@ import copy
 
 import numpy as np
 import openmm
+import torch
 from openmm import app
+
+from openmm_mdgen.geometry.atom14 import dihedral
 
 HOT = 600.0  # K
 _HOLD = 400.0  # kJ/mol: a mirrored centre or a peptide bond half turned costs 50 kT or more at 600 K
@@ -70,12 +73,6 @@ def _hold(
     force: openmm.CustomTorsionForce, positions: np.ndarray, atoms: list[app.topology.Atom], *, planar: bool = False
 ) -> None:
     indices = [atom.index for atom in atoms]
-    angle = _torsion(positions[indices])
+    sin, cos = dihedral(torch.from_numpy(positions[indices])).tolist()
+    angle = np.arctan2(sin, cos)
     force.addTorsion(*indices, [np.pi * round(angle / np.pi) if planar else angle])
-
-
-def _torsion(points: np.ndarray) -> float:
-    """Torsion of four points (4, 3), with the sign that OpenMM's ``theta`` has."""
-    first, axis, last = np.diff(points, axis=0)
-    one, two = np.cross(first, axis), np.cross(axis, last)
-    return float(np.arctan2(np.dot(np.linalg.norm(axis) * first, two), np.dot(one, two)))
