@@ -7,7 +7,6 @@ the chain. Lengths inside are in ångström; positions come and go in nanometre.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.geometry.atom14 import backbone_rigids, dihedral, group_rigids, table, torsions
+from openmm_mdgen.geometry.atom14 import backbone_rigids, group_rigids, table, torsions
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom, to_nm
 from openmm_mdgen.molecule.backbone import PeptideLinks
@@ -112,21 +111,6 @@ class AllAtomTemplate:
         # Sum of products: many times faster than one small matrix product per atom.
         turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
         return to_nm(_with_ring_hydrogens(self, turned + per_atom.translation))
-
-    @cached_property
-    def rings(self) -> list[tuple[list[int], list[int], Tensor]]:
-        """Of each PRO with hydrogens on CD: its CB, CG, CD, N, those hydrogens, and the ring's own dihedral (2,).
-
-        Atoms are counted as in `chain.atom_indices`; the dihedral is that of CB-CG-CD-N as (sin, cos).
-        """
-        found = []
-        for residue in _prolines(self.chain):
-            slots = self.chain.atom14_index[residue, [_CB, _CG, _CD, _N]]
-            ring = np.searchsorted(self.chain.atom_indices, slots).tolist()
-            hydrogens = [k for k in self.chain.graph.neighbours[ring[2]] if self.chain.is_hydrogen[k]]
-            if hydrogens:
-                found.append((ring, hydrogens, _own_ring(self, ring)))
-        return found
 
     def state(self) -> dict[str, np.ndarray]:
         """What was measured, for checkpoints."""
@@ -251,15 +235,15 @@ def _with_ring_hydrogens(template: AllAtomTemplate, atoms: Tensor) -> Tensor:
     They are placed with CD, by chi1 and chi2, and know nothing of N on the other side of the ring: where the pucker is
     not the structure's, N lies about 60 degrees from where it was.
     """
-    for ring, hydrogens, own in template.rings:
-        (own_sin, own_cos), (sin, cos) = own.to(atoms).unbind(-1), dihedral(atoms[..., ring, :]).unbind(-1)
-        sin, cos = sin * own_cos - cos * own_sin, cos * own_cos + sin * own_sin  # of how far N has turned
+    for ring, hydrogens in _ring_hydrogens(template.chain):
+        own = _own_ring(template, ring).to(atoms)
+        turn = _dihedral(atoms[..., ring, :]) - own
         axis = atoms[..., ring[2], :] - atoms[..., ring[1], :]
         axis = (axis / axis.norm(dim=-1, keepdim=True))[..., None, :]
         arm = atoms[..., hydrogens, :] - atoms[..., ring[2], None, :]
+        cos, sin = turn.cos()[..., None, None], turn.sin()[..., None, None]
         along = (axis * arm).sum(-1, keepdim=True) * axis
-        across = torch.linalg.cross(axis.expand_as(arm), arm)
-        turned = along + cos[..., None, None] * (arm - along) + sin[..., None, None] * across
+        turned = along + cos * (arm - along) + sin * torch.linalg.cross(axis.expand_as(arm), arm)
         atoms = atoms.index_copy(
             -2, torch.as_tensor(hydrogens, device=atoms.device), atoms[..., ring[2], None, :] + turned
         )
@@ -267,7 +251,7 @@ def _with_ring_hydrogens(template: AllAtomTemplate, atoms: Tensor) -> Tensor:
 
 
 def _own_ring(template: AllAtomTemplate, ring: list[int]) -> Tensor:
-    """The dihedral (2,) CB-CG-CD-N of the structure itself, from where its atoms lie in their groups."""
+    """CB-CG-CD-N of the structure itself, from where its atoms lie in their groups."""
     residue = int(template.chain.atom_residue[ring[0]])
     groups = template.default[residue]
     chi1 = groups[4].turned(template.torsions[residue, 3])
@@ -276,7 +260,25 @@ def _own_ring(template: AllAtomTemplate, ring: list[int]) -> Tensor:
     for atom in ring:
         group = places[int(template.chain.atom_group[atom])]
         found.append(template.positions[atom] if group is None else group.apply(template.positions[atom]))
-    return dihedral(torch.stack(found))
+    return _dihedral(torch.stack(found))
+
+
+def _ring_hydrogens(chain: ProteinChain) -> list[tuple[list[int], list[int]]]:
+    """Of each PRO: its CB, CG, CD, N, and the hydrogens on CD, as `atom_indices` counts them."""
+    found = []
+    for residue in _prolines(chain):
+        slots = chain.atom14_index[residue, [_CB, _CG, _CD, _N]]
+        ring = np.searchsorted(chain.atom_indices, slots).tolist()
+        bonded = chain.bonds[(chain.bonds == ring[2]).any(axis=1)].ravel()
+        found.append((ring, [k for k in bonded.tolist() if chain.is_hydrogen[k]]))
+    return [pair for pair in found if pair[1]]
+
+
+def _dihedral(p: Tensor) -> Tensor:
+    """Dihedral angle of four points (..., 4, 3), radian."""
+    first, axis, last = (p[..., k + 1, :] - p[..., k, :] for k in range(3))
+    one, two = torch.linalg.cross(first, axis), torch.linalg.cross(axis, last)
+    return torch.atan2((torch.linalg.cross(one, two) * axis).sum(-1) / axis.norm(dim=-1), (one * two).sum(-1))
 
 
 def _prolines(chain: ProteinChain) -> np.ndarray:
