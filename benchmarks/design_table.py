@@ -39,7 +39,7 @@ def sequences(generator: TrajectoryGenerator, md: mdtraj.Trajectory, starts: np.
     return [
         design.sequence
         for seed, start in enumerate(starts)
-        for design in generator.inpaint(md[start : start + length], samples=N_SAMPLES, seed=seed)
+        for design in generator.inpaint(md[start : start + length], samples=N_SAMPLES, seed=seed, accept_chance=True)
     ]
 
 

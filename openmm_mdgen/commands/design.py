@@ -42,6 +42,14 @@ def design(
     device: Device = "auto",
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,
+    accept_chance: Annotated[
+        bool,
+        typer.Option(
+            "--accept-chance",
+            help="Use weights that were measured to find residues no better than chance, as the bundled ones do. "
+            "[default: such weights are refused]",
+        ),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Design residues, their types and their motion, for the motion of the others.
@@ -72,7 +80,14 @@ def design(
     if outside:
         raise MDGenError(f"--residues {outside[0]}: the chain has residues 1 to {given.n_residues}")
     begun = clock.perf_counter()
-    made = model.inpaint(given, designed=designed, samples=samples, seed=seed, frame_interval=interval)
+    made = model.inpaint(
+        given,
+        designed=designed,
+        samples=samples,
+        seed=seed,
+        frame_interval=interval,
+        accept_chance=accept_chance,
+    )
     counts = frequencies(made)
     builder = PeptideBuilder(backbone=model.info.backbone, seed=seed % 2**31)
     out.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids, backbone_points, dihedral
 from openmm_mdgen.geometry.residues import ATOM14_NAMES, ONE_TO_THREE, RESTYPES
@@ -28,6 +28,9 @@ from openmm_mdgen.times import RECORDED, whole_number
 
 _FIRST_CHI = 3
 _BATCH = 16  # samples at once
+# Weights that were measured to find residues of unseen peptides no better than chance, by `checkpoints.checksum`, with
+# the share of residues that they and chance get right.
+_NO_BETTER_THAN_CHANCE = {"0d5bd168c01e6f5052a8b80fea3891bc96040386ba9e506f247150dc5f1771a6": (0.038, 0.050)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +66,29 @@ class Designer:
     Parameters
     ----------
     sampler : Sampler
+    accept_chance : bool
+        Whether weights may be used that were measured to find residues no better than chance.
 
     Raises
     ------
     CheckpointError
-        If the weights are for another task.
+        If the weights are for another task, or no better than chance where that is not accepted.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, *, accept_chance: bool = False) -> None:
         self.task = sampler.require(Inpainting)
         self.sampler = sampler
+        if not accept_chance:
+            self._require_better_than_chance()
+
+    def _require_better_than_chance(self) -> None:
+        if measured := _NO_BETTER_THAN_CHANCE.get(self.sampler.checksum):
+            right, by_chance = measured
+            raise CheckpointError(
+                f"weights {self.sampler.info.name!r} find {right:.1%} of the residues of peptides that they were not "
+                f"trained on, and chance finds {by_chance:.1%}: name weights of your own or published ones, such as "
+                "'mdgen/inpainting', or accept chance (--accept-chance, accept_chance=True) to see how design works"
+            )
 
     def designs(
         self,

@@ -337,6 +337,7 @@ class TrajectoryGenerator:
         samples: int = 1,
         seed: int = 0,
         frame_interval: float | None = None,
+        accept_chance: bool = False,
     ) -> list[Design]:
         """Design residues, their types and their motion, for the motion of the others.
 
@@ -352,6 +353,9 @@ class TrajectoryGenerator:
         seed : int
         frame_interval : float, optional
             As in `upsample`; here the weights' interval may also be a whole multiple of that of the given frames.
+        accept_chance : bool
+            Whether weights may be used that were measured to find residues no better than chance, as the bundled ones
+            do; else they are refused.
 
         Returns
         -------
@@ -363,7 +367,8 @@ class TrajectoryGenerator:
         ------
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
-        designer, samples, seed = Designer(self.sampler), valid_count("samples", samples), valid_seed(seed)
+        designer = Designer(self.sampler, accept_chance=accept_chance)
+        samples, seed = valid_count("samples", samples), valid_seed(seed)
         interval = interval_of(trajectory, frame_interval)
         _, chain = self._checked(trajectory)
         return designer.designs(chain, trajectory.xyz, interval, designed=designed, samples=samples, seed=seed)

@@ -173,6 +173,18 @@ def test_missing_default_weights_are_named(command, data, monkeypatch):
     assert code == 2 and "inpainting_tetrapeptide" in errors
 
 
+def test_design_with_bundled_weights_has_to_be_told_that_chance_is_accepted(command, tmp_path):
+    steps = np.linspace(-1, 1, 60)
+    md = place("VSAL", {(1, "PSI"): steps, (2, "PHI"): steps - 1.5}, interval=2.0)
+    md[0].save_pdb("md.pdb")
+    md.save_xtc("md.xtc")
+    words = ("design", "md.xtc", "--top", "md.pdb", "--samples", 1, "--seed", 1, "--out", "d", "--ode-solver", "euler")
+    code, out, errors = command(*words, generator="default")
+    assert code == 2 and out == "" and "--accept-chance" in errors and not (tmp_path / "d").exists()
+    code, out, errors = command(*words, "--accept-chance", generator="default")
+    assert code == 0 and errors == "" and "1 samples, 1 sequences" in out
+
+
 @pytest.mark.parametrize("name", ["upsample", "design"])
 def test_a_trajectory_that_holds_its_topology_needs_no_other(command, data, tmp_path, name):
     mdtraj.load(str(data / "md.xtc"), top=str(data / "md.pdb")).save_pdb(str(tmp_path / "all.pdb"))

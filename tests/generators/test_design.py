@@ -10,7 +10,7 @@ import torch
 from openmm import unit
 
 from models import SMALL, random_frames, small_flow
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.generators.design import frequencies
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.md.designed_peptides import PeptideBuilder
@@ -286,3 +286,16 @@ def test_sequences_without_motion_have_no_frames_to_complete(trajectory):
     generator = generator_of(EndpointDesign(DESIGNED), n_frames=2, frame_interval=5.0)
     with pytest.raises(MDGenError, match="without motion"):
         PeptideBuilder().all_atoms(generator.inpaint(trajectory)[0])
+
+
+def test_bundled_weights_are_refused_unless_chance_is_accepted(trajectory):
+    """Each that comes with the package and designs residues; under another name too."""
+    bundled = TrajectoryGenerator.load(task="inpainting", device="cpu", evaluations=9)
+    long = mdtraj.Trajectory(np.tile(trajectory.xyz, (9, 1, 1)), trajectory.topology, time=np.arange(108.0))
+    with pytest.raises(CheckpointError, match=r"3\.8% of the residues.*chance finds 5\.0%.*accept_chance=True"):
+        bundled.inpaint(long)
+    renamed = TrajectoryGenerator(bundled.flow, replace(bundled.info, name="mine"), bundled.solver, bundled.device)
+    with pytest.raises(CheckpointError, match="'mine'"):
+        renamed.inpaint(long)
+    (design,) = bundled.inpaint(long, accept_chance=True)
+    assert design.sequence[0] == "V" and design.sequence[3] == "L" and design.trajectory.n_frames == 50
