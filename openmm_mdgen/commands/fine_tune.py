@@ -30,8 +30,9 @@ class _TunedWeights:
     )
     temperature: float | None = setting(
         None,
-        "Temperature of the trajectories in kelvin.",
+        "Temperature in kelvin of the trajectories that do not state theirs in a file protocol.json.",
         group=_WEIGHTS,
+        minimum=1,
         shown_default="that of the given weights",
     )
     force_field: str | None = setting(

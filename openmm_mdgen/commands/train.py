@@ -35,7 +35,13 @@ class _NewWeights:
     name: str | None = setting(
         None, "Name that is stored in the weights.", group=_WEIGHTS, shown_default="that of the task"
     )
-    temperature: float = setting(350.0, "Temperature of the trajectories in kelvin.", group=_WEIGHTS)
+    temperature: float = setting(
+        350.0,
+        "Temperature in kelvin of the trajectories that do not state theirs. Those of simulate do, in protocol.json; a "
+        'file of that name with {"temperature": 300} in it states that of all trajectories in its folder.',
+        group=_WEIGHTS,
+        minimum=1,
+    )
     force_field: str = setting("amber14-all.xml, implicit/gbn2.xml", "Force field of the trajectories.", group=_WEIGHTS)
     backbone: str = setting(
         "torsions",

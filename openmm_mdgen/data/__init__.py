@@ -3,6 +3,7 @@
 from openmm_mdgen.data.layouts import read_arrays, read_folders, read_recording
 from openmm_mdgen.data.recordings import Recording
 from openmm_mdgen.data.splits import Splits, check_leaks, held_out_sequences, read_sequences, read_split
+from openmm_mdgen.data.temperatures import durations, stated_temperature, with_temperatures
 from openmm_mdgen.data.windows import Windows, superposed
 
 __all__ = [
@@ -10,11 +11,14 @@ __all__ = [
     "Splits",
     "Windows",
     "check_leaks",
+    "durations",
     "held_out_sequences",
     "read_arrays",
     "read_folders",
     "read_recording",
     "read_sequences",
     "read_split",
+    "stated_temperature",
     "superposed",
+    "with_temperatures",
 ]

@@ -6,6 +6,9 @@ These are read from a folder:
 - ``NAME/NAME.pdb`` with ``NAME/NAME.xtc``, as the published tetrapeptides and ``openmm-mdgen simulate`` have them;
 - either of the two with ``NAME_prod_R1_fit.xtc``, ``_R2``, ``_R3`` in place of the XTC file, as ATLAS has them;
 - prepared arrays ``NAME.npy`` or ``NAME_R1.npy``, ``_R2``, ``_R3``, if need be with a suffix before the dot.
+
+A file ``protocol.json`` beside the trajectories, such as ``{"temperature": 300}``, states the temperature of all of
+them in kelvin; ``openmm-mdgen simulate`` writes one beside each of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from openmm_mdgen.data.recordings import Recording, StoredPositions
+from openmm_mdgen.data.temperatures import stated_temperature
 from openmm_mdgen.data.trajectories import TrajectoryFiles, torn_frames
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry import residues
@@ -152,7 +156,7 @@ def _array(path: Path, sequence: str, interval: float) -> Recording:
             )
         if torn_frames(atoms, sequence).any():
             raise DataError(f"{path}: in frame {frame} (from 0) the chain has a gap or is split across a periodic box")
-    return Recording(path.stem, sequence, positions, interval)
+    return Recording(path.stem, sequence, positions, interval, temperature=stated_temperature([path.parent]))
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:

@@ -7,6 +7,7 @@ picosecond.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -96,6 +97,8 @@ class Recording:
         Time between frames in ps.
     n_cap, c_cap : str, optional
         Names of the caps that the first and the last residue carry.
+    temperature : float, optional
+        Temperature of the MD in K, where it is known.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Recording:
     interval: float
     n_cap: str | None = None
     c_cap: str | None = None
+    temperature: float | None = None
 
     @property
     def n_frames(self) -> int:
@@ -232,6 +236,7 @@ def frames_of(cuts: Sequence[Cut]) -> Frames:
     termini[:, 0] += N_CAPPED * capped
     termini[torch.arange(len(cuts)), lengths - 1] += C_CAPPED * torch.tensor([cut.ends_capped for cut in cuts])
     positions = atoms.unflatten(1, (-1, 14)).movedim(-1, 1)[:, :, 1:]
+    stated = [cut.recording.temperature for cut in cuts]
     return Frames(
         aatype=aatype[:, 1:],
         rigids=without_padding(atom14.backbone_rigids(positions), residue_mask),
@@ -239,6 +244,7 @@ def frames_of(cuts: Sequence[Cut]) -> Frames:
         torsion_mask=mask,
         residue_mask=residue_mask,
         termini=termini,
+        temperature=residue_mask.new_tensor([math.nan if kelvin is None else kelvin for kelvin in stated]),
     )
 
 

@@ -22,6 +22,7 @@ from mdtraj.formats import XTCTrajectoryFile
 from platformdirs import user_cache_path
 
 from openmm_mdgen.data.recordings import CAP_SLOTS, Recording, StoredPositions
+from openmm_mdgen.data.temperatures import PROTOCOL, stated_temperature
 from openmm_mdgen.errors import DataError, MDGenError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.geometry import residues
@@ -42,12 +43,13 @@ class TrajectoryFiles:
     topology : path
         PDB file with the trajectory's atoms in their order. Hydrogens, water and ions are left out.
     trajectory : path
-        XTC file. A ``protocol.json`` beside it, as ``openmm-mdgen simulate`` writes it, has to agree.
+        XTC file. A ``protocol.json`` beside it, as ``openmm-mdgen simulate`` writes it, has to agree, and states the
+        temperature; of ``NAME/NAME.xtc``, one beside the folder ``NAME`` may state it too.
     """
 
     def __init__(self, topology: Path, trajectory: Path) -> None:
         self.topology, self.trajectory = topology, trajectory
-        self.protocol = trajectory.parent / "protocol.json"
+        self.protocol = trajectory.parent / PROTOCOL
         self.array = _cache_folder(trajectory.parent) / f"{trajectory.stem}.npy"
 
     @cached_property
@@ -110,7 +112,13 @@ class TrajectoryFiles:
             raise DataError(f"{self.trajectory} changed while it was read: wait until it is written")
         positions = StoredPositions.open(self.array)
         caps = kept.get("n_cap"), kept.get("c_cap")
-        return Recording(self.trajectory.stem, str(kept["sequence"]), positions, float(kept["interval"]), *caps)
+        sequence, interval = str(kept["sequence"]), float(kept["interval"])
+        return Recording(self.trajectory.stem, sequence, positions, interval, *caps, temperature=self._temperature())
+
+    def _temperature(self) -> float | None:
+        folder = self.trajectory.parent
+        is_own = folder.name == self.topology.stem
+        return stated_temperature([folder, folder.parent] if is_own else [folder])
 
     @cached_property
     def _chain(self) -> tuple[ProteinChain, np.ndarray, int]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -27,6 +27,7 @@ from openmm_mdgen.files import replacing
 from openmm_mdgen.model import hub, ode
 from openmm_mdgen.model.dirichlet import DirichletFlow
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
+from openmm_mdgen.model.info import ModelInfo
 from openmm_mdgen.model.known import CITATION, KNOWN, training_data
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Inpainting, Interpolation, Task, Upsampling
@@ -39,46 +40,6 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 # Prefixes of names, each with what turns a whole name into a file of weights on this machine.
 PREFIXES: dict[str, Callable[[str], Path]] = {hub.PREFIX: lambda name: fetched(name)}
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a user of the weights must know.
-
-    Parameters
-    ----------
-    name : str
-        Name of the weights, for messages.
-    n_frames : int
-        Frames of one segment, the known first one included.
-    frame_interval : float
-        Picoseconds between frames.
-    temperature : float
-        Temperature of the training data, in kelvin.
-    force_field : str
-        Force field and solvent model of the training data.
-    ode_solver : str
-        Name in `ode.SOLVERS` of the solver that the weights are used with by default.
-    backbone : {"torsions", "fitted", "rigids"}
-        How the generated numbers place the backbone. "torsions" builds a short chain of its torsions, so that it holds
-        together exactly. "fitted" turns the torsions of a chain of any length until it lies closest to the residues'
-        rigids, and it holds together as well. "rigids" places each residue by its own rigid, as the published model
-        does, and bonds between residues are of any length.
-    about : dict
-        Training data, settings, metrics, licence: for people, not read by the code.
-    evaluations : int, optional
-        How many times `ode_solver` evaluates the network for a segment. Default: as many as that solver has.
-    """
-
-    name: str
-    n_frames: int
-    frame_interval: float
-    temperature: float
-    force_field: str = "unknown"
-    ode_solver: str = "multistep"
-    backbone: str = "torsions"
-    about: dict[str, Any] = field(default_factory=dict)
-    evaluations: int | None = None
 
 
 def bundled() -> list[str]:
@@ -214,12 +175,10 @@ def save(path: str | Path, flow: TrajectoryFlow, info: ModelInfo, *, dtype: torc
     dtype : torch.dtype
         Type of the stored numbers.
     """
-    config, said = config_values(flow.config), asdict(info)
-    if info.evaluations is None:  # so that versions that do not know the field read the file
-        said.pop("evaluations")
+    config = config_values(flow.config)
     # clone: Hyena's three frequencies are one parameter, and safetensors refuses shared memory
     tensors = {k: v.detach().to("cpu", dtype).clone() for k, v in flow.network.state_dict().items()}
-    header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(said)}
+    header = {"format": _FORMAT, "config": json.dumps(config), "info": json.dumps(info.values())}
     with replacing(path) as temporary:
         temporary.write_bytes(_in_order(safetensors_save(tensors, metadata=header)))
 
@@ -269,7 +228,7 @@ def _own_header(path: Path) -> tuple[FlowConfig, ModelInfo]:
         said = file.metadata() or {}
     if said.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is not in the format {_FORMAT!r} that this version reads")
-    return config_from_values(json.loads(said["config"])), ModelInfo(**json.loads(said["info"]))
+    return config_from_values(json.loads(said["config"])), ModelInfo.from_values(json.loads(said["info"]))
 
 
 def _load_own(path: Path) -> tuple[TrajectoryFlow, ModelInfo]:

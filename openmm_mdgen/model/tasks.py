@@ -6,6 +6,7 @@ Axes as in `tokens`. A task gives the tokens that are known (`condition_mask`), 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -34,10 +35,13 @@ class Condition:
     end_from_start: Float[Tensor, "B L 7"]  # start^-1 @ end
     start_from_end: Float[Tensor, "B L 7"]  # end^-1 @ start
     termini: Int[Tensor, "B L"] = None  # type: ignore[assignment]  # as in `Frames`; all free unless said
+    temperature: Float[Tensor, " B"] = None  # type: ignore[assignment]  # K, as in `Frames`; not a number unless said
 
     def __post_init__(self) -> None:
         if self.termini is None:
             object.__setattr__(self, "termini", torch.zeros_like(self.aatype))
+        if self.temperature is None:
+            object.__setattr__(self, "temperature", torch.full_like(self.residue_mask[:, 0], math.nan))
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Task(ABC):
             end_from_start=(start.inverse() @ end).to_tensor7(),
             start_from_end=(end.inverse() @ start).to_tensor7(),
             termini=frames.termini,
+            temperature=frames.temperature,
         )
 
 

@@ -7,6 +7,7 @@ residue's offset from its own rigid in that key frame (quaternion 4, w >= 0, tra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,10 +34,13 @@ class Frames:
     residue_mask: Float[Tensor, "B L"]  # 1.0 for a residue, 0.0 for padding
     # Sum of N_CAPPED and C_CAPPED, 0 in between and at free ends; all free unless said.
     termini: Int[Tensor, "B L"] = None  # type: ignore[assignment]
+    temperature: Float[Tensor, " B"] = None  # type: ignore[assignment]  # K; not a number where nothing states it
 
     def __post_init__(self) -> None:
         if self.termini is None:
             object.__setattr__(self, "termini", torch.zeros_like(self.aatype))
+        if self.temperature is None:
+            object.__setattr__(self, "temperature", torch.full_like(self.residue_mask[:, 0], math.nan))
 
     @staticmethod
     def from_atom14(
@@ -86,6 +90,10 @@ class Frames:
         mask[:, 0, _CAP_TURNS] *= ~self.n_capped[:, None]
         return replace(self, torsion_mask=mask, termini=torch.zeros_like(self.termini))
 
+    def at_temperature(self, kelvin: float) -> Frames:
+        """The frames as frames of MD at one temperature."""
+        return replace(self, temperature=torch.full_like(self.temperature, kelvin))
+
     def repeat_first(self, n_frames: int) -> Frames:
         """The first frame of each trajectory, held for `n_frames` frames."""
         shape = (self.aatype.shape[0], n_frames, self.aatype.shape[1])
@@ -103,6 +111,7 @@ class Frames:
             torch.cat([f.torsion_mask for f in frames]),
             torch.cat([f.residue_mask for f in frames]),
             torch.cat([f.termini for f in frames]),
+            torch.cat([f.temperature for f in frames]),
         )
 
     def __getitem__(self, members: slice | Tensor) -> Frames:
@@ -114,6 +123,7 @@ class Frames:
             self.torsion_mask[members],
             self.residue_mask[members],
             self.termini[members],
+            self.temperature[members],
         )
 
     def to(self, where: torch.device | torch.dtype) -> Frames:
@@ -125,6 +135,7 @@ class Frames:
             self.torsion_mask.to(where),
             self.residue_mask.to(where),
             self.termini if isinstance(where, torch.dtype) else self.termini.to(where),
+            self.temperature.to(where),
         )
 
 

@@ -163,6 +163,12 @@ class TrainingConfig:
         "not learned.",
         group=_NETWORK,
     )
+    tell_temperature: bool = setting(
+        False,
+        "Tell the network the temperature of each trajectory, so that the weights take any temperature from the lowest "
+        "to the highest of them; without this, all trajectories have to be of one.",
+        group=_NETWORK,
+    )
     figure: str | None = setting(
         None,
         "Name of the figure by which weights are chosen; flow_loss, the loss on windows, noise and times that stay the "

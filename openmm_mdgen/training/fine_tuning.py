@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from openmm_mdgen.data import Recording
+from openmm_mdgen.data import Recording, with_temperatures
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
@@ -67,8 +67,8 @@ def fine_tune(
         Name of bundled weights, or a file of this package or of the published model.
     config : FineTuningConfig, optional
     name, temperature, force_field : optional
-        Name of the new weights, and temperature in kelvin and force field of the trajectories; by default those of
-        the given weights, and their name with "fine-tuned" after it.
+        Name of the new weights, force field of the trajectories, and temperature in kelvin of those which do not state
+        theirs; by default as the given weights have them, and their name with "fine-tuned" after it.
     accelerator : str
         As in `Devices`.
     **run_options
@@ -89,13 +89,15 @@ def fine_tune(
         raise MDGenError(f"a held-out share of {config.hold_out:g}: give one between 0 and 1")
     for recording in recordings:
         _require_fit(recording, flow, info, config.hold_out)
+    stated = info.temperature if temperature is None else temperature
+    recordings = with_temperatures(recordings, stated)
     parts = [_parted(recording, config.hold_out) for recording in recordings]
     kept = HeldOut([last for _, last in parts], info.n_frames, info.frame_interval, config.seed)
     before = _mean(kept.figures(flow))
     begun = replace(
         info,
         name=name or f"{info.name} fine-tuned",
-        temperature=info.temperature if temperature is None else temperature,
+        temperature=stated,
         force_field=force_field or info.force_field,
         about={
             "fine_tuned_from": {"name": info.name, **info.about},
@@ -131,6 +133,7 @@ def _settings(flow: TrajectoryFlow, info: ModelInfo, config: FineTuningConfig) -
         time_mixer=network.time_mixer,
         start_in_every_frame=network.start_in_every_frame,
         termini=network.termini,
+        tell_temperature=network.temperature,
         ema_decay=_EMA_DECAY,
         steps=config.steps,
         batch_size=config.batch_size,

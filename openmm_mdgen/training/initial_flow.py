@@ -86,6 +86,7 @@ def new_flow(config: TrainingConfig, windows: Windows) -> TrajectoryFlow:
         designs=task.generates_types,
         start_in_every_frame=config.start_in_every_frame,
         termini=config.termini,
+        temperature=config.tell_temperature,
     )
     flow = TrajectoryFlow(FlowConfig(network, tokenizer, task))
     shift, scale = token_scales(flow, windows, batches=32, seed=config.seed)

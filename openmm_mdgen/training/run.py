@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
 from openmm_mdgen import files
-from openmm_mdgen.data import Recording, Windows
+from openmm_mdgen.data import Recording, Windows, with_temperatures
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
@@ -27,6 +27,7 @@ from openmm_mdgen.training.devices import Devices
 from openmm_mdgen.training.initial_flow import new_flow, warm_started
 from openmm_mdgen.training.lightning_module import SETTINGS, FlowTraining
 from openmm_mdgen.training.progress import StepsBar, quiet
+from openmm_mdgen.training.temperatures import informed, require_one
 from openmm_mdgen.training.validation import HeldOut
 
 
@@ -55,7 +56,7 @@ def train(
         made if there is none.
     config : TrainingConfig
     info : ModelInfo
-        Name, temperature and force field of the weights.
+        Name and force field of the weights; its temperature is that of MD which does not state its own.
     validation : sequence of Recording
         MD of other sequences: the weights that do best on them are written, and without any the last ones.
     init : str or path, optional
@@ -75,11 +76,16 @@ def train(
     ------
     MDGenError
         Before any training: if the folder cannot be written or holds a run with other settings, the windows do not
-        fit the recordings, a sequence would be trained on and validated on, or the batch cannot be shared out.
+        fit the recordings, a sequence would be trained on and validated on, the MD is of temperatures that the network
+        is not told, or the batch cannot be shared out.
     """
     folder, devices = Path(folder), devices or Devices()
     require_writable(folder)
     _require_equal_parts(config, devices)
+    recordings, validation = (with_temperatures(some, info.temperature) for some in (recordings, validation))
+    if not config.tell_temperature:
+        require_one([*recordings, *validation])
+    info = informed(info, recordings, is_told=config.tell_temperature)
     windows = _windows(recordings, config)
     held_out = _held_out(validation, config, recordings)
     lightning.seed_everything(config.seed, verbose=False)

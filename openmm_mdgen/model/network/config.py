@@ -45,6 +45,8 @@ class NetworkConfig:
         Factor of the flow coordinate, before its sinusoids are taken.
     start_in_every_frame : bool
         Whether the known tokens of the first frame are given to the network in every frame.
+    temperature : bool
+        Whether the network is told the temperature.
     """
 
     token_width: int = 21
@@ -70,6 +72,7 @@ class NetworkConfig:
     time_multiplier: float = 100.0
     start_in_every_frame: bool = False
     termini: bool = False
+    temperature: bool = False
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.n_heads):

@@ -1,4 +1,4 @@
-"""Sinusoidal tables and the embedding of the flow coordinate."""
+"""Sinusoidal tables, and the embeddings of the flow coordinate and of the temperature."""
 
 import math
 from typing import cast
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from openmm_mdgen.model.network.linear import Linear
 
 N_TIME_FEATURES = 256
+MIDDLE_TEMPERATURE, TEMPERATURE_SCALE = 325.0, 25.0  # K: what the network is told is of the order of 1
 
 
 def sinusoid_table(n: int, width: int) -> Float[Tensor, "1 {n} {width}"]:
@@ -38,6 +39,20 @@ class TimeEmbedder(nn.Module):
 
     def forward(self, t: Float[Tensor, " B"]) -> Float[Tensor, "B C"]:
         return self.mlp(self.features(t))
+
+
+class TemperatureEmbedder(nn.Module):
+    """Embeds the temperature as a vector, which begins as zero.
+
+    Linear, so that what lies between two temperatures of the training data is what lies between their vectors.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = Linear(1, width)
+
+    def forward(self, kelvin: Float[Tensor, " B"]) -> Float[Tensor, "B C"]:
+        return self.linear(((kelvin - MIDDLE_TEMPERATURE) / TEMPERATURE_SCALE)[:, None])
 
 
 class Modulation(nn.Sequential):

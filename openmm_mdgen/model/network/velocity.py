@@ -14,7 +14,14 @@ from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.model.dirichlet import N_TYPES
 from openmm_mdgen.model.network.attention import Attention
 from openmm_mdgen.model.network.config import NetworkConfig
-from openmm_mdgen.model.network.embeddings import Modulation, TimeEmbedder, gated_sum, modulated_norm, sinusoid_table
+from openmm_mdgen.model.network.embeddings import (
+    Modulation,
+    TemperatureEmbedder,
+    TimeEmbedder,
+    gated_sum,
+    modulated_norm,
+    sinusoid_table,
+)
 from openmm_mdgen.model.network.hyena import BidirectionalHyena, Hyena
 from openmm_mdgen.model.network.ipa import InvariantPointAttention
 from openmm_mdgen.model.network.linear import Linear
@@ -173,6 +180,8 @@ class VelocityNetwork(nn.Module):
             self.emb_to_logits = Linear(width, N_TYPES)
         if config.start_in_every_frame:
             self.start_to_emb = Linear(config.token_width, width)
+        if config.temperature:
+            self.temperature_embedder = TemperatureEmbedder(width)
         self._initialise()
 
     def forward(
@@ -189,6 +198,8 @@ class VelocityNetwork(nn.Module):
         """
         mask = condition.residue_mask if is_padded else None
         embedding = self.t_embedder(t)  # (B, C)
+        if self.config.temperature:
+            embedding = embedding + self.temperature_embedder(condition.temperature.to(embedding))
         h = (
             self.latent_to_emb(x) + self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)
         )  # (B, T, L, C)
@@ -233,7 +244,10 @@ class VelocityNetwork(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
-        """Residual branches of the trunk, the point attention, the output and what tells of caps start at zero."""
+        """Residual branches of the trunk, the point attention, the output and what tells of caps start at zero.
+
+        So does what tells of the temperature.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -244,6 +258,8 @@ class VelocityNetwork(nn.Module):
                 nn.init.normal_(module.weight, std=0.02)
         zeroed = [m.linear_out for m in self.modules() if isinstance(m, InvariantPointAttention)]
         zeroed += [m.adaLN_modulation.linear for m in self.modules() if isinstance(m, TrunkLayer | FinalLayer)]
+        if self.config.temperature:
+            zeroed.append(self.temperature_embedder.linear)
         for linear in (*zeroed, self.emb_to_latent.linear):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
