@@ -2,9 +2,10 @@
 
 The equivalent MD time is the length of real MD whose torsion distance to the reference (mean over all torsions, see
 `distances`) is the generated trajectory's. Pieces of real MD come from a second MD run where there is one, else from
-the reference, and are then compared with the reference less the blocks they lie in. It counts what is visited and how
-often, not how fast. The interval is what the MD leaves open; luck in the generated trajectory is not in it. Times in
-picosecond.
+the reference, and are then compared with the reference less the blocks they lie in; so a time beyond half of the
+reference cannot be told. A piece lies within one trajectory; one that is longer than each goes on into the next. It
+counts what is visited and how often, not how fast. The interval is what the MD leaves open; luck
+in the generated trajectory is not in it. Times in picosecond.
 """
 
 from __future__ import annotations
@@ -26,9 +27,26 @@ CONFIDENCE = 0.95
 _SHORTEST = 10  # frames
 
 
+@dataclass(frozen=True)
+class OutOfReach(NotDefined):
+    """A time that the MD at hand cannot show, and what can be said in its place."""
+
+    limit: float  # ps
+    above: bool  # whether the time is longer than the limit, or shorter
+
+
+def told(time: float | NotDefined) -> str:
+    """A time in a few words, such as ``"1.35 ns"`` or ``"over 10 ns"``; why there is none, if so."""
+    if isinstance(time, OutOfReach):
+        return f"{'over' if time.above else 'under'} {told(time.limit)}"
+    if isinstance(time, NotDefined):
+        return time.why
+    return f"{time:.3g} ps" if time < 999.5 else f"{time / 1000:.3g} ns"
+
+
 @dataclass(frozen=True, eq=False)
 class EquivalentTime:
-    """Times in ps; a bound that the MD at hand cannot show is not defined, with what can be said in its place."""
+    """Times in ps; a bound that the MD at hand cannot show is `OutOfReach`."""
 
     time: float | NotDefined
     low: float | NotDefined  # the interval holds 95 % of the bootstrap
@@ -37,12 +55,16 @@ class EquivalentTime:
     lengths: np.ndarray  # (n_lengths,) of MD tried
     distances: np.ndarray  # (n_lengths,) mean distance of MD of that length
 
+    def __str__(self) -> str:
+        return f"{told(self.time)} ({told(self.low)} to {told(self.high)})"
+
 
 def equivalent_md_time(
     generated: TorsionSeries,
     reference: TorsionSeries,
     *,
     replicate: TorsionSeries | None = None,
+    longest: float | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
 ) -> EquivalentTime:
@@ -53,6 +75,9 @@ def equivalent_md_time(
     generated, reference : TorsionSeries
     replicate : TorsionSeries, optional
         A second MD run of the same molecule, from which pieces are taken. Default: pieces of the reference.
+    longest : float, optional
+        Longest piece of MD that is tried, ps. Default: the longest trajectory of the MD, and of the reference no more
+        than half of it.
     n_bootstrap : int
         Number of resamplings of the reference's blocks and of the pieces.
     seed : int
@@ -76,7 +101,9 @@ def equivalent_md_time(
     if min(reference.n_frames, md.n_frames) < N_BLOCKS * _SHORTEST:
         raise UndefinedError(f"MD of fewer than {N_BLOCKS * _SHORTEST} frames is too short to be cut into pieces")
     rng = np.random.default_rng(seed)
-    counted = _Counted.of(generated, reference, replicate=None if replicate is None else md, rng=rng)
+    most = md.n_frames if replicate is not None else md.n_frames // 2
+    n_longest = min(most, max(md.lengths) if longest is None else round(longest / interval))
+    counted = _Counted.of(generated, reference, replicate=None if replicate is None else md, longest=n_longest, rng=rng)
 
     everything = np.tile(np.arange(N_PIECES), (len(counted.lengths), 1))
     frames, distance, curve = counted.crossing(np.ones(N_BLOCKS), everything)
@@ -108,6 +135,7 @@ class _Counted:
         reference: TorsionSeries,
         *,
         replicate: TorsionSeries | None,
+        longest: int,
         rng: np.random.Generator,
     ) -> _Counted:
         """Cut the reference into blocks; draw pieces from the replicate, or from the reference if there is none."""
@@ -115,7 +143,6 @@ class _Counted:
         binned = _binned(reference)
         blocks = np.stack([_counts(binned[a:b]) for a, b in pairwise(edges)])
         md, source = (reference, binned) if replicate is None else (replicate, _binned(replicate))
-        longest = min(md.n_frames // 2, max(md.lengths)) if replicate is None else max(md.lengths)
         lengths = np.unique(np.geomspace(_SHORTEST, longest, N_LENGTHS).astype(int))
         pieces, apart = [], []
         for length in lengths:
@@ -152,7 +179,9 @@ class _Counted:
 
 
 def _starts(runs: Sequence[int], length: int) -> np.ndarray:
-    """First frames of all pieces of that length that lie within one trajectory."""
+    """First frames of all pieces of that length that lie within one trajectory, or in the order of all if none does."""
+    if length > max(runs):
+        return np.arange(sum(runs) - length + 1)
     first = np.cumsum([0, *runs[:-1]])
     return np.concatenate([np.arange(a, a + max(n - length + 1, 0)) for a, n in zip(first, runs, strict=True)])
 
@@ -200,7 +229,8 @@ def _interval(frames: float, resampled: np.ndarray) -> tuple[float, float]:
 
 def _in_time(frames: float, interval: float, bounds: tuple[float, float]) -> float | NotDefined:
     if frames * interval < bounds[0]:
-        return NotDefined(f"less than {bounds[0]:g} ps, the shortest piece of MD tried")
+        return OutOfReach(f"less than {bounds[0]:g} ps, the shortest piece of MD tried", float(bounds[0]), above=False)
     if frames * interval > bounds[1]:
-        return NotDefined(f"more than {bounds[1]:g} ps, the longest piece of MD there is to compare with")
+        why = f"more than {bounds[1]:g} ps, the longest piece of MD there is to compare with"
+        return OutOfReach(why, float(bounds[1]), above=True)
     return float(frames * interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import mdtraj
@@ -12,6 +13,7 @@ from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
 
 SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
+_REPLICA = re.compile(r"(.+)_(?:\d+|[a-z])")
 
 
 def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -45,6 +47,35 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     if not found:
         raise MDGenError(f"{folder} has no NAME.pdb with a trajectory ({', '.join(SUFFIXES)}) of that name beside it")
     return found
+
+
+def replicas(folder: Path) -> dict[str, list[tuple[Path, Path]]]:
+    """The same, with replicas of one molecule together.
+
+    Parameters
+    ----------
+    folder : Path
+        Replicas are NAME_0, NAME_1 and so on, as ``openmm-mdgen simulate --replicas`` names them, or NAME_a, NAME_b.
+
+    Returns
+    -------
+    dict of str to list of (Path, Path)
+        Structure and trajectory of each replica by NAME; a molecule without replicas goes by its own name.
+
+    Raises
+    ------
+    MDGenError
+        As `pairs`.
+    """
+    found = pairs(folder)
+    grouped: dict[str, list[str]] = {}
+    for name in found:
+        replica = _REPLICA.fullmatch(name)
+        grouped.setdefault(replica[1] if replica else name, []).append(name)
+    return {
+        (molecule if len(names) > 1 else names[0]): [found[name] for name in names]
+        for molecule, names in grouped.items()
+    }
 
 
 def read_md(topology: Path, path: Path) -> mdtraj.Trajectory:

@@ -30,13 +30,22 @@ def benchmark(
         Path | None,
         typer.Option(
             help="Folder of long MD to measure distances to: NAME.pdb with NAME.xtc (or .dcd, ...), or NAME/ with "
-            "both. [default: four times as much MD as is timed, made here]"
+            "both; replicas NAME_0, NAME_1, ... are taken together. What a method is worth can be told up to half of "
+            "its length. [default: four times as much MD as is timed, made here]"
         ),
     ] = None,
     generator: Weights = None,
     replicas: Annotated[
         int, typer.Option(min=1, help="Number of trajectories generated in one batch; a GPU has room for many.")
     ] = 1,
+    packed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Number of copies of packed MD, shared out among one process a core, at least eight each; a GPU has "
+            "room for hundreds. Exploration runs as many. 0 leaves packed MD and exploration out.",
+        ),
+    ] = 16,
     device: Device = "auto",
     platform: Annotated[
         str | None, typer.Option(help="OpenMM platform of real MD. [default: the fastest on this machine]")
@@ -44,47 +53,71 @@ def benchmark(
     seed: Annotated[int, typer.Option(min=0, help="Seed of MD, of generation and of structures.")] = 0,
     json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
     figure: Annotated[Path | None, typer.Option(help="File to write a figure to: .png, .svg or .pdf.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="File to write a report with all tables and the figure to, .html.")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Compare the speed of real MD and of generation, and how near each comes to long MD in the same wall time."""
+    """Compare methods in the same wall time: how much each makes, and how near to long MD that is.
+
+    The methods are real MD of one copy, packed MD of many copies, which is the fastest MD of small molecules,
+    generation, and exploration: short real MD from generated frames, weighted by a Markov model. Each has --seconds
+    for each peptide, one after the other. The length of real MD that each is worth is told with a 95 % interval.
+    Minimisation of the start and compilation are not counted for any method.
+    """
     if not 0 < seconds < float("inf"):
         raise MDGenError(f"--seconds {seconds:g}: give a wall time above 0")
-    check_outputs([("--json", json), ("--figure", figure)], force=force)
+    check_outputs([("--json", json), ("--figure", figure), ("--report", report)], force=force)
     if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise MDGenError(f"--figure {figure}: name a file that ends in .png, .svg or .pdf")
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise MDGenError(f"--report {report}: name a file that ends in .html")
 
-    from openmm_mdgen.analysis.folders import pairs
+    from openmm_mdgen.analysis.folders import replicas as replicas_in
     from openmm_mdgen.generators.registry import loaded
     from openmm_mdgen.md.structures import load_structure
-    from openmm_mdgen.report.benchmark import LongMD, Plan, compare, draw, rows
+    from openmm_mdgen.report.benchmark import COUNTED, LongMD, Plan, compare, rows, worth_markdown
+    from openmm_mdgen.report.benchmark_page import draw, write_page
     from openmm_mdgen.report.table import markdown
     from openmm_mdgen.report.timed_runs import known_interval
 
     model = loaded(generator, device=device)
-    plan = Plan(model, known_interval(model, "a benchmark"), seconds, replicas, _platform(platform), seed)
-    known = {} if reference is None else pairs(reference)
+    plan = Plan(model, known_interval(model, "a benchmark"), seconds, replicas, packed, _platform(platform), seed)
+    known = {} if reference is None else replicas_in(reference)
     names = list(sequences or known or ["AKLV"])
     if reference is not None and (missing := [name for name in names if name not in known]):
         raise MDGenError(f"{reference} has no MD of {', '.join(missing)}: leave them or --reference out")
     starts = {}
     for name in names:
-        topology, positions = load_structure(known[name][0] if name in known else name, seed=seed)
+        topology, positions = load_structure(known[name][0][0] if name in known else name, seed=seed)
         model.check(topology)
-        starts[name] = (topology, positions, LongMD.of_files(*known[name]) if name in known else None)
+        starts[name] = (topology, positions, LongMD.of_files(known[name]) if name in known else None)
 
     found = []
     for name, (topology, positions, long_md) in starts.items():
         found.append(compare(name, topology, positions, long_md, plan))
         typer.echo(str(found[-1]))
-    for text in markdown(rows(found)):
+    for text in [
+        "",
+        *markdown(rows(found)),
+        "",
+        f"after {seconds:g} s each:",
+        "",
+        *worth_markdown(found),
+        "",
+        *COUNTED,
+    ]:
         typer.echo(text)
     facts = _facts(plan, generator, device, found[0].platform)
     typer.echo(f"real MD: {facts['openmm_platform']}; network: {facts['device']}, {facts['torch_threads']} threads")
     if json is not None:
-        write_json(json, {**facts, "peptides": [comparison.as_dict() for comparison in found]})
+        content = {**facts, "counted": COUNTED, "peptides": [comparison.as_dict() for comparison in found]}
+        write_json(json, content)
     if figure is not None:
         with replacing(figure) as temporary:
             draw(temporary, found, seconds)
+    if report is not None:
+        write_page(report, found, facts)
 
 
 def _platform(name: str | None) -> openmm.Platform | None:
@@ -110,6 +143,7 @@ def _facts(plan: Plan, generator: str | None, device: str, platform_name: str) -
     return {
         "seconds": plan.seconds,
         "replicas": plan.replicas,
+        "packed_copies": plan.copies,
         "seed": plan.seed,
         "generator": generator or "default",
         "openmm_platform": platform_name,

@@ -1,29 +1,52 @@
-"""Real MD and generation of the same peptides in the same wall time: speed, and distance to long MD.
+"""What methods make of the same peptides in the same wall time: speed, distance to long MD, and what that is worth.
 
-Both start from the same minimised structure. Where no long MD is given, real MD goes on for `LONGER` times as long, and
-that continuation is the reference: it favours real MD, whose path it continues. Nanosecond, second.
+Where no long MD is given, packed MD goes on for `LONGER` times as long (that of one copy where nothing is packed), and
+that continuation is the reference: it favours the method whose path it continues. Nanosecond, second.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import openmm
 from openmm import app
 
 from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile, evaluate
+from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time, told
+from openmm_mdgen.analysis.results import plain
 from openmm_mdgen.analysis.sources import Source, measure
+from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.report.table import Row, distances
-from openmm_mdgen.report.timed_runs import RealMD, TimedRun, generate
+from openmm_mdgen.report.timed_runs import PackedMD, RealMD, TimedRun, explore, generate
 
 if TYPE_CHECKING:
     from openmm_mdgen.protocol import Generator
 
 LONGER = 4
+METHODS = {
+    "md": "real MD",
+    "packed_md": "packed MD",
+    "generated": "generated",
+    "explored": "explored, then decided",
+}
+COUNTED = (
+    "Every method begins with the same minimised structure. Its minimisation is not counted, nor is what happens once: "
+    "kernels are compiled, processes started, weights loaded, and the network has run once before the clock starts.",
+    "Real MD is one copy on all cores or a GPU. Packed MD is many copies in one System in each of several processes, "
+    "one for each core; what is made counts all copies.",
+    "Explored, then decided: generation for a fifth of the time, minimisation of chosen frames, packed MD from them "
+    "and a Markov model of it, all of which is counted. Its frames are those of real MD, weighted by the model; the "
+    "first 5 ps of each run take time and are left out.",
+    "Worth is the length of one real MD run that is as near to the reference, in the mean over all torsions; it says "
+    "nothing of kinetics. Beyond half of the reference it cannot be told (over ...). The 95 % interval is what the "
+    "reference leaves open; luck in the run itself is not in it.",
+)
 
 
 @dataclass(frozen=True)
@@ -34,35 +57,49 @@ class Plan:
     frame_interval: float  # ps, of the generator
     seconds: float  # wall time of each method
     replicas: int
+    copies: int  # of packed MD; 0 leaves it and exploration out
     platform: openmm.Platform | None
     seed: int
 
 
 @dataclass(frozen=True, eq=False)
 class LongMD:
-    """The trajectory that distances are to."""
+    """The trajectories that distances are to."""
 
-    source: Source
-    told: str  # what it is, in words
+    sources: Sequence[Source]
+    series: TorsionSeries
+    told: str  # what they are, in words
 
     @classmethod
-    def of_files(cls, structure: Path, path: Path) -> LongMD:
-        """Long MD on disk; reads it once for its length."""
-        source = TrajectoryFile(path, structure)
-        series = measure(source).torsions
-        interval = series.frame_interval
-        length = "" if isinstance(interval, NotDefined) else f", {series.n_frames * interval / 1000:.3g} ns"
-        return cls(source, f"{path} ({series.n_frames} frames{length})")
+    def of(cls, made: TimedRun) -> LongMD:
+        """MD that was made here."""
+        told = f"the {made.nanoseconds:.3g} ns of this run's own MD that follow"
+        return cls(made.trajectories, _series(made.trajectories), told)
+
+    @classmethod
+    def of_files(cls, files: Sequence[tuple[Path, Path]]) -> LongMD:
+        """Long MD on disk, a structure and a trajectory of each replica; reads it once for its length."""
+        sources = [TrajectoryFile(path, structure) for structure, path in files]
+        series = _series(sources)
+        length = attempt(lambda interval: f", {series.n_frames * interval / 1000:.3g} ns", series.frame_interval)
+        others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        told = f"{files[0][1]}{others} ({series.n_frames} frames{length if isinstance(length, str) else ''})"
+        return cls(sources, series, told)
+
+    def worth(self, sources: Sequence[Source]) -> EquivalentTime:
+        """The length of MD that is as near to it, up to half of all its trajectories together."""
+        half = self.series.n_frames * self.series.known_interval() / 2
+        return equivalent_md_time(_series(sources), self.series, longest=half)
 
 
 @dataclass(frozen=True)
 class Run:
     """What one method did in its wall time."""
 
-    nanoseconds: float  # all replicas together
+    nanoseconds: float  # all replicas or copies together
     seconds: float
     distances: dict[str, float | str]  # to the reference by column of the table, or why there is none
-    equivalent: str  # length of real MD that is as near to the reference
+    worth: EquivalentTime | NotDefined  # length of real MD that is as near to the reference
 
     @property
     def distance(self) -> float | str:
@@ -74,41 +111,64 @@ class Run:
         """Nanoseconds a second of wall time."""
         return self.nanoseconds / self.seconds
 
+    def as_dict(self) -> dict:
+        """All numbers; times of the worth are in ps, or a text that says what is known of them."""
+        worth = self.worth
+        known = not isinstance(worth, NotDefined)
+        return {
+            "nanoseconds": self.nanoseconds,
+            "seconds": self.seconds,
+            "ns_per_second": self.speed,
+            "distances": self.distances,
+            "distance": self.distance,
+            "equivalent": _worth(worth),
+            "equivalent_ps": {n: plain(getattr(worth, n)) for n in ("time", "low", "high")} if known else None,
+        }
+
+    def __str__(self) -> str:
+        distance = self.distance if isinstance(self.distance, str) else f"{self.distance:.3f}"
+        made = f"{self.nanoseconds:.3g} ns in {self.seconds:.1f} s ({self.speed:.3g} ns/s)"
+        return f"{made}, distance {distance}, worth {_worth(self.worth)} of MD"
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both methods on one peptide."""
+    """All methods on one peptide."""
 
     name: str
-    md: Run
-    generated: Run
+    runs: dict[str, Run | NotDefined]  # by `METHODS`
     reference: str  # what the distances are to
     platform: str  # where real MD ran
+    packing: str  # how packed MD was shared out, and how long that took; empty where there is none
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as real MD generation is."""
-        return self.generated.speed / self.md.speed
+        """How many times as fast as real MD of one copy generation is."""
+        md, generated = self.runs["md"], self.runs["generated"]
+        assert isinstance(md, Run) and isinstance(generated, Run)
+        return generated.speed / md.speed
 
     def __str__(self) -> str:
+        lines = "".join(f"\n  {METHODS[method]}: {_told(run)}" for method, run in list(self.runs.items())[1:])
+        packing = f"\n  packed MD is {self.packing}" if self.packing else ""
         return (
-            f"{self.name}: real MD {_told(self.md)}; generated {_told(self.generated)}; "
-            f"{self.ratio:.3g} times as fast; distances to {self.reference}"
+            f"{self.name}: real MD {_told(self.runs['md'])}{lines}{packing}\n  generation is {self.ratio:.3g} times as "
+            f"fast as real MD; distances to {self.reference}"
         )
 
     def as_dict(self) -> dict:
         """All numbers, for a JSON file."""
-        runs = {name: getattr(self, name) for name in ("md", "generated")}
         return {
             "name": self.name,
             "reference": self.reference,
+            "packing": self.packing,
             "ratio": self.ratio,
-            **{n: {**asdict(r), "distance": r.distance, "ns_per_second": r.speed} for n, r in runs.items()},
+            **{n: str(run) if isinstance(run, NotDefined) else run.as_dict() for n, run in self.runs.items()},
         }
 
 
 def compare(name: str, topology: app.Topology, positions: object, reference: LongMD | None, plan: Plan) -> Comparison:
-    """Run both methods on one peptide, and measure what they made.
+    """Run all methods on one peptide, and measure what they made.
 
     Parameters
     ----------
@@ -125,67 +185,74 @@ def compare(name: str, topology: app.Topology, positions: object, reference: Lon
     """
     start = relaxed(topology, positions)
     engine = RealMD(topology, start, plan.generator.temperature, plan.platform, plan.seed)
-    md = engine.run(plan.seconds)
-    generated = generate(
-        plan.generator, plan.frame_interval, topology, start, plan.seconds, replicas=plan.replicas, seed=plan.seed
-    )
-    if reference is None:
-        rest = engine.run(LONGER * plan.seconds)
-        told = f"the {rest.nanoseconds:.3g} ns of this run's own MD that follow"
-        reference = LongMD(rest.trajectories[0], told)
-    return Comparison(name, _measured(md, reference), _measured(generated, reference), reference.told, engine.platform)
+    made: dict[str, TimedRun | NotDefined] = {"md": engine.run(plan.seconds)}
+    longer: Callable[[float], TimedRun] = engine.run
+    packing = ""
+    with ExitStack() as stack:
+        packed = None
+        if plan.copies:
+            packed = PackedMD(topology, start, plan.generator.temperature, plan.platform, plan.copies, plan.seed)
+            stack.enter_context(packed.swarm)
+            packing = f"{packed.told}, made ready in {packed.swarm.seconds_of_preparation:.0f} s, which are not counted"
+            made["packed_md"] = packed_md = packed.run(plan.seconds)
+            longer = packed.run
+        made["generated"] = generated = generate(
+            plan.generator, plan.frame_interval, topology, start, plan.seconds, replicas=plan.replicas, seed=plan.seed
+        )
+        if packed is not None:
+            speeds = {"generation": _speed(generated), "md": _speed(packed_md)}
+            made["explored"] = attempt(
+                lambda: explore(plan.generator, packed, start, plan.seconds, **speeds, seed=plan.seed)
+            )
+        if reference is None:
+            reference = LongMD.of(longer(LONGER * plan.seconds))
+    runs = {method: attempt(_measured, run, reference) for method, run in made.items()}
+    return Comparison(name, runs, reference.told, engine.platform, packing)
 
 
 def rows(found: list[Comparison]) -> list[Row]:
-    """The table's rows: a method each, over all peptides."""
-    return [
-        Row(
-            label,
-            {c.name: getattr(c, method).distances for c in found},
-            {c.name: getattr(c, method).seconds for c in found},
-        )
-        for method, label in (("md", "real MD"), ("generated", "generated"))
-    ]
+    """The rows of the table of distances: a method each, over all peptides."""
+    made = []
+    for method, label in METHODS.items():
+        runs = {c.name: run for c in found if isinstance(run := c.runs.get(method), Run)}
+        if runs:
+            made.append(Row(label, {n: r.distances for n, r in runs.items()}, {n: r.seconds for n, r in runs.items()}))
+    return made
 
 
-def draw(path: Path, found: list[Comparison], seconds: float) -> None:
-    """Write a figure of the speeds, and of the distances after equal wall time."""
-    from matplotlib.figure import Figure
+def worth_table(found: list[Comparison]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table of worth: a peptide each, with what each method is worth."""
+    methods = [method for method in METHODS if any(method in c.runs for c in found)]
+    header = ["worth, as MD of", *(METHODS[method] for method in methods)]
+    return header, [[c.name, *(_cell(c.runs[method]) for method in methods)] for c in found]
 
-    from openmm_mdgen.report.figures import GENERATED, REFERENCE
 
-    figure = Figure(figsize=(4.0 + 1.2 * len(found), 3.2), layout="constrained")
-    speeds, apart = figure.subplots(1, 2)
-    place = np.arange(len(found))
-    for shift, method, colour, label in (
-        (-0.2, "md", REFERENCE, "real MD"),
-        (0.2, "generated", GENERATED, "generated"),
-    ):
-        runs = [getattr(c, method) for c in found]
-        speeds.bar(place + shift, [run.speed for run in runs], 0.38, color=colour, label=label)
-        values = [np.nan if isinstance(run.distance, str) else run.distance for run in runs]
-        apart.bar(place + shift, values, 0.38, color=colour)
-    speeds.set(yscale="log", ylabel="ns per second", title="speed")
-    apart.set(ylabel="mean torsion distance", title=f"after {seconds:g} s of wall time each")
-    for axes in (speeds, apart):
-        axes.set_xticks(place, [c.name for c in found])
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*speeds.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.savefig(path, dpi=150)
+def worth_markdown(found: list[Comparison]) -> list[str]:
+    """The lines of that table."""
+    header, lines = worth_table(found)
+    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|"] + [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _speed(run: TimedRun) -> float:
+    return run.nanoseconds / run.seconds
 
 
 def _measured(run: TimedRun, reference: LongMD) -> Run:
-    evaluation = evaluate(run.trajectories, reference.source, definitions=Definitions.SOUND)
-    equivalent = evaluation.equivalent_md_time
-    told = str(equivalent) if isinstance(equivalent, NotDefined) else _told_time(equivalent.time)
-    return Run(run.nanoseconds, run.seconds, distances(evaluation), told)
+    evaluation = evaluate(run.trajectories, reference.sources, definitions=Definitions.SOUND)
+    return Run(run.nanoseconds, run.seconds, distances(evaluation), attempt(reference.worth, run.trajectories))
 
 
-def _told_time(time: object) -> str:
-    return f"{time:.0f} ps" if isinstance(time, float) else str(time).removeprefix("not defined: ")
+def _series(sources: Sequence[Source]) -> TorsionSeries:
+    return TorsionSeries.joined([measure(source).torsions for source in sources]).sound()
 
 
-def _told(run: Run) -> str:
-    distance = run.distance if isinstance(run.distance, str) else f"{run.distance:.3f}"
-    worth = f"{distance}, as {run.equivalent} of MD"
-    return f"{run.nanoseconds:.3g} ns in {run.seconds:.1f} s ({run.speed:.3g} ns/s), distance {worth}"
+def _cell(run: Run | NotDefined) -> str:
+    return run.why if isinstance(run, NotDefined) else _worth(run.worth)
+
+
+def _worth(worth: EquivalentTime | NotDefined) -> str:
+    return told(worth) if isinstance(worth, NotDefined) else str(worth)
+
+
+def _told(run: Run | NotDefined) -> str:
+    return run.why if isinstance(run, NotDefined) else str(run)

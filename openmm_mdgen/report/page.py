@@ -55,7 +55,7 @@ def write_report(
     opened = opened_alike(as_list(generated), as_list(reference))
     ours = survey(opened.generated, evaluation.generated.n_frames)
     theirs = survey(opened.reference, evaluation.reference.n_frames)
-    text = _environment().get_template("page.html").render(
+    text = environment().get_template("page.html").render(
         title=title,
         settings_rows=cells.settings_rows(evaluation, inputs or {}),
         overlay=overlay(ours, theirs),
@@ -73,7 +73,8 @@ class _Farthest:
     left_out: int  # how many are not
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The folder of templates, with the functions that they call."""
     environment = Environment(
         loader=PackageLoader("openmm_mdgen.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

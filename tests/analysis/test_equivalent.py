@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openmm_mdgen.analysis.distances import angle_distance
-from openmm_mdgen.analysis.equivalent import equivalent_md_time
+from openmm_mdgen.analysis.equivalent import OutOfReach, equivalent_md_time, told
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
 from openmm_mdgen.errors import MDGenError
@@ -67,6 +67,25 @@ def test_beyond_what_md_can_show_there_is_a_bound_and_no_number():
     far = TorsionSeries(NAMES, np.full((500, 6), 0.0, np.float32), 2.0)
     worst = equivalent_md_time(far, REFERENCE, n_bootstrap=5)
     assert "less than 20 ps" in str(worst.time) and "less than 20 ps" in str(worst.high)
+
+
+def test_times_are_told_in_few_words():
+    assert [told(x) for x in (303.2, 999.7, 1354.0)] == ["303 ps", "1 ns", "1.35 ns"]
+    assert told(OutOfReach("", 10_000.0, above=True)) == "over 10 ns" and told(NotDefined("why")) == "why"
+    best = equivalent_md_time(REFERENCE, REFERENCE, n_bootstrap=5)
+    assert str(best) == "over 20 ns (over 20 ns to over 20 ns)"
+
+
+def test_several_runs_tell_as_much_as_half_of_all_of_them():
+    """Where that is asked for: a piece that is longer than each run goes on into the next."""
+    runs = [piece(REFERENCE, start, 2000) for start in range(0, 20_000, 2000)]
+    several = TorsionSeries.joined(runs)
+    other, options = series(6000, 500), {"longest": 20_000.0, "n_bootstrap": 20}
+    whole, cut = (equivalent_md_time(other, reference, **options) for reference in (REFERENCE, several))
+    assert cut.lengths[-1] == whole.lengths[-1] == 20_000.0
+    assert equivalent_md_time(other, several, n_bootstrap=2).lengths[-1] == 4000.0
+    assert cut.lengths[-2] > 2 * 2000  # in reach of no single run
+    assert 0.5 < cut.time / whole.time < 2 and 0.3 < cut.time / 12_000 < 3
 
 
 def test_short_timeless_and_other_md_is_refused():

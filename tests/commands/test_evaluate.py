@@ -16,6 +16,7 @@ from openmm_mdgen.analysis import Definitions, TrajectoryFile, evaluate
 from openmm_mdgen.commands.main import main
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.model import checkpoints
+from openmm_mdgen.report.benchmark import COUNTED, METHODS
 from openmm_mdgen.report.table import DISTANCES
 from torsion_walks import place, walk
 
@@ -342,7 +343,7 @@ def test_the_table_generates_what_it_compares(command, long_md, weights, tmp_pat
 def test_a_benchmark_s_figures_belong_together(command, weights, tmp_path):
     code, out, errors = command(
         "benchmark", "ASTG", "--seconds", 0.2, "--generator", weights, "--device", "cpu", "--platform", "Reference",
-        "--replicas", 2, "--json", "bench.json", "--figure", "bench.png",
+        "--replicas", 2, "--packed", 2, "--json", "bench.json", "--figure", "bench.png", "--report", "bench.html",
     )  # fmt: skip
     assert code == 0 and errors == ""
     written = json.loads((tmp_path / "bench.json").read_text())
@@ -356,11 +357,20 @@ def test_a_benchmark_s_figures_belong_together(command, weights, tmp_path):
     assert "this run's own MD" in peptide["reference"] and "this run's own MD" in out
     assert written["openmm_platform"] == "Reference" and written["replicas"] == 2
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    packed = peptide["packed_md"]
+    assert packed["seconds"] >= 0.2 and round(packed["nanoseconds"] * 1000) % 2 == 0  # as many of either copy
+    assert peptide["packing"].startswith("2 copies in 1 process, made ready in")
+    assert peptide["explored"] == "not defined: 0.2 s are too short for real MD from generated frames"
+    page = (tmp_path / "bench.html").read_text()
+    for label in METHODS.values():
+        assert f"\n  {label}: " in out or f"ASTG: {label} " in out
+        assert f"<th>{label}</th>" in page
+    assert all(line in out and line in written["counted"] for line in COUNTED)
 
 
 def test_a_benchmark_compares_with_the_long_md_it_is_given(command, long_md, weights):
     options = ("--generator", weights, "--device", "cpu", "--platform", "Reference", "--reference", "long")
-    code, out, _ = command("benchmark", "--seconds", 0.05, *options)
+    code, out, _ = command("benchmark", "--seconds", 0.05, "--packed", 0, *options)
     assert code == 0 and "GAAG: real MD" in out and "distances to long/GAAG.xtc (40 frames, 0.08 ns)" in out
     code, _, errors = command("benchmark", "AKLV", *options)
     assert code == 2 and "has no MD of AKLV" in errors

@@ -2,11 +2,17 @@
 
 import mdtraj
 import numpy as np
+import openmm
 import pytest
 
+from openmm_mdgen.analysis.sources import measure
+from openmm_mdgen.analysis.undefined import UndefinedError
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.report.timed_runs import MD_INTERVAL, RealMD, generate, known_interval
+from openmm_mdgen.exploration import Kinetics
+from openmm_mdgen.report import timed_runs
+from openmm_mdgen.report.timed_runs import MD_INTERVAL, PackedMD, RealMD, explore, generate, known_interval
 from structures import peptide
+from torsion_walks import place, walk
 
 
 class Walker:
@@ -62,3 +68,56 @@ def test_real_md_goes_on_where_it_stopped():
     assert 0 < step.mean() < 0.2 and first.trajectories[0].topology.n_atoms == len(positions)
     assert first.nanoseconds == pytest.approx(first.trajectories[0].n_frames * MD_INTERVAL / 1000)
     assert md.platform
+
+
+@pytest.fixture(scope="module")
+def packed():
+    topology, positions = peptide("AG")
+    platform = openmm.Platform.getPlatformByName("Reference")
+    md = PackedMD(topology, positions, 300.0, platform, copies=3, seed=0)
+    yield md
+    md.swarm.close()
+
+
+def test_copies_go_on_where_they_stopped_and_part(packed):
+    first, second = packed.run(0.05), packed.run(0.05)
+    assert len(first.trajectories) == 3 and packed.told == "3 copies in 1 process"
+    assert first.nanoseconds == pytest.approx(sum(t.n_frames for t in first.trajectories) * MD_INTERVAL / 1000)
+    steps = [
+        mdtraj.rmsd(now, before, before.n_frames - 1)[0]
+        for before, now in zip(first.trajectories, second.trajectories, strict=True)
+    ]
+    assert 0 < min(steps) and max(steps) < 0.25
+    one, two, three = (run.trajectories[0].xyz[0] for run in (first, second, first))
+    assert np.abs(one - two).max() > 1e-4 and np.array_equal(one, three)
+    assert np.abs(first.trajectories[0].xyz[0] - first.trajectories[1].xyz[0]).max() > 1e-4
+
+
+def test_an_exploration_takes_generated_starts_and_gives_frames_of_real_md(packed, monkeypatch):
+    for name, value in {"MD_INTERVAL": 0.04, "_SETTLING": 0.12, "_SHORTEST_PIECE": 0.4}.items():
+        monkeypatch.setattr(timed_runs, name, value)
+    topology, positions = peptide("AG")
+    seconds = 20.0  # by the speeds that are stated, which leave 1.33 ps to each of the three places
+    walker = Walker(2.0, np.arange(len(positions)))
+    run = explore(walker, packed, positions, seconds, generation=0.003, md=3 * 0.00133 / (0.8 * seconds), seed=1)
+    (frames,) = run.trajectories
+    assert frames.n_frames == 3 * 30 and not frames.time.any()  # 1.21 ps without settling
+    assert run.nanoseconds == pytest.approx(3 * 30 * 0.04 / 1000) and run.seconds > 0
+    lengths = mdtraj.compute_distances(frames, [(b[0].index, b[1].index) for b in frames.topology.bonds])
+    assert np.abs(lengths / lengths.mean(axis=0) - 1).max() < 0.3  # unlike the walker's, these are molecules
+    with pytest.raises(UndefinedError, match="2 s are too short"):
+        explore(walker, packed, positions, 2.0, generation=0.003, md=0.00001, seed=1)
+
+
+def test_frames_are_drawn_as_often_as_their_weights_say():
+    """Runs that all start in one state, which is rare: drawn frames have the populations of equilibrium."""
+    pieces = [place("VSA", walk(300, seed)) for seed in range(12)]
+    series = [measure(piece).torsions for piece in pieces]
+    kinetics = Kinetics.of(series, lagtime=10.0, n_microstates=12)
+    drawn = measure(timed_runs._in_equilibrium(kinetics, pieces, 0)).torsions
+    assert drawn.n_frames == 3600
+
+    def share(one):
+        return one["PSI 0 VAL 1"] > 0.8
+
+    assert share(drawn).mean() == pytest.approx(kinetics.population(share).value, abs=2e-3)
