@@ -25,11 +25,13 @@ from openmm_mdgen.molecule.template import AllAtomTemplate
 _ALLOWED = 0.1  # ångström of overlap that is left alone
 _ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
 _SMALL = 0.1  # Å² per radian: slopes below are no reason to turn, and rounding does not decide
-_FRAMES_AT_ONCE = 500  # all pairs of atoms of each are held in memory
-_PAIRS_AT_ONCE = 20_000_000  # of atoms, where the chain is long
+_FLAT = 1e-3  # Å² per radian: where no slope is above, no torsion lifts what is left, and steps would swing about it
+_FRAMES_AT_ONCE, _PAIRS_AT_ONCE = 500, 20_000_000  # whose pairs of atoms are held in memory
 _WATCHED = 3.0  # ångström beyond contact: pairs that side chains may bring together while they turn
 _OMEGA, _PHI = range(2)
 _N_BACKBONE = 3  # omega, phi, psi
+
+Placing = Callable[[Tensor, Tensor], Tensor]  # numbers of frames (F,), and their torsions, to atoms (F, n, 3) in Å
 
 
 def relieve_clashes(
@@ -39,12 +41,14 @@ def relieve_clashes(
 
     Peptide bonds keep their omega, and prolines their ring. Without `turns_caps` a capped first residue keeps its phi.
     """
-    contact, free = _contacts(template).to(torsions), _free(template).to(torsions)
+    free = _free(template)
     if template.chain.is_cyclic or (template.chain.n_cap is not None and not turns_caps):
         free[0, _PHI] = 0
-    parts = torsions.flatten(0, -4).split(_FRAMES_AT_ONCE)
-    relieved = torch.cat([_relieved(template, part, contact, free) for part in parts])
-    return relieved.unflatten(0, torsions.shape[:-3])
+
+    def placed(_: Tensor, turned: Tensor) -> Tensor:
+        return to_angstrom(template.place(template.chain_rigids(turned), turned))
+
+    return _relieved(template, torsions, free, placed, watched=float("inf"))
 
 
 def relieve_side_chains(
@@ -55,91 +59,72 @@ def relieve_side_chains(
     Chains may be long: only pairs of atoms that are near each other are followed. Half a disulfide keeps its chi1, and
     so does proline its ring.
     """
-    contact, free = _contacts(template).to(torsions), _free(template).to(torsions)
+    free = _free(template)
     free[:, :_N_BACKBONE] = 0
     free[[residue for bond in template.chain.disulfides for residue in bond]] = 0
-    frames = torsions.flatten(0, -4)
-    places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3))
-    size = max(1, _PAIRS_AT_ONCE // contact.numel())
-    parts = []
-    for start in range(0, len(frames), size):
-        part = slice(start, start + size)
-        parts.append(_with_side_chains_apart(template, places[part], frames[part], contact, free))
-    return torch.cat(parts).unflatten(0, torsions.shape[:-3])
+    places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3)).to(torch.float64)
+
+    def placed(frames: Tensor, turned: Tensor) -> Tensor:
+        return to_angstrom(template.place(places[frames].to(turned), turned))
+
+    return _relieved(template, torsions, free, placed, watched=_WATCHED)
 
 
-def _with_side_chains_apart(
-    template: AllAtomTemplate, rigids: Rigid, torsions: Tensor, contact: Tensor, free: Tensor
+def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed: Placing, watched: float) -> Tensor:
+    """Torsions (*batch, L, 7, 2) turned where `free` (L, 7) is one; pairs within `watched` of contact are followed.
+
+    Double precision: steps swing about the place where overlaps end, and what rounding changes grows with each.
+    """
+    device = torch.device("cpu") if torsions.device.type == "mps" else torsions.device  # which has none
+    contact, free = (values.to(device, torch.float64) for values in (_contacts(template), free))
+    relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
+    size = max(1, min(_FRAMES_AT_ONCE, _PAIRS_AT_ONCE // contact.numel()))
+    for clashing in torch.arange(len(relieved), device=device).split(size):
+        for _ in range(_ROUNDS):
+            atoms = placed(clashing, relieved[clashing])
+            near = contact - torch.cdist(atoms, atoms, compute_mode="donot_use_mm_for_euclid_dist")
+            is_deep = near.flatten(1).amax(dim=1) > _ALLOWED
+            clashing = clashing[is_deep]
+            if len(clashing) == 0:
+                break
+            pairs = ((near[is_deep] > -watched).triu(diagonal=1) & (contact > 0)).nonzero().unbind(1)
+            relieved[clashing] = _pushed_apart(relieved[clashing], free, clashing, placed, contact, pairs)
+    return relieved.to(torsions).unflatten(0, torsions.shape[:-3])
+
+
+def _pushed_apart(
+    torsions: Tensor, free: Tensor, frames: Tensor, placed: Placing, contact: Tensor, pairs: tuple[Tensor, ...]
 ) -> Tensor:
-    """(F, L, 7, 2)."""
-    relieved = torsions.clone()
-    for _ in range(_ROUNDS):
-        near = contact - _apart(template, rigids, relieved)
-        clashing = (near.flatten(1).amax(dim=1) > _ALLOWED).nonzero()[:, 0]
-        if len(clashing) == 0:
-            break
-        pairs = (near[clashing] > -_WATCHED).triu(diagonal=1) & (contact > 0)
-        frame, first, second = pairs.nonzero(as_tuple=True)
-        there, limit = rigids[clashing], contact[first, second]
-        start = torch.atan2(relieved[clashing, ..., 0], relieved[clashing, ..., 1])
-
-        def overlap(change: Tensor) -> Tensor:
-            atoms = to_angstrom(template.place(there, _pairs(start + change * free)))  # noqa: B023
-            gaps = (atoms[frame, first] - atoms[frame, second]).square().sum(-1)  # noqa: B023
-            return (limit - torch.sqrt(gaps + 1e-6)).clamp_min(0).square().sum()  # noqa: B023
-
-        relieved[clashing] = _pairs(start + _descended(overlap, start) * free)
-    return relieved
-
-
-def _apart(template: AllAtomTemplate, rigids: Rigid, torsions: Tensor) -> Tensor:
-    """(F, n, n) ångström."""
-    atoms = to_angstrom(template.place(rigids, torsions))
-    return torch.cdist(atoms, atoms)
-
-
-def _descended(overlap: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """The change of angles, shaped as `like`, after a few steps down an overlap."""
+    """(F, L, 7, 2) after a few steps of Adam down the sum of squared overlaps of pairs: frame, one atom, the other."""
+    start = torch.atan2(torsions[..., 0], torsions[..., 1])
+    limits = contact[pairs[1], pairs[2]]
     with torch.enable_grad():
-        change = torch.zeros_like(like, requires_grad=True)
+        change = torch.zeros_like(start, requires_grad=True)
         optimizer = torch.optim.Adam([change], lr=_RATE, eps=_SMALL)
+        is_steep: Tensor | None = None
         for _ in range(_STEPS):
             optimizer.zero_grad()
-            overlap(change).backward()
+            _overlap(placed(frames, _pairs(start + change * free)), pairs, limits).backward()
+            assert change.grad is not None
+            if is_steep is None:
+                is_steep = change.grad.abs().amax(dim=(1, 2), keepdim=True) > _FLAT
+            change.grad *= is_steep
             optimizer.step()
-    return change.detach()
+    return _pairs(start + change.detach() * free)
 
 
-def _relieved(template: AllAtomTemplate, torsions: Tensor, contact: Tensor, free: Tensor) -> Tensor:
-    """(F, L, 7, 2)."""
-    relieved = torsions.clone()
-    for _ in range(_ROUNDS):
-        deepest = (contact - _distances(template, relieved)).flatten(1).max(dim=1).values
-        clashing = (deepest > _ALLOWED).nonzero()[:, 0]
-        if len(clashing) == 0:
-            break
-        relieved[clashing] = _pushed_apart(template, relieved[clashing], contact, free)
-    return relieved
-
-
-def _pushed_apart(template: AllAtomTemplate, torsions: Tensor, contact: Tensor, free: Tensor) -> Tensor:
-    """(F, L, 7, 2) after a few steps down the sum of squared overlaps."""
-    start = torch.atan2(torsions[..., 0], torsions[..., 1])
-
-    def overlap(change: Tensor) -> Tensor:
-        return (contact - _distances(template, _pairs(start + change * free))).clamp_min(0).square().sum()
-
-    return _pairs(start + _descended(overlap, start) * free)
+def _overlap(atoms: Tensor, pairs: tuple[Tensor, ...], limits: Tensor) -> Tensor:
+    """Å²: the sum of squared overlaps of atoms (F, n, 3), each pair counted from both its atoms."""
+    frame, first, second = pairs
+    with torch.no_grad():  # most pairs do not overlap, and slopes of these few alone are quick
+        meets = (atoms[frame, first] - atoms[frame, second]).square().sum(-1) < limits.square()
+    frame, first, second, limits = (values[meets] for values in (*pairs, limits))
+    gaps = torch.sqrt((atoms[frame, first] - atoms[frame, second]).square().sum(-1) + 1e-6)
+    return 2 * (limits - gaps).clamp_min(0).square().sum()
 
 
 def _pairs(angles: Tensor) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1)
-
-
-def _distances(template: AllAtomTemplate, torsions: Tensor) -> Tensor:
-    """(F, n, n) ångström."""
-    atoms = to_angstrom(template.place(template.chain_rigids(torsions), torsions))
-    return torch.sqrt((atoms[:, :, None] - atoms[:, None]).square().sum(-1) + 1e-6)
 
 
 def _contacts(template: AllAtomTemplate) -> Tensor:
