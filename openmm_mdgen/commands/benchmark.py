@@ -61,8 +61,8 @@ def benchmark(
     """Compare methods in the same wall time: how much each makes, and how near to long MD that is.
 
     The methods are real MD of one copy, packed MD of many copies, which is the fastest MD of small molecules,
-    generation, and exploration: short real MD from generated frames, weighted by a Markov model. Each has --seconds
-    for each peptide, one after the other. The length of real MD that each is worth is told with a 95 % interval.
+    generation, and packed MD from generated frames, as it is and weighted by a Markov model. Each has --seconds for
+    each peptide, one after the other. The length of real MD that each is worth is told with a 95 % interval.
     Minimisation of the start and compilation are not counted for any method.
     """
     if not 0 < seconds < float("inf"):

@@ -23,7 +23,8 @@ from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.report.table import Row, distances
-from openmm_mdgen.report.timed_runs import PackedMD, RealMD, TimedRun, explore, generate
+from openmm_mdgen.report.timed_exploration import explore
+from openmm_mdgen.report.timed_runs import PackedMD, RealMD, TimedRun, generate
 
 if TYPE_CHECKING:
     from openmm_mdgen.protocol import Generator
@@ -33,6 +34,7 @@ METHODS = {
     "md": "real MD",
     "packed_md": "packed MD",
     "generated": "generated",
+    "from_generated": "MD from generated frames",
     "explored": "explored, then decided",
 }
 COUNTED = (
@@ -40,9 +42,10 @@ COUNTED = (
     "kernels are compiled, processes started, weights loaded, and the network has run once before the clock starts.",
     "Real MD is one copy on all cores or a GPU. Packed MD is many copies in one System in each of several processes, "
     "one for each core; what is made counts all copies.",
-    "Explored, then decided: generation for a fifth of the time, minimisation of chosen frames, packed MD from them "
-    "and a Markov model of it, all of which is counted. Its frames are those of real MD, weighted by the model; the "
-    "first 5 ps of each run take time and are left out.",
+    "MD from generated frames: generation for a fifth of the time, minimisation of frames spread over what was "
+    "generated, and packed MD from them, all of which is counted; the first 5 ps of each run take time and are left "
+    "out. Explored, then decided: the same frames, weighted by a Markov model of the runs, whose time is counted for "
+    "both.",
     "Worth is the length of one real MD run that is as near to the reference, in the mean over all torsions; it says "
     "nothing of kinetics. Beyond half of the reference it cannot be told (over ...). The 95 % interval is what the "
     "reference leaves open; luck in the run itself is not in it.",
@@ -200,10 +203,10 @@ def compare(name: str, topology: app.Topology, positions: object, reference: Lon
             plan.generator, plan.frame_interval, topology, start, plan.seconds, replicas=plan.replicas, seed=plan.seed
         )
         if packed is not None:
-            speeds = {"generation": _speed(generated), "md": _speed(packed_md)}
-            made["explored"] = attempt(
-                lambda: explore(plan.generator, packed, start, plan.seconds, **speeds, seed=plan.seed)
-            )
+            speeds = {"generation": _speed(generated) / plan.replicas, "md": _speed(packed_md)}
+            explored = attempt(lambda: explore(plan.generator, packed, start, plan.seconds, **speeds, seed=plan.seed))
+            made["from_generated"] = attempt(lambda both: both.as_it_is, explored)
+            made["explored"] = attempt(lambda both: both.weighted, explored)
         if reference is None:
             reference = LongMD.of(longer(LONGER * plan.seconds))
     runs = {method: attempt(_measured, run, reference) for method, run in made.items()}

@@ -17,7 +17,13 @@ from openmm_mdgen.report.table import DISTANCES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = {"md": REFERENCE, "packed_md": "#4f5b66", "generated": GENERATED, "explored": "#5a9a68"}
+_COLOURS = {
+    "md": REFERENCE,
+    "packed_md": "#4f5b66",
+    "generated": GENERATED,
+    "from_generated": "#2f7d4f",
+    "explored": "#8fc3a0",
+}
 
 
 def draw(path: Path, found: list[Comparison], seconds: float) -> None:
@@ -85,7 +91,7 @@ def _figure(found: list[Comparison], seconds: float) -> Figure:
     for axes in (speeds, apart):
         axes.set_xticks(place, [c.name for c in found])
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*speeds.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(*speeds.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

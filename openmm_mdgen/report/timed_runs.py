@@ -1,18 +1,15 @@
 """What methods make of one peptide in a given wall time, one after the other on this machine.
 
-The methods are real MD of one copy, real MD of packed copies, generation, and exploration by real MD that starts from
-generated frames. All begin with the same minimised structure, and are ready when the clock starts: kernels are
-compiled, the network has run once, the weights are loaded. Axes: ``n_frames``, ``n_atoms``. Nanometre, picosecond; wall
-times in second.
+The methods are real MD of one copy, real MD of packed copies, and generation; `timed_exploration` has real MD that
+starts from generated frames. All begin with the same minimised structure, and are ready when the clock starts:
+kernels are compiled, the network has run once, the weights are loaded. Axes: ``n_frames``, ``n_atoms``. Nanometre,
+picosecond; wall times in second.
 """
 
 from __future__ import annotations
 
-import math
-import tempfile
 import time as clock
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mdtraj
@@ -20,9 +17,7 @@ import numpy as np
 import openmm
 from openmm import app
 
-from openmm_mdgen.analysis.undefined import UndefinedError
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.exploration import Exploration, Kinetics, Plan, generated_frames
 from openmm_mdgen.generators.rollouts import stream
 from openmm_mdgen.md.local_swarm import LocalSwarm
 from openmm_mdgen.md.systems import implicit_system, langevin, positions_of
@@ -35,12 +30,6 @@ _ENDLESS = 2**40  # frames
 _STEP_SIZE = 0.004  # ps
 _FRAME_STEPS = 250
 MD_INTERVAL = _FRAME_STEPS * _STEP_SIZE  # ps between frames of real MD
-
-# Of an exploration in a given wall time.
-_SHARE_OF_GENERATION = 0.2
-_SETTLING, _PIECE, _LAGTIME = 5.0, 200.0, 40.0  # ps, as those of `Plan`; pieces are shorter where time is short
-_SHORTEST_PIECE = 4.0  # ps
-_MOST_MICROSTATES, _FRAMES_OF_A_MICROSTATE = 50, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,83 +198,6 @@ def generate(
     atoms = mdtraj.Topology.from_openmm(topology).subset(segments.atom_indices)
     made = [_trajectory(xyz, atoms, frame_interval) for xyz in np.concatenate(chunks, axis=1)]
     return TimedRun(made, frame_interval, spent)
-
-
-def explore(
-    generator: Generator,
-    packed: PackedMD,
-    start: np.ndarray,
-    seconds: float,
-    *,
-    generation: float,
-    md: float,
-    seed: int,
-) -> TimedRun:
-    """Generate for a fifth of the time, and run MD from frames spread over what was generated for the rest.
-
-    Parameters
-    ----------
-    generator : Generator
-    packed : PackedMD
-        Its places hold the runs.
-    start : (n_atoms, 3), nm
-        A relaxed structure, from which generation starts.
-    seconds : float
-        Wall time.
-    generation, md : float
-        Speeds of either, ns a second, by which the work is planned.
-    seed : int
-
-    Returns
-    -------
-    TimedRun
-        Frames of real MD, as often as a Markov model of all runs says that they occur in equilibrium. They have no
-        order in time. The wall time is that of everything: generation, minimisation of the starts, MD and the model.
-
-    Raises
-    ------
-    UndefinedError
-        If there is too little time for pieces of MD, or these are not connected by common states.
-    """
-    runs = sum(packed.swarm.places)
-    plan, n_rounds = _plan((1 - _SHARE_OF_GENERATION) * seconds * md * 1000 / runs, runs, seconds, seed)
-    interval = known_interval(generator, "an exploration")
-    n_frames = max(runs, round(_SHARE_OF_GENERATION * seconds * generation * 1000 / interval))
-    began = clock.perf_counter()
-    generated = generated_frames(generator, packed.swarm.topology, start, n_frames, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        exploration = Exploration(packed.swarm, Path(folder), plan)
-        for _ in range(n_rounds):
-            kinetics = exploration.round(generated)
-    spent = clock.perf_counter() - began
-    return TimedRun([_in_equilibrium(kinetics, exploration.pieces, seed)], plan.frame_interval, spent)
-
-
-def _plan(time: float, runs: int, seconds: float, seed: int) -> tuple[Plan, int]:
-    """Rounds of pieces of about 200 ps that fill the time, ps of each place; one round of shorter ones if need be."""
-    n_rounds = max(1, round(time / (_PIECE + _SETTLING)))
-    frames = math.floor((time / n_rounds - _SETTLING) / MD_INTERVAL)
-    if frames * MD_INTERVAL < _SHORTEST_PIECE:
-        raise UndefinedError(f"{seconds:g} s are too short for real MD from generated frames")
-    plan = Plan(
-        runs,
-        piece=frames * MD_INTERVAL,
-        settling=_SETTLING,
-        frame_interval=MD_INTERVAL,
-        lagtime=min(_LAGTIME, frames // 2 * MD_INTERVAL),
-        n_microstates=min(_MOST_MICROSTATES, max(4, n_rounds * runs * frames // _FRAMES_OF_A_MICROSTATE)),
-        seed=seed,
-    )
-    return plan, n_rounds
-
-
-def _in_equilibrium(kinetics: Kinetics, pieces: list[mdtraj.Trajectory], seed: int) -> mdtraj.Trajectory:
-    """As many frames as there are, each drawn as often as its weight says, with the least scatter."""
-    weights = np.concatenate(kinetics.weights)
-    steps = (np.arange(len(weights)) + np.random.default_rng(seed).random()) / len(weights)
-    drawn = np.searchsorted(np.cumsum(weights)[:-1] / weights.sum(), steps)
-    xyz = np.concatenate([piece.xyz for piece in pieces])[drawn]
-    return mdtraj.Trajectory(xyz, pieces[0].topology, time=np.zeros(len(xyz)))
 
 
 def _trajectory(xyz: np.ndarray, atoms: mdtraj.Topology, interval: float) -> mdtraj.Trajectory:

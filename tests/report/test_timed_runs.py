@@ -9,8 +9,9 @@ from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.undefined import UndefinedError
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.exploration import Kinetics
-from openmm_mdgen.report import timed_runs
-from openmm_mdgen.report.timed_runs import MD_INTERVAL, PackedMD, RealMD, explore, generate, known_interval
+from openmm_mdgen.report import timed_exploration
+from openmm_mdgen.report.timed_exploration import explore
+from openmm_mdgen.report.timed_runs import MD_INTERVAL, PackedMD, RealMD, generate, known_interval
 from structures import peptide
 from torsion_walks import place, walk
 
@@ -95,18 +96,23 @@ def test_copies_go_on_where_they_stopped_and_part(packed):
 
 def test_an_exploration_takes_generated_starts_and_gives_frames_of_real_md(packed, monkeypatch):
     for name, value in {"MD_INTERVAL": 0.04, "_SETTLING": 0.12, "_SHORTEST_PIECE": 0.4}.items():
-        monkeypatch.setattr(timed_runs, name, value)
+        monkeypatch.setattr(timed_exploration, name, value)
     topology, positions = peptide("AG")
-    seconds = 20.0  # by the speeds that are stated, which leave 1.33 ps to each of the three places
     walker = Walker(2.0, np.arange(len(positions)))
-    run = explore(walker, packed, positions, seconds, generation=0.003, md=3 * 0.00133 / (0.8 * seconds), seed=1)
-    (frames,) = run.trajectories
-    assert frames.n_frames == 3 * 30 and not frames.time.any()  # 1.21 ps without settling
-    assert run.nanoseconds == pytest.approx(3 * 30 * 0.04 / 1000) and run.seconds > 0
+    found = explore(walker, packed, positions, 20.0, generation=0.003, md=3 * 0.1e-3, seed=1)  # 0.1 ps a second
+    n_frames = {piece.n_frames for piece in found.as_it_is.trajectories}
+    (length,) = n_frames  # of what is left of 2 ps after generation, minimisation and settling
+    assert len(found.as_it_is.trajectories) == 3 and 10 < length < (2 - 0.12) / 0.04
+    assert found.as_it_is.nanoseconds == pytest.approx(3 * length * 0.04 / 1000)
+    (frames,) = found.weighted.trajectories
+    assert frames.n_frames == 3 * length and not frames.time.any()
+    assert found.weighted.seconds == found.as_it_is.seconds > 0
+    real = {frame.tobytes() for piece in found.as_it_is.trajectories for frame in piece.xyz}
+    assert all(frame.tobytes() in real for frame in frames.xyz)
     lengths = mdtraj.compute_distances(frames, [(b[0].index, b[1].index) for b in frames.topology.bonds])
     assert np.abs(lengths / lengths.mean(axis=0) - 1).max() < 0.3  # unlike the walker's, these are molecules
-    with pytest.raises(UndefinedError, match="2 s are too short"):
-        explore(walker, packed, positions, 2.0, generation=0.003, md=0.00001, seed=1)
+    with pytest.raises(UndefinedError, match="20 s are too short"):
+        explore(walker, packed, positions, 20.0, generation=0.003, md=1e-6, seed=1)
 
 
 def test_frames_are_drawn_as_often_as_their_weights_say():
@@ -114,7 +120,7 @@ def test_frames_are_drawn_as_often_as_their_weights_say():
     pieces = [place("VSA", walk(300, seed)) for seed in range(12)]
     series = [measure(piece).torsions for piece in pieces]
     kinetics = Kinetics.of(series, lagtime=10.0, n_microstates=12)
-    drawn = measure(timed_runs._in_equilibrium(kinetics, pieces, 0)).torsions
+    drawn = measure(timed_exploration._in_equilibrium(kinetics, pieces, 0)).torsions
     assert drawn.n_frames == 3600
 
     def share(one):
