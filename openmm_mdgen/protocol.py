@@ -109,6 +109,15 @@ class BatchPropagator(Propagator, Protocol):
 
 
 @runtime_checkable
+class TemperaturePropagator(Propagator, Protocol):
+    """A propagator whose segments to come can be of another temperature; it is kept in `state`."""
+
+    def set_temperature(self, kelvin: float) -> None:
+        """Ask for a temperature within the `temperature_range` of the generator."""
+        ...
+
+
+@runtime_checkable
 class Generator(Protocol):
     """A trained model, not yet bound to a molecule.
 
@@ -117,6 +126,10 @@ class Generator(Protocol):
     force field and solvent of its training data in words, such as ``"amber14-all.xml, implicit/gbn2.xml"``. With
     ``checksum``, a text that tells its weights from all others, a checkpoint is refused by a simulation with other
     weights; ``name`` is what they are called then.
+
+    A model that knows several temperatures has ``temperature_range``, the lowest and the highest of them. Its
+    ``temperature`` can then be set, and its propagators are `TemperaturePropagator`: a simulation asks them for that of
+    its integrator before each segment.
     """
 
     temperature: float  # K, of the data it was trained on
@@ -160,6 +173,11 @@ class GeneratorFactory(Protocol):
             not there should raise `errors.CheckpointError`.
         """
         ...
+
+
+def temperature_range(generator: Generator) -> tuple[float, float]:
+    """Lowest and highest temperature that a generator takes, in K; both are its own where it knows no other."""
+    return getattr(generator, "temperature_range", None) or (generator.temperature, generator.temperature)
 
 
 def draw(propagator: Propagator, positions: np.ndarray, seeds: Sequence[int]) -> list[GeneratedSegment]:
@@ -246,6 +264,7 @@ def assert_conforms(
 
     propagator = bound(positions)
     _assert_propagator(propagator, generator, len(positions))
+    _assert_temperatures(generator, propagator)
     first = _drawn(propagator, positions, seed)
     state = _copied(propagator.state())  # after one segment, where a run may be taken up again
     there = _after(positions, propagator, first)
@@ -307,6 +326,22 @@ def _assert_propagator(propagator: Propagator, generator: Generator, n_atoms: in
     for name in ("frame_interval", "temperature"):
         ours, theirs = getattr(propagator, name), getattr(generator, name)
         assert ours == theirs, f"{name} is {ours} of the propagator and {theirs} of the generator"
+
+
+def _assert_temperatures(generator: Generator, propagator: Propagator) -> None:
+    """A propagator takes all temperatures that its generator says it does, and keeps them in its state."""
+    own, (low, high) = generator.temperature, temperature_range(generator)
+    assert low <= own <= high, f"temperature is {own:g} K, outside of temperature_range, {low:g} to {high:g} K"
+    if low == high:
+        return
+    assert isinstance(propagator, TemperaturePropagator), "temperature_range is stated, and set_temperature is missing"
+    for kelvin in (low, high, own):
+        propagator.set_temperature(kelvin)
+        state = _copied(propagator.state())
+        propagator.set_temperature(low if kelvin == high else high)
+        propagator.restore(state)
+        found = propagator.temperature
+        assert found == kelvin, f"restore() of a state at {kelvin:g} K leaves the propagator at {found:g} K"
 
 
 def _drawn(propagator: Propagator, positions: np.ndarray, seed: int) -> GeneratedSegment:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Temperature, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.terminal import parse_time, tell_changes
@@ -32,6 +32,7 @@ def interpolate(
     device: Device = "auto",
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,
+    temperature: Temperature = None,
     force: Force = False,
 ) -> None:
     """Generate paths from one structure of a peptide to another.
@@ -46,6 +47,7 @@ def interpolate(
     if out.is_dir():
         check_outputs([("--out", path) for path in (*names, topology_path)], inputs=files_of(ends), force=force)
 
+    from openmm_mdgen.generators.registry import set_temperature
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.structures import write_pdb
     from openmm_mdgen.molecule.inputs import atom_order
@@ -53,6 +55,7 @@ def interpolate(
     model = TrajectoryGenerator.load(
         generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
+    set_temperature(model, temperature)
     seed = secrets.randbelow(2**31) if seed is None else seed
     first, last = (source.prepared(ph=ph, seed=seed) for source in ends)
     topology = first.topology

@@ -30,6 +30,15 @@ Evaluations = Annotated[
         "solver has]"
     ),
 ]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        min=1.0,
+        help="Temperature in kelvin of what is generated. Weights that were trained at several take any between the "
+        "lowest and the highest of them, others their own alone (see openmm-mdgen weights). [default: that of the "
+        "weights]",
+    ),
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers. [default: drawn, and printed]")]
 Ph = Annotated[
     float,

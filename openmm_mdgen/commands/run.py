@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, GeneratorName, OdeSolver, Ph, Seed
+from openmm_mdgen.commands.options import (
+    Device,
+    Evaluations,
+    Force,
+    GeneratorName,
+    OdeSolver,
+    Ph,
+    Seed,
+    Temperature,
+)
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.terminal import minimisation, parse_time, progress_bar, tell_changes, whole_multiple
@@ -121,6 +130,7 @@ def run(
     ] = None,
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,
+    temperature: Temperature = None,
     force: Force = False,
 ) -> None:
     """Generate the trajectory of a peptide.
@@ -151,6 +161,7 @@ def run(
         chains=chains,
         topology=prepared.topology,
     )
+    registry.set_temperature(model, temperature)
     length = _length(model, total, interval) if samples is None else _samples(model, samples)
     model.check(prepared.topology)
     memory_of = getattr(model, "memory_of", None)  # generators of other packages say nothing of it

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
+from openmm_mdgen.commands.options import (
+    Device,
+    Evaluations,
+    Force,
+    FrameInterval,
+    OdeSolver,
+    Seed,
+    Temperature,
+    Weights,
+)
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
@@ -37,6 +46,7 @@ def upsample(
     device: Device = "auto",
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,
+    temperature: Temperature = None,
     force: Force = False,
 ) -> None:
     """Generate the frames between those of a trajectory, which stay as they are."""
@@ -47,12 +57,14 @@ def upsample(
     topology_path = out.with_suffix(".pdb")
     check_outputs([("--out", out), ("--out", topology_path)], inputs=[trajectory, top], force=force)
 
+    from openmm_mdgen.generators.registry import set_temperature
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.structures import write_pdb
 
     model = TrajectoryGenerator.load(
         generator, task="upsampling", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
+    set_temperature(model, temperature)
     seed = secrets.randbelow(2**31) if seed is None else seed
     given, interval = read_trajectory(trajectory, top, stated)
     begun = clock.perf_counter()

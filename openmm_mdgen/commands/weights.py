@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from openmm_mdgen.model.catalogue import Entry
 
 _WIDTH = 80
-_ROW = "{:<27}{:<19}{:<9}{:<8}{:<6}{:>8}"
+_ROW = "{:<27}{:<19}{:<9}{:<8}{}"
 _HEADINGS = {
     "bundled": "With this version",
     "cached": "Fetched, in the cache",
@@ -83,7 +83,7 @@ def _as_json(content: object) -> str:
 
 
 def _table(entries: list[Entry]) -> list[str]:
-    lines = [_ROW.format("NAME", "TASK", "RESIDUES", "FRAME", "TEMP.", "SIZE")]
+    lines = [_ROW.format("NAME", "TASK", "RESIDUES", "FRAME", _ends("TEMP.", "SIZE"))]
     for place, heading in _HEADINGS.items():
         rows = [entry for entry in entries if entry.place == place]
         lines += ["", heading] if rows else []
@@ -96,14 +96,23 @@ def _table(entries: list[Entry]) -> list[str]:
     return lines
 
 
+def _ends(temperature: str, size: str) -> str:
+    """The last two columns: a size ends where the others end, if a range of temperatures leaves it the room."""
+    return temperature + f" {size}".rjust(14 - len(temperature))
+
+
+def _kelvin(entry: Entry) -> str:
+    low, high = entry.temperature_range
+    return f"{low:g} K" if low == high else f"{low:g}-{high:g} K"
+
+
 def _rows(entry: Entry) -> list[str]:
     """Name and numbers, and below them the force field with its solvent."""
     values = (
         entry.task,
         entry.chain_lengths,
         f"{entry.frame_interval:g} ps",
-        f"{entry.temperature:g} K",
-        _size(entry.size),
+        _ends(_kelvin(entry), _size(entry.size)),
     )
     first = [entry.name, _ROW.format("", *values)] if len(entry.name) > 26 else [_ROW.format(entry.name, *values)]
     return [line.rstrip() for line in [*first, f"    {entry.force_field}"]]
@@ -119,7 +128,7 @@ def _page(entry: Entry, checksum: str | None) -> list[str]:
         "task": entry.task,
         "residues": entry.chain_lengths,
         "frames": f"{entry.n_frames} in a segment, {entry.frame_interval:g} ps apart",
-        "trained at": f"{entry.temperature:g} K",
+        "trained at": _kelvin(entry),
         "force field": entry.force_field,
         "conditions": entry.source or "as the file states them",
         "licence": entry.licence,

@@ -19,7 +19,15 @@ from scipy.spatial import cKDTree
 from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.molecule.caps import is_hydrogen
 from openmm_mdgen.molecule.strand import protein_chains
-from openmm_mdgen.protocol import BatchPropagator, GeneratedSegment, Generator, Propagator, draw
+from openmm_mdgen.protocol import (
+    BatchPropagator,
+    GeneratedSegment,
+    Generator,
+    Propagator,
+    TemperaturePropagator,
+    draw,
+    temperature_range,
+)
 from openmm_mdgen.seeds import segment_seed
 
 if TYPE_CHECKING:
@@ -64,13 +72,27 @@ class EachChain:
     """
 
     def __init__(self, generator: Generator) -> None:
-        self.generator, self.temperature = generator, generator.temperature
+        self.generator = generator
         self.drawn_frames = self.overlapping_frames = 0
 
     @property
     def frame_interval(self) -> float | None:
         """Picoseconds between frames; None where they are independent samples."""
         return self.generator.frame_interval
+
+    @property
+    def temperature(self) -> float:
+        """Kelvin, of what is generated; can be set where the generator knows several."""
+        return self.generator.temperature
+
+    @temperature.setter
+    def temperature(self, kelvin: float) -> None:
+        self.generator.temperature = kelvin
+
+    @property
+    def temperature_range(self) -> tuple[float, float]:
+        """Lowest and highest temperature in kelvin that the generator takes."""
+        return temperature_range(self.generator)
 
     @property
     def evaluations(self) -> int | None:
@@ -147,6 +169,13 @@ class EachChainPropagator:
         self.atom_indices = np.concatenate(self._moved)
         self.frame_interval, self.temperature = generator.frame_interval, generator.temperature
 
+    def set_temperature(self, kelvin: float) -> None:
+        """Let the segments to come be of another temperature, where the generator knows several."""
+        for _, propagator in self._bound:
+            if isinstance(propagator, TemperaturePropagator):
+                propagator.set_temperature(kelvin)
+        self.temperature = kelvin
+
     def segment(self, positions: np.ndarray, seed: int) -> GeneratedSegment:
         """The frames that follow `positions`, as many as every chain has; see `protocol.Propagator.segment`."""
         return self._draw(np.asarray(positions)[None], [seed])[0]
@@ -165,6 +194,7 @@ class EachChainPropagator:
             prefix = f"{number}."
             own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
             propagator.restore(own)
+            self.temperature = propagator.temperature
 
     def _draw(self, positions: np.ndarray, seeds: Sequence[int]) -> list[GeneratedSegment]:
         """A segment of each replica, from positions (R, N, 3)."""

@@ -61,9 +61,23 @@ class FineGenerator:
             )
         _warn_of_conditions(forward.info, upsampling.info)
         self.forward, self.upsampling, self._upsampler = forward, upsampling, upsampler
-        self.frame_interval, self.temperature = upsampling.frame_interval, forward.temperature
+        self.frame_interval = upsampling.frame_interval
         self.force_field = forward.force_field
         self.name = f"{forward.name} and {upsampling.name}"
+
+    @property
+    def temperature(self) -> float:
+        """Kelvin, of the forward model's frames; can be set within its range."""
+        return self.forward.temperature
+
+    @temperature.setter
+    def temperature(self, kelvin: float) -> None:
+        self.forward.temperature = kelvin
+
+    @property
+    def temperature_range(self) -> tuple[float, float]:
+        """Lowest and highest temperature in kelvin that the forward model takes."""
+        return self.forward.temperature_range
 
     @property
     def checksum(self) -> str:
@@ -92,6 +106,11 @@ class FinePropagator:
         self.atom_indices, self.temperature = forward.atom_indices, forward.temperature
         self.frame_interval = upsampler.sampler.frame_interval
 
+    def set_temperature(self, kelvin: float) -> None:
+        """Let the segments to come be of another temperature, as far as the weights know it."""
+        self._forward.set_temperature(kelvin)
+        self.temperature = kelvin
+
     def segment(self, positions: np.ndarray, seed: int) -> np.ndarray | GeneratedSegment:
         """The frames that follow `positions`; the forward model's are among them."""
         segment = as_segment(self._forward.segment(positions, seed), len(self.atom_indices))
@@ -100,21 +119,25 @@ class FinePropagator:
         made = segment.frames
         keys = np.repeat(np.asarray(positions, dtype=np.float64)[None], len(made) + 1, axis=0)
         keys[1:, self.atom_indices] = made
-        return self._upsampler.filled(self._forward.template.chain, keys, seed=segment_seed(seed, 0))[1:]
+        low, high = self._upsampler.sampler.info.temperature_range
+        kelvin = min(max(self.temperature, low), high)
+        chain, seed = self._forward.template.chain, segment_seed(seed, 0)
+        return self._upsampler.filled(chain, keys, seed=seed, temperature=kelvin)[1:]
 
     def state(self) -> dict[str, np.ndarray]:
         return self._forward.state()
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self._forward.restore(state)
+        self.temperature = self._forward.temperature
 
 
 def _warn_of_conditions(forward: ModelInfo, upsampling: ModelInfo) -> None:
     """Warn where the two were trained on MD under other conditions."""
-    ours, theirs = ((info.force_field, info.temperature) for info in (forward, upsampling))
+    ours, theirs = ((info.force_field, info.temperature_in_words) for info in (forward, upsampling))
     if ours != theirs and "unknown" not in (forward.force_field, upsampling.force_field):
         warnings.warn(
-            f"weights {upsampling.name!r} were trained on MD in {theirs[0]} at {theirs[1]:g} K, and {forward.name!r} "
-            f"in {ours[0]} at {ours[1]:g} K: the motion between frames is that of the former",
+            f"weights {upsampling.name!r} were trained on MD in {theirs[0]} at {theirs[1]}, and {forward.name!r} "
+            f"in {ours[0]} at {ours[1]}: the motion between frames is that of the former",
             stacklevel=3,
         )

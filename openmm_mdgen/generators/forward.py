@@ -20,6 +20,8 @@ from openmm_mdgen.protocol import GeneratedSegment
 if TYPE_CHECKING:
     from openmm.app import Topology
 
+_TEMPERATURE = "temperature"  # in a propagator's state, beside the molecule's geometry
+
 
 class ForwardModel:
     """Weights of forward simulation, not yet bound to a molecule.
@@ -67,7 +69,11 @@ class MoleculePropagator:
         self._box = box
         self.sampler, self.template = sampler, template
         self.atom_indices = template.chain.atom_indices
-        self.frame_interval, self.temperature = sampler.frame_interval, sampler.info.temperature
+        self.frame_interval, self.temperature = sampler.frame_interval, sampler.temperature
+
+    def set_temperature(self, kelvin: float) -> None:
+        """Let the segments to come be of another temperature; raises `MDGenError` if the weights do not know it."""
+        self.temperature = self.sampler.valid_temperature(kelvin)
 
     def segment(self, positions: np.ndarray, seed: int) -> np.ndarray | GeneratedSegment:
         """The frames that follow `positions`; see `protocol.Propagator.segment`."""
@@ -92,7 +98,7 @@ class MoleculePropagator:
         centre = positions[:, chain.atom_indices].mean(axis=1)[:, None]  # float32 is exact enough near the origin only
         frames = frames_of(chain, (positions - centre)[:, None], device=sampler.device)
         frames = frames.repeat_first(sampler.info.n_frames)
-        tokens = sampler.sample(frames, seeds)
+        tokens = sampler.sample(frames, seeds, temperature=self.temperature)
         rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
         placed = sampler.backbone.place(self.template, rigids, torsions)
         atoms, is_valid = placed.atoms.double().cpu().numpy() + centre[:, None], placed.is_valid.cpu().numpy()
@@ -102,8 +108,12 @@ class MoleculePropagator:
         ]
 
     def state(self) -> dict[str, np.ndarray]:
-        """The molecule's geometry, for checkpoints; the same before and after a segment."""
-        return self.template.state()
+        """The molecule's geometry, for checkpoints; the same before and after a segment.
+
+        And the temperature, where the network is told it.
+        """
+        is_told = self.sampler.flow.config.network.temperature
+        return self.template.state() | ({_TEMPERATURE: np.array(self.temperature)} if is_told else {})
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take back what `state` returned.
@@ -113,4 +123,7 @@ class MoleculePropagator:
         CheckpointError
             If it is of another molecule.
         """
-        self.template = AllAtomTemplate.from_state(self.template.chain, state)
+        geometry = {name: value for name, value in state.items() if name != _TEMPERATURE}
+        self.template = AllAtomTemplate.from_state(self.template.chain, geometry)
+        if _TEMPERATURE in state:
+            self.set_temperature(float(state[_TEMPERATURE]))

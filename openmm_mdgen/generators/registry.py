@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmm_mdgen.errors import CheckpointError, MDGenError
-from openmm_mdgen.protocol import ENTRY_POINTS, Generator
+from openmm_mdgen.protocol import ENTRY_POINTS, Generator, temperature_range
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -77,6 +77,26 @@ def loaded(
     from openmm_mdgen.generators.each_chain import of_chains
 
     return of_chains(generator, chains)
+
+
+def set_temperature(generator: Generator, kelvin: float | None) -> None:
+    """Ask a generator for a temperature; None leaves its own.
+
+    Raises
+    ------
+    MDGenError
+        If it does not know that temperature.
+    """
+    if kelvin is None or kelvin == generator.temperature:
+        return
+    low, high = temperature_range(generator)
+    if not low <= kelvin <= high:
+        known = f"{low:g} K" if low == high else f"{low:g} to {high:g} K"
+        raise MDGenError(
+            f"temperature {kelvin:g} K: generator {getattr(generator, 'name', '') or type(generator).__name__!r} was "
+            f"trained at {known}, and says nothing of other temperatures; ask for what it knows, or use another"
+        )
+    generator.temperature = kelvin
 
 
 def _refuse_options(**options: object) -> None:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from openmm_mdgen.arguments import positive
 from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.generators.memory import Memory, available, needed
 from openmm_mdgen.model import checkpoints
@@ -53,6 +54,8 @@ class Sampler:
         How generated frames are placed.
     evaluations : int
         How many times the network was evaluated so far.
+    temperature : float
+        Kelvin, of what is drawn unless it is stated; can be set within the range of the weights.
     """
 
     def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
@@ -61,6 +64,27 @@ class Sampler:
         self.frame_interval = info.frame_interval
         self.backbone = backbone_named(info.backbone, turns_caps=flow.config.network.termini)
         self.evaluations = 0
+        self._temperature = info.temperature
+
+    @property
+    def temperature(self) -> float:
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, kelvin: float) -> None:
+        self._temperature = self.valid_temperature(kelvin)
+
+    def valid_temperature(self, kelvin: float) -> float:
+        """A temperature as a number of kelvin; raises `MDGenError` if the weights do not know it."""
+        kelvin = positive("temperature", kelvin, "kelvin")
+        low, high = self.info.temperature_range
+        if not low <= kelvin <= high:
+            raise MDGenError(
+                f"temperature {kelvin:g} K: weights {self.info.name!r} were trained at "
+                f"{self.info.temperature_in_words}, and say nothing of others; ask for what they know, or use weights "
+                "that were trained at yours"
+            )
+        return kelvin
 
     @classmethod
     def load(
@@ -91,7 +115,9 @@ class Sampler:
         """What tells these weights from all others; see `checkpoints.checksum`."""
         return checkpoints.checksum(self.flow)
 
-    def sample(self, frames: Frames, seeds: Sequence[int]) -> Float[Tensor, "B T L _"]:
+    def sample(
+        self, frames: Frames, seeds: Sequence[int], *, temperature: float | None = None
+    ) -> Float[Tensor, "B T L _"]:
         """Draw tokens for a batch.
 
         Parameters
@@ -100,6 +126,8 @@ class Sampler:
             Trajectories whose known parts are filled in; the rest is not read.
         seeds : sequence of int
             One for each trajectory, whose noise is drawn from it alone.
+        temperature : float, optional
+            Kelvin, within the range of the weights. Default: the sampler's.
 
         Returns
         -------
@@ -121,6 +149,7 @@ class Sampler:
         if network.designs:  # one state of a residue for all its frames
             states = torch.stack([uniform_states(shape[1], g) for g in random])
             noise = torch.cat([noise, states[:, None].expand(*noise.shape[:3], N_TYPES)], dim=-1)
+        frames = frames.at_temperature(self.temperature if temperature is None else temperature)
         sample = self.flow.sample(frames, noise.to(self.device), self.solver)
         self.evaluations += sample.evaluations
         if not torch.isfinite(sample.tokens).all():
@@ -146,7 +175,7 @@ class Sampler:
     def type_probabilities(self, frames: Frames) -> Float[Tensor, "B L 20"]:
         """The network's probabilities of residue types from what is known of the frames, without noise; on the CPU."""
         with torch.no_grad():
-            probabilities = self.flow.type_logits(frames).softmax(-1).cpu()
+            probabilities = self.flow.type_logits(frames.at_temperature(self.temperature)).softmax(-1).cpu()
         self.evaluations += 1
         return probabilities
 

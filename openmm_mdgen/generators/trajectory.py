@@ -64,13 +64,25 @@ class TrajectoryGenerator:
     sampler : Sampler
         The loaded weights, on which every task builds.
     temperature : float
-        Kelvin, of the data that the weights were trained on.
+        Kelvin, of what is generated; can be set within `temperature_range`. A simulation asks for its integrator's.
     """
 
     def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
         self.sampler = Sampler(flow, info, solver, device)
         self.flow, self.info, self.solver, self.device = self.sampler.flow, info, solver, device
-        self.temperature = info.temperature
+
+    @property
+    def temperature(self) -> float:
+        return self.sampler.temperature
+
+    @temperature.setter
+    def temperature(self, kelvin: float) -> None:
+        self.sampler.temperature = kelvin
+
+    @property
+    def temperature_range(self) -> tuple[float, float]:
+        """Lowest and highest temperature in kelvin that the weights take."""
+        return self.info.temperature_range
 
     @classmethod
     def load(

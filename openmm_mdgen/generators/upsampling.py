@@ -61,7 +61,9 @@ class Upsampler:
                 "interval if the file's times are wrong"
             )
 
-    def filled(self, chain: ProteinChain, positions: np.ndarray, *, seed: int) -> np.ndarray:
+    def filled(
+        self, chain: ProteinChain, positions: np.ndarray, *, seed: int, temperature: float | None = None
+    ) -> np.ndarray:
         """A trajectory with frames between its own.
 
         Windows share the keys at their borders, so each interval between two keys is generated with both of them known.
@@ -74,6 +76,8 @@ class Upsampler:
         positions : (K, N, 3), nm
             At least two frames, in any pose.
         seed : int
+        temperature : float, optional
+            Kelvin, within the range of the weights. Default: the sampler's.
 
         Returns
         -------
@@ -94,7 +98,8 @@ class Upsampler:
         def drawn(members: np.ndarray, attempt: int) -> np.ndarray:
             made = [keys.window(order[w * per_window : (w + 1) * per_window + 1], spread) for w in members]
             frames = Frames.cat([window for window, _ in made]).to(torch.float32).to(sampler.device)
-            tokens = sampler.sample(frames, [segment_seed(seed, int(w), attempt) for w in members])
+            seeds = [segment_seed(seed, int(w), attempt) for w in members]
+            tokens = sampler.sample(frames, seeds, temperature=temperature)
             rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
             torsions = sampler.backbone.settled(keys.templates[0], torsions)
             is_valid = np.ones(len(members), dtype=bool)

@@ -45,13 +45,15 @@ class Entry:
     frame_interval : float
         Picoseconds between frames.
     temperature : float
-        Kelvin, of the training data.
+        Kelvin, of what they generate unless they are asked for another temperature.
     force_field : str
         Force field and solvent of the training data.
     n_parameters : int
         Trained numbers.
     licence, citation, source : str
         The source is that of the conditions; empty where the file itself states them.
+    temperature_range : (float, float)
+        Lowest and highest temperature that they take, in kelvin.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Entry:
     licence: str
     citation: str
     source: str
+    temperature_range: tuple[float, float]
 
 
 def entries() -> list[Entry]:
@@ -130,6 +133,7 @@ def of_file(name: str, place: str, path: Path) -> Entry:
         _said(info.about, "licence") or ("MIT" if place == BUNDLED else "not stated"),
         _said(info.about, "citation") or (CITATION if place == BUNDLED else "not stated"),
         info.about.get("conditions", ""),
+        info.temperature_range,
     )
 
 
@@ -155,6 +159,7 @@ def _of_table(weights: PublishedWeights) -> Entry:
         weights.licence,
         weights.citation,
         f"{weights.data.words}: {weights.data.source}; {weights.source}",
+        (weights.data.temperature, weights.data.temperature),
     )
 
 

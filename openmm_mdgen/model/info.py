@@ -58,6 +58,12 @@ class ModelInfo:
         known = self.temperatures or (self.temperature,)
         return known[0], known[-1]
 
+    @property
+    def temperature_in_words(self) -> str:
+        """The temperatures that the weights take, such as ``"300 to 350 K"``."""
+        low, high = self.temperature_range
+        return f"{low:g} K" if low == high else f"{low:g} to {high:g} K"
+
     def values(self) -> dict[str, Any]:
         """As plain values, for JSON; versions that do not know a field read what leaves it out."""
         said = asdict(self)

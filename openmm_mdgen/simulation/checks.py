@@ -5,7 +5,7 @@ from __future__ import annotations
 import openmm
 
 from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyError
-from openmm_mdgen.protocol import Generator
+from openmm_mdgen.protocol import Generator, temperature_range
 from openmm_mdgen.simulation.engine import Engine
 from openmm_mdgen.simulation.gate import Gate, Judge
 from openmm_mdgen.simulation.honoured import Honoured
@@ -89,6 +89,7 @@ def check_honoured(engine: Engine, generator: Generator, *, is_judged: bool) -> 
         engine.topology,
         engine.system,
         trained_temperature=generator.temperature,
+        temperature_range=temperature_range(generator),
         trained_force_field=getattr(generator, "force_field", ""),
         is_judged=is_judged,
     )

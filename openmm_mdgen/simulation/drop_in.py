@@ -39,7 +39,9 @@ class MDGenSimulation(app.Simulation):
     Reporters, checkpoints, states and `runForClockTime` work as in OpenMM. When a reporter sees a frame, the Context
     holds its positions, time and step count, and fresh velocities of the Maxwell-Boltzmann distribution. A frame stands
     for `generator.frame_interval` of physical time; `step` and reports have to fall on frames. Positions, step counts
-    or states that are set in between are honoured: generation goes on from there.
+    or states that are set in between are honoured: generation goes on from there. So is the integrator's temperature,
+    by generators that know several (`generator.temperature_range`): each new segment is of what it is then. Frames that
+    are left of a segment stay as they are. Outside of the range the nearest end is taken, and you are warned.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from openmm_mdgen.errors import GenerationError
-from openmm_mdgen.protocol import MOST_INVALID, Generator
+from openmm_mdgen.protocol import MOST_INVALID, Generator, TemperaturePropagator, temperature_range
 from openmm_mdgen.simulation import restart
 from openmm_mdgen.simulation.advance import Advance, Reports, Stretch
 from openmm_mdgen.simulation.engine import Engine, Here
@@ -51,6 +51,7 @@ class WithGenerator(Advance):
         self.honoured.check_temperature(temperature)
         self.honoured.check_reporters(reporter for reporter, _ in reports)
         here = self.engine.here()
+        self.ask_for_temperature()
         n_frames = self.ready_frames(here, phase, frame_steps)
         if not n_frames:
             return self.integrated(end_step)
@@ -83,6 +84,7 @@ class WithGenerator(Advance):
         """Fit the generator to the molecule, (n_atoms, 3) nm of a relaxed structure."""
         propagator = self.generator.propagator(self.engine.topology, relaxed)
         self.rollout = Rollout(propagator, self.seed, relaxed)
+        self.ask_for_temperature()
         self.warn_of_atoms_left_behind(self.rollout)
         return self.rollout
 
@@ -90,6 +92,13 @@ class WithGenerator(Advance):
         """The integrator's, in K; the generator's where the integrator has none."""
         temperature = self.engine.temperature()
         return self.generator.temperature if temperature is None else temperature
+
+    def ask_for_temperature(self) -> None:
+        """Let the segments to come be of the integrator's temperature, or the nearest that the generator takes."""
+        low, high = temperature_range(self.generator)
+        propagator = self.rollout.propagator if self.rollout else None
+        if low < high and isinstance(propagator, TemperaturePropagator):
+            propagator.set_temperature(min(max(self.temperature(), low), high))
 
     def warn_of_atoms_left_behind(self, rollout: Rollout) -> None:
         n_left = self.engine.topology.getNumAtoms() - len(rollout.moved)
@@ -148,7 +157,8 @@ class Generating(WithGenerator):
             if not fault:
                 _require_finite(segment.frames)
             seconds, verdict = time.perf_counter() - begin, Verdict(not fault, fault, kind=INVALID if fault else "")
-            self.record.generated(Segment.tried(here.step, len(segment.frames) * frame_steps, verdict, seconds))
+            steps, kelvin = len(segment.frames) * frame_steps, rollout.propagator.temperature
+            self.record.generated(Segment.tried(here.step, steps, verdict, seconds, kelvin))
             if verdict.accepted:
                 return len(segment.frames)
         raise GenerationError(

@@ -36,6 +36,8 @@ class Honoured:
         Temperature of the generator's training data.
     trained_force_field : str
         Force field and solvent of the training data; empty where they are not known.
+    temperature_range : (float, float), K, optional
+        Lowest and highest temperature that the generator takes. Default: `trained_temperature` alone.
     is_judged : bool
         Whether a gate judges generated segments, as in hybrid runs.
     """
@@ -48,9 +50,11 @@ class Honoured:
         trained_temperature: float,
         trained_force_field: str,
         is_judged: bool,
+        temperature_range: tuple[float, float] | None = None,
     ) -> None:
         self._topology, self._system, self._is_judged = topology, system, is_judged
-        self._trained_temperature, self._trained_force_field = trained_temperature, trained_force_field
+        self._range = temperature_range or (trained_temperature, trained_temperature)
+        self._trained_force_field = trained_force_field
         self._atoms = list(topology.atoms())
         self._looked_at: tuple[int, int] | None = None  # number of forces and of constraints
         self._told: set[str] = set()
@@ -99,7 +103,7 @@ class Honoured:
                 )
 
     def check_temperature(self, temperature: float | None) -> None:
-        """Warn of a temperature, of the integrator or a thermostat, that is not that of the training data.
+        """Warn of a temperature, of the integrator or a thermostat, that the generator does not take.
 
         Parameters
         ----------
@@ -110,12 +114,14 @@ class Honoured:
         self._temperature = temperature
         if temperature is None or not has_changed:
             return
-        trained = self._trained_temperature
-        if abs(temperature - trained) > _TEMPERATURE_TOLERANCE:
+        low, high = self._range
+        nearest = min(max(temperature, low), high)
+        if abs(temperature - nearest) > _TEMPERATURE_TOLERANCE:
             verb = "is" if is_first else "is now"
+            trained = f"{low:g} K" if low == high else f"{low:g} to {high:g} K"
             self._tell(
-                f"the integrator {verb} at {temperature:g} K and the generator was trained at {trained:g} K: "
-                f"generated frames are of {trained:g} K, whatever the integrator says",
+                f"the integrator {verb} at {temperature:g} K and the generator was trained at {trained}: "
+                f"generated frames are of {nearest:g} K, whatever the integrator says",
                 key=f"temperature {verb}",
             )
 
@@ -188,7 +194,10 @@ class Honoured:
 
     def _tell_of_tempering(self) -> None:
         what = "a sampler of openmm.app (simulated tempering, expanded ensembles) changes the state of this simulation"
-        trained = f"generated frames are of {self._trained_temperature:g} K in every state"
+        low, high = self._range
+        trained = f"generated frames are of {low:g} K in every state"
+        if low < high:
+            trained = "energies of generated frames, by which it decides, lack thermal vibration"
         if not self._is_judged:
             raise UnsupportedSystemError(
                 f"{what}, and {trained}, so its weights would mean nothing. {_REAL_MD} follows it"

@@ -41,6 +41,8 @@ class Segment:
         The wall time it took.
     reason_kind : str
         The kind of fault of a rejected segment, such as ``"clash"``, where the gate names it.
+    temperature : float, optional
+        Kelvin that a generated segment was asked for; None of real MD, and in files of versions that did not keep it.
     """
 
     kind: str
@@ -51,9 +53,12 @@ class Segment:
     numbers: dict[str, float] = field(default_factory=dict)
     wall_seconds: float = 0.0
     reason_kind: str = ""
+    temperature: float | None = None
 
     @classmethod
-    def tried(cls, step: int, steps: int, verdict: Verdict, wall_seconds: float) -> Segment:
+    def tried(
+        cls, step: int, steps: int, verdict: Verdict, wall_seconds: float, temperature: float | None = None
+    ) -> Segment:
         """A generated segment, and what was said of it."""
         return cls(
             kind=GENERATED,
@@ -64,6 +69,7 @@ class Segment:
             numbers=dict(verdict.numbers),
             wall_seconds=wall_seconds,
             reason_kind=verdict.kind,
+            temperature=temperature,
         )
 
     @property

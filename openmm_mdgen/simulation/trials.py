@@ -105,7 +105,7 @@ class Trials:
                 verdict, landed = self._judge(here.positions, segment)
             seconds, begin = time.perf_counter() - begin, time.perf_counter()
             steps = planned * frame_steps
-            record.generated(Segment.tried(here.step, steps, verdict, seconds))
+            record.generated(Segment.tried(here.step, steps, verdict, seconds, rollout.propagator.temperature))
             if verdict.accepted and landed:
                 self.landed = here.step + steps, landed
                 return True
