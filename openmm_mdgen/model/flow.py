@@ -160,7 +160,7 @@ class TrajectoryFlow(nn.Module):
         is_padded = _is_padded(frames)  # once: looking at the mask waits for the device
 
         def velocity_field(t: float, x: Tensor) -> Tensor:
-            velocity = self.network(x, x.new_full((x.shape[0],), t), condition, is_padded=is_padded)
+            velocity = self.network(x, x.new_full((1,), t), condition, is_padded=is_padded)
             if not self.config.network.designs:
                 return velocity * free if self.config.hold_known else velocity
             continuous, logits = velocity.split([width, N_TYPES], dim=-1)

@@ -76,7 +76,7 @@ def test_pieces_make_the_whole(monkeypatch, time_mixer):
     x, t = torch.randn(2, 40, 4, 21, dtype=torch.float64), torch.tensor([0.2, 0.6], dtype=torch.float64)
     with torch.no_grad():
         whole = flow.network(x, t, condition)
-        monkeypatch.setattr(velocity, "_FRAMES_AT_ONCE", 7)
+        monkeypatch.setattr(velocity, "_TOKENS_AT_ONCE", 7 * 2 * 4)
         monkeypatch.setattr(hyena, "_FRAMES_AT_ONCE", 100)
         torch.testing.assert_close(flow.network(x, t, condition), whole, rtol=1e-10, atol=1e-12)
 

@@ -6,10 +6,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openmm_mdgen.model.network.linear import Linear, product
+from openmm_mdgen.model.network.softmax import attend
 
 
 class Rotary(nn.Module):
-    """Rotates the two halves of each head by position times frequency (Su et al. 2021)."""
+    """Rotates the two halves of each head by position times frequency (Su et al. 2021).
+
+    Channels that turn together stand side by side, as the real and the imaginary part of one number: see `interleaved`.
+    """
 
     def __init__(self, head_width: int) -> None:
         super().__init__()
@@ -18,13 +22,19 @@ class Rotary(nn.Module):
         self.inv_freq: Tensor
 
     def forward(self, x: Float[Tensor, "*batch n m h d"], first: int = 0) -> Float[Tensor, "*batch n m h d"]:
-        """Positions are `first`, `first` + 1 and so on along n."""
-        index = torch.arange(first, first + x.shape[-4], device=x.device, dtype=x.dtype)
-        angles = (index[:, None] * self.inv_freq.to(x.dtype))[:, None, None]
-        cos, sin = angles.cos(), angles.sin()
-        lower, upper = x.chunk(2, dim=-1)
-        swapped = torch.cat([upper, lower], dim=-1)
-        return torch.addcmul(x * torch.cat([cos, cos], dim=-1), swapped, torch.cat([-sin, sin], dim=-1))
+        """Positions are `first`, `first` + 1 and so on along n; `x` itself is turned where no gradient is asked for."""
+        exact = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        index = torch.arange(first, first + x.shape[-4], device=x.device, dtype=exact.dtype)
+        angles = (index[:, None] * self.inv_freq.to(exact.dtype))[:, None, None]
+        turns = torch.polar(torch.ones_like(angles), angles)
+        pairs = torch.view_as_complex(exact.unflatten(-1, (-1, 2)))
+        turned = pairs * turns if torch.is_grad_enabled() else pairs.mul_(turns)
+        return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+
+    def interleaved(self, x: Tensor) -> Tensor:
+        """Rows of a projection's weight or bias, so that channels i and i + d / 2 of its heads stand side by side."""
+        half = len(self.inv_freq)
+        return x.unflatten(0, (-1, 2, half)).transpose(1, 2).flatten(0, 2)
 
 
 class Attention(nn.Module):
@@ -45,22 +55,30 @@ class Attention(nn.Module):
         """`key_mask` is 1.0 for a token that may be attended to; None when all may."""
         batch, n, width = x.shape[:-2], x.shape[-2], x.shape[-1]
         x = x.reshape(-1, n, width)
-        projections = (self.q_proj, self.k_proj, self.v_proj)
-        weight, bias = (torch.cat(parts) for parts in zip(*((p.weight, p.bias) for p in projections), strict=True))
+        weight, bias = (self._of_all(name) for name in ("weight", "bias"))
         qkv = product(x, weight, bias).unflatten(-1, (3, self.n_heads, -1))  # one product instead of three
-        sink_k, sink_v = (self._heads(b) for b in (self.bias_k, self.bias_v))  # (1, 1, 1, heads, C / heads)
+        sink_k, sink_v = self._heads(self._turning(self.bias_k[0, 0])), self._heads(self.bias_v)
         qk, v = qkv.split([2, 1], dim=2)
         if hasattr(self, "rot_emb"):
             qk = self.rot_emb(qk)
             if self.sink_has_position:
-                sink_k = self.rot_emb(sink_k, n)
+                sink_k = self.rot_emb(sink_k.clone(), n)
         q, k = qk.unbind(2)
         q, k, v = q.transpose(1, 2), self._with_sink(k, sink_k), self._with_sink(v.squeeze(2), sink_v)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(key_mask, n, q))
+        out = attend(q, k, v, self._bias(key_mask, n, q))
         return self.out_proj(out.transpose(1, 2).reshape(*batch, n, width))
 
+    def _of_all(self, name: str) -> Tensor:
+        q, k, v = (getattr(projection, name) for projection in (self.q_proj, self.k_proj, self.v_proj))
+        return torch.cat([self._turning(q), self._turning(k), v])
+
+    def _turning(self, rows: Tensor) -> Tensor:
+        """Rows in the order of channels that a rotation, if there is one, asks for; logits do not depend on it."""
+        return self.rot_emb.interleaved(rows) if hasattr(self, "rot_emb") else rows
+
     def _heads(self, sink: Tensor) -> Tensor:
-        return sink.unflatten(-1, (1, self.n_heads, -1))
+        """(1, 1, 1, heads, C / heads)."""
+        return sink.reshape(1, 1, 1, self.n_heads, -1)
 
     @staticmethod
     def _with_sink(x: Tensor, sink: Tensor) -> Tensor:

@@ -71,16 +71,18 @@ class Modulation(nn.Sequential):
 
 
 def modulated_norm(
-    x: Float[Tensor, "B *between C"], shift: Float[Tensor, "B C"], scale: Float[Tensor, "B C"]
+    x: Float[Tensor, "B *between C"], shift: Float[Tensor, "#B C"], scale: Float[Tensor, "#B C"]
 ) -> Float[Tensor, "B *between C"]:
     """Layer norm without gain, then x (1 + scale) + shift; the two broadcast over the axes between."""
+    if len(shift) == 1:  # the same for the whole batch: one pass
+        return F.layer_norm(x, x.shape[-1:], 1 + scale[0], shift[0], eps=1e-6)
     between = [1] * (x.ndim - 2)
     shift, scale = (v.reshape(v.shape[0], *between, v.shape[-1]) for v in (shift, scale))
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
 
 
 def gated_sum(
-    x: Float[Tensor, "B *between C"], branch: Float[Tensor, "B *between C"], gate: Float[Tensor, "B C"]
+    x: Float[Tensor, "B *between C"], branch: Float[Tensor, "B *between C"], gate: Float[Tensor, "#B C"]
 ) -> Float[Tensor, "B *between C"]:
     """x + branch times gate, broadcast over the axes between."""
     return torch.addcmul(x, branch, gate.reshape(gate.shape[0], *[1] * (x.ndim - 2), gate.shape[-1]))

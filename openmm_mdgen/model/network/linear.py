@@ -58,13 +58,21 @@ def _needs_gradient(x: Tensor, weight: Tensor) -> bool:
     return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
 
 
+def onednn_takes(x: Tensor, weight: Tensor) -> bool:
+    """Whether products of these are oneDNN's if they are large enough, and no gradient is asked for."""
+    return _is_onednns(x, weight) and not _needs_gradient(x, weight)
+
+
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
+    return x.numel() * weight.shape[0] >= _SMALLEST and _is_onednns(x, weight)
+
+
+def _is_onednns(x: Tensor, weight: Tensor) -> bool:
     return (
         x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
-        and x.numel() * weight.shape[0] >= _SMALLEST
         and _is_there()
     )
 

@@ -27,14 +27,18 @@ from openmm_mdgen.model.network.ipa import InvariantPointAttention
 from openmm_mdgen.model.network.linear import Linear
 from openmm_mdgen.model.tasks import Condition
 
-_FRAMES_AT_ONCE = 10_000
+_TOKENS_AT_ONCE = 4096  # of which the widest layer's output stays in the cache
 
 
 def _in_pieces(layer: Callable[[Tensor], Tensor], h: Float[Tensor, "B T L C"]) -> Float[Tensor, "B T L C"]:
-    """What a layer that does not mix frames makes of them; of very many, piece by piece when sampling."""
-    if torch.is_grad_enabled() or h.shape[1] <= _FRAMES_AT_ONCE:
+    """What a layer that does not mix frames makes of them; piece by piece when sampling, for speed and memory."""
+    at_once = max(1, _TOKENS_AT_ONCE // (h.shape[0] * h.shape[2]))
+    if torch.is_grad_enabled() or h.shape[1] <= at_once:
         return layer(h)
-    return torch.cat([layer(piece) for piece in h.split(_FRAMES_AT_ONCE, dim=1)], dim=1)
+    out = torch.empty_like(h)
+    for piece, result in zip(h.split(at_once, dim=1), out.split(at_once, dim=1), strict=True):
+        result.copy_(layer(piece))
+    return out
 
 
 def _attention(config: NetworkConfig) -> Attention:
@@ -65,7 +69,7 @@ class KeyFrameLayer(nn.Module):
         self.fc1, self.fc2 = Linear(width, 4 * width), Linear(4 * width, width)
 
     def forward(
-        self, s: Float[Tensor, "B L C"], embedding: Float[Tensor, "B C"], rigids: Rigid, mask: Float[Tensor, "B L"]
+        self, s: Float[Tensor, "B L C"], embedding: Float[Tensor, "#B C"], rigids: Rigid, mask: Float[Tensor, "B L"]
     ) -> Float[Tensor, "B L C"]:
         shift_l, scale_l, gate_l, shift_m, scale_m, gate_m = self.adaLN_modulation(embedding)
         s = s + self.ipa(self.ipa_norm(s), rigids, mask)
@@ -92,7 +96,7 @@ class TrunkLayer(nn.Module):
     def forward(
         self,
         h: Float[Tensor, "B T L C"],
-        embedding: Float[Tensor, "B C"],
+        embedding: Float[Tensor, "#B C"],
         start: Rigid,
         mask: Float[Tensor, "B L"] | None,
     ) -> Float[Tensor, "B T L C"]:
@@ -136,7 +140,7 @@ class FinalLayer(nn.Module):
         self.linear = Linear(width, n_out)
         self.adaLN_modulation = Modulation(width, 2)
 
-    def forward(self, h: Float[Tensor, "B T L C"], embedding: Float[Tensor, "B C"]) -> Float[Tensor, "B T L D"]:
+    def forward(self, h: Float[Tensor, "B T L C"], embedding: Float[Tensor, "#B C"]) -> Float[Tensor, "B T L D"]:
         shift, scale = self.adaLN_modulation(embedding)
         return self.linear(modulated_norm(h, shift, scale))
 
@@ -185,7 +189,7 @@ class VelocityNetwork(nn.Module):
         self._initialise()
 
     def forward(
-        self, x: Float[Tensor, "B T L D"], t: Float[Tensor, " B"], condition: Condition, *, is_padded: bool = True
+        self, x: Float[Tensor, "B T L D"], t: Float[Tensor, "#B"], condition: Condition, *, is_padded: bool = True
     ) -> Float[Tensor, "B T L D"]:
         """Noised tokens and flow coordinates to velocities.
 
