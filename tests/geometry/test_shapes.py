@@ -24,4 +24,4 @@ def test_parts_of_a_dataclass_that_do_not_fit_are_refused():
 
 def test_modules_of_the_network_are_checked_too():
     with pytest.raises(TypeCheckError):
-        gated_sum(torch.zeros(2, 5, 8), torch.zeros(2, 5, 8), torch.zeros(1, 8))
+        gated_sum(torch.zeros(2, 5, 8), torch.zeros(2, 5, 8), torch.zeros(3, 8))
