@@ -6,6 +6,7 @@ is removed when the file is written again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -85,6 +86,15 @@ def _runs(pid: int) -> bool:
     import psutil  # os.kill(pid, 0), which asks on other systems, ends the process on Windows
 
     return psutil.pid_exists(pid)
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path: str | Path, content: object) -> None:

@@ -4,7 +4,7 @@ how to go on."""
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -64,11 +64,19 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def going_on() -> Iterator[None]:
-    """Around work that the same command takes up where it was stopped: say so."""
+def going_on(kept: Callable[[], str | None] = lambda: "") -> Iterator[None]:
+    """Around work that the same command takes up where it was stopped: say so.
+
+    Parameters
+    ----------
+    kept : callable
+        Asked for what is said of the work that is kept; None where there is none, and the command begins again.
+    """
     try:
         yield
     except BaseException:
         for stopped in _asked:
-            stopped.advice = "to go on from there, give the same command"
+            said = kept()
+            if said is not None:
+                stopped.advice = f"{said}{'; ' if said else ''}to go on from there, give the same command"
         raise

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from openmm.app import Topology
 
 
+_PROPAGATOR = "propagator."  # prefix of the arrays of propagators in a stream's state
+
+
 class Stream(Iterator[np.ndarray]):
     """New frames of several replicas, chunk by chunk; `stream` makes one.
 
@@ -33,6 +36,8 @@ class Stream(Iterator[np.ndarray]):
         The atoms of the topology that the frames hold.
     redraws : int
         How many segments were drawn anew so far.
+    n_done : int
+        How many frames of each replica were handed out so far.
     """
 
     def __init__(
@@ -46,7 +51,7 @@ class Stream(Iterator[np.ndarray]):
         self.atom_indices = self._propagator.atom_indices
         self.redraws = 0
         self._continues = generator.frame_interval is not None  # independent samples all have the same start
-        self._seed, self._left = seed, n_frames
+        self._seed, self._n_frames, self.n_done = seed, n_frames, 0
         self._index = [-1] * replicas  # number of the latest segment
         self._current = np.repeat(positions[None], replicas, axis=0)  # (R, N, 3)
         self._drawn = [np.zeros((0, len(self.atom_indices), 3)) for _ in range(replicas)]  # not handed out yet
@@ -55,14 +60,41 @@ class Stream(Iterator[np.ndarray]):
 
     def __next__(self) -> np.ndarray:
         """(R, F, n, 3): as many frames as all replicas have, at most those of a segment."""
-        if self._left <= 0:
+        left = self._n_frames - self.n_done
+        if left <= 0:
             raise StopIteration
-        self._draw([replica for replica, frames in enumerate(self._drawn) if not len(frames)])
-        n = min(self._left, *(len(frames) for frames in self._drawn))
+        if empty := [replica for replica, frames in enumerate(self._drawn) if not len(frames)]:
+            self._draw(empty)
+        n = min(left, *(len(frames) for frames in self._drawn))
         chunk = np.stack([frames[:n] for frames in self._drawn])
         self._drawn = [frames[n:] for frames in self._drawn]
-        self._left -= n
+        self.n_done += n
         return chunk
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that another stream, made with the same arguments or more frames, needs to go on from here."""
+        numbers = {"n_done": self.n_done, "redraws": self.redraws, "index": self._index}
+        arrays = {name: np.array(value) for name, value in numbers.items()} | {"current": self._current}
+        for replica, frames in enumerate(self._drawn):
+            arrays[f"drawn.{replica}"] = frames
+        for replica, state in enumerate([self._state()] if self._states is None else self._states):
+            arrays |= {f"{_PROPAGATOR}{replica}.{name}": value for name, value in state.items()}
+        return arrays
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take back what `state` returned."""
+        self.n_done, self.redraws = int(state["n_done"]), int(state["redraws"])
+        self._index, self._current = state["index"].tolist(), state["current"].copy()
+        self._drawn = [state[f"drawn.{replica}"] for replica in range(len(self._index))]
+        states: list[dict[str, np.ndarray]] = [{} for _ in self._index]
+        for name, value in state.items():
+            if name.startswith(_PROPAGATOR):
+                replica, _, key = name.removeprefix(_PROPAGATOR).partition(".")
+                states[int(replica)][key] = value
+        if self._states is None:
+            self._propagator.restore(states[0])
+        else:
+            self._states = states
 
     def _draw(self, replicas: list[int]) -> None:
         """A new segment for each of these replicas."""

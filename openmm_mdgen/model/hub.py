@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openmm_mdgen.errors import CheckpointError
-from openmm_mdgen.files import write_json
+from openmm_mdgen.files import sha256_of, write_json
 
 PREFIX = "hf://"
 _NAME = re.compile(
@@ -132,7 +132,7 @@ def fetch(name: str, location: Location, check: Callable[[Path], object], *, new
 
 def checksum_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
-    return _digest(path, hashlib.sha256())
+    return sha256_of(path)
 
 
 def cached_files() -> Iterator[tuple[Location, Path]]:

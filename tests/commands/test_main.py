@@ -13,7 +13,7 @@ from openmm import app, unit
 from models import INFO, SMALL, random_flow, small_forward_flow
 from openmm_mdgen import __version__
 from openmm_mdgen.commands.main import main
-from openmm_mdgen.commands.run import parse_time
+from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.model import checkpoints
@@ -64,7 +64,7 @@ def dcd_timing(path: Path) -> tuple[int, int, float]:
 def test_a_sequence_becomes_a_trajectory_beside_its_topology(command, tmp_path):
     code, out, errors = command("APLV", "--time", "120ps", "--seed", 7)  # --out is traj.dcd by default
     assert code == 0 and errors == ""
-    assert names(tmp_path) == {"traj.dcd", "traj.pdb"}
+    assert names(tmp_path) == {"traj.dcd", "traj.pdb", "traj.checkpoint.npz", "traj.manifest.json"}
     assert "traj.dcd: 12 frames, topology traj.pdb, seed 7; 0.12 ns" in out and len(out.splitlines()) == 1
     trajectory = mdtraj.load("traj.dcd", top="traj.pdb")
     assert trajectory.n_frames == 12
@@ -123,7 +123,9 @@ def test_a_longer_report_interval_leaves_frames_out(command, tmp_path, suffix, r
 def test_replicas_share_a_start_and_differ(command, tmp_path):
     code, out, _ = command("AVGA", "--time", "70ps", "--seed", 5, "--out", "r.dcd", "--replicas", 3)
     assert code == 0 and "r_000.dcd to r_002.dcd: 7 frames each" in out and "0.21 ns" in out
-    assert names(tmp_path) == {"r.pdb", "r_000.dcd", "r_001.dcd", "r_002.dcd"}
+    assert names(tmp_path) == {
+        "r.pdb", "r_000.dcd", "r_001.dcd", "r_002.dcd", "r.checkpoint.npz", "r.manifest.json"
+    }  # fmt: skip
     first, second, third = (mdtraj.load(f"r_00{k}.dcd", top="r.pdb").xyz for k in range(3))
     assert len(first) == len(second) == len(third) == 7
     assert np.abs(first - second).max() > 1e-3 and np.abs(second - third).max() > 1e-3
@@ -286,7 +288,7 @@ def test_each_of_two_chains_is_generated_and_overlaps_are_told(command, tmp_path
     assert code == 0
     assert errors.splitlines()[0].startswith("warning: chains 'A', 'B' are generated each by itself: contacts")
     overlapping = 0
-    for name in sorted(names(tmp_path) - {"two.pdb", "a.pdb"}):
+    for name in sorted(path.name for path in tmp_path.glob("*.dcd")):
         xyz = mdtraj.load(name, top="a.pdb").xyz
         heavy = [atom for atom in topology.atoms() if atom.element.symbol != "H"]
         first, second = ([atom.index for atom in heavy if atom.residue.chain.index == k] for k in (0, 1))

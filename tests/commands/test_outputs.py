@@ -1,6 +1,8 @@
 """What a command writes is tried before its work, and what a command that was stopped leaves is nothing."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import openmm
 import pytest
@@ -154,24 +157,36 @@ def test_a_stop_that_a_library_makes_an_error_of_is_a_stop():
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_stopped_leaves_nothing_and_says_how_to_go_on(tmp_path, number, code):
-    words = ["run", "AKLV", "--time", "1us", "--seed", "1"]
-    started = subprocess.Popen(
-        [sys.executable, "-c", "from openmm_mdgen.commands.main import main; main()", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while not any(path.suffix == ".dcd" for path in tmp_path.iterdir()):
-        assert started.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
-    started.send_signal(number)
-    _, errors = started.communicate(timeout=60)
-    assert started.returncode == code and list(tmp_path.iterdir()) == []
-    name = {130: "Ctrl-C", 143: "SIGTERM"}[code]
-    assert errors == (
-        f"stopped by {name}: output files that were not complete have been removed; to begin again, give the same "
-        "command\n"
-    )
+def test_a_run_that_is_stopped_says_how_to_go_on_and_goes_on(tmp_path, number, code):
+    words = ["run", "AKLV", "--time", "1us"]  # the seed is drawn
+    kept, seeds = [], set()
+    for _ in range(2):
+        started = subprocess.Popen(
+            [sys.executable, "-c", "from openmm_mdgen.commands.main import main; main()", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 120
+        before = (tmp_path / "traj.checkpoint.npz").stat().st_mtime_ns if kept else 0
+        while not any(path.stat().st_mtime_ns > before for path in tmp_path.glob("traj.checkpoint.npz")):
+            assert started.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        started.send_signal(number)
+        out, errors = started.communicate(timeout=60)
+        assert started.returncode == code
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "traj.dcd", "traj.pdb", "traj.checkpoint.npz", "traj.manifest.json"
+        }  # fmt: skip
+        name = {130: "Ctrl-C", 143: "SIGTERM"}[code]
+        found = re.fullmatch(
+            rf"stopped by {name}: (\d+) of 100000 frames are in traj.dcd; to go on from there, give the same command\n",
+            errors,
+        )
+        assert found and out == ("" if not kept else f"traj.dcd: goes on after {kept[-1]} of 100000 frames\n")
+        kept.append(int(found[1]))
+        seeds.add(json.loads((tmp_path / "traj.manifest.json").read_text())["seed"])
+        assert mdtraj.load(tmp_path / "traj.dcd", top=tmp_path / "traj.pdb").n_frames == kept[-1]
+    assert 0 < kept[0] < kept[1] and len(seeds) == 1

@@ -1,0 +1,57 @@
+"""On what a generator runs, as far as its numbers depend on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from openmm_mdgen.manifest import this_machine
+from openmm_mdgen.protocol import Generator
+
+
+def machine_of(generator: Generator) -> dict[str, Any]:
+    """System and processor; where the generator says so, its device and precision; torch's number of threads."""
+    inner = getattr(generator, "generator", generator)
+    said = {name: getattr(inner, name, None) for name in ("device", "precision")}
+    torch = sys.modules.get("torch")  # generators of other packages may do without it
+    threads = None if torch is None else torch.get_num_threads()
+    known = {**said, "threads": threads}
+    return this_machine() | {name: _plain(value) for name, value in known.items() if value is not None}
+
+
+def weights_of(generator: Generator) -> dict[str, str]:
+    """Name and checksum of a generator's weights; of one that has neither, the name of its class."""
+    name, checksum = getattr(generator, "name", ""), getattr(generator, "checksum", "")
+    return {"name": name or type(generator).__name__} | ({"sha256": checksum} if checksum else {})
+
+
+def conditions_of(generator: Generator) -> dict[str, Any]:
+    """Temperature and force field that a generator was trained for, and the time between its frames in ps."""
+    said = {"temperature": generator.temperature, "frame_interval": generator.frame_interval}
+    return said | {"force_field": getattr(generator, "force_field", "") or None}
+
+
+@contextmanager
+def threads_as(machine: dict[str, Any]) -> Iterator[None]:
+    """Let torch take as many threads in this block as a machine had: other numbers of them round differently."""
+    wanted, torch = machine.get("threads"), sys.modules.get("torch")
+    if wanted is None or torch is None or wanted == torch.get_num_threads():
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What is not as it was, a phrase for each, such as ``"torch 2.9.0, now 2.13.0"``."""
+    return [f"{name} {before[name]}, now {now.get(name, 'none')}" for name in before if before[name] != now.get(name)]
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float) else str(value)
