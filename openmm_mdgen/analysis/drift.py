@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.analysis.wells import BASINS, N_WELLS, ROTAMERS, Wells, basins, rotamers
 
 _SHARE = 5  # of each run, at either end
 _SIGNIFICANT = 3.0  # standard errors
-_CHI1 = ("g+", "t", "g-")  # around 60, 180 and -60 degrees
-_BASINS = ("helical", "extended", "left-handed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +67,16 @@ def drifts(runs: Sequence[TorsionSeries]) -> list[Drift]:
         are left out.
     """
     found = []
-    for kind, wells, labelled in (("chi1", _CHI1, _rotamers), ("phi/psi", _BASINS, _basins)):
+    for kind, wells, sorted_into in (("chi1", ROTAMERS, _chi1), ("phi/psi", BASINS, basins)):
         ends = []
         for run in runs:
-            labels, n = labelled(run), run.n_frames // _SHARE
+            labels, n = sorted_into(run).labels, run.n_frames // _SHARE
             if labels.shape[1] and n:
                 ends.append([_populations(labels[:n]), _populations(labels[-n:])])
         if not ends:
             continue
         first, last = np.moveaxis(np.array(ends), 1, 0)
-        error = np.full(3, np.nan)
+        error = np.full(N_WELLS, np.nan)
         if len(ends) > 1:
             error = (last - first).std(axis=0, ddof=1) / np.sqrt(len(ends))
         found.append(Drift(kind, wells, first.mean(axis=0), last.mean(axis=0), error))
@@ -85,19 +84,8 @@ def drifts(runs: Sequence[TorsionSeries]) -> list[Drift]:
 
 
 def _populations(labels: np.ndarray) -> np.ndarray:
-    return np.bincount(labels.ravel(), minlength=3) / labels.size
+    return np.bincount(labels.ravel(), minlength=N_WELLS) / labels.size
 
 
-def _rotamers(run: TorsionSeries) -> np.ndarray:
-    """(n_frames, n_residues) of 0, 1 or 2: g+, t, g-."""
-    chosen = [k for k, name in enumerate(run.names) if name.startswith("CHI1 ") and " PRO " not in name]
-    return (run.angles[:, chosen] % (2 * np.pi) // (2 * np.pi / 3)).astype(int).clip(0, 2)
-
-
-def _basins(run: TorsionSeries) -> np.ndarray:
-    """(n_frames, n_residues) of 0, 1 or 2: helical, extended, left-handed."""
-    column = {name: k for k, name in enumerate(run.names)}
-    residues = [name[4:] for name in run.names if name.startswith("PHI ") and f"PSI {name[4:]}" in column]
-    phi = run.angles[:, [column[f"PHI {residue}"] for residue in residues]]
-    psi = np.degrees(run.angles[:, [column[f"PSI {residue}"] for residue in residues]])
-    return np.where(phi >= 0, 2, np.where((psi > -120) & (psi < 50), 0, 1))
+def _chi1(run: TorsionSeries) -> Wells:
+    return rotamers(run, kinds=("CHI1",))

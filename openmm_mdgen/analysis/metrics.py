@@ -19,6 +19,9 @@ from openmm_mdgen.analysis.jackknife import Numbers
 from openmm_mdgen.analysis.markov import state_frequencies
 from openmm_mdgen.analysis.torsions import mean_torsion_distances, ramachandran_pairs, torsion_pairs
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
+from openmm_mdgen.analysis.wells import basins, rotamers
+
+MINOR = 0.2  # share of the reference's frames below which a well is rare
 
 
 def torsions_backbone(pair: Pair) -> float:
@@ -59,6 +62,22 @@ def state_populations(pair: Pair) -> float:
     n_states = known(pair.motion.states).n_states
     ours, theirs = (state_frequencies(x, n_states) for x in labels)
     return float(np.abs(ours - theirs).mean())
+
+
+def minor_populations(pair: Pair) -> float:
+    """Mean over the rare wells of how far the shares of frames in them lie apart.
+
+    A well is a rotamer of a side chain or a basin of a residue's backbone; rare are those that less than a fifth of the
+    reference's frames are in.
+    """
+    ours, theirs = (
+        np.concatenate([sorted_into(side.torsions).populations() for sorted_into in (rotamers, basins)])
+        for side in (pair.generated, pair.reference)
+    )
+    rare = theirs < MINOR
+    if not rare.any():
+        raise UndefinedError(f"no rotamer or basin holds less than {MINOR:.0%} of the reference's frames")
+    return float(np.abs(ours - theirs)[rare].mean())
 
 
 def omega(pair: Pair) -> float:
@@ -103,7 +122,8 @@ def _by_name(compute: Callable[[Pair], dict[str, float]]) -> Any:
 class Distances:
     """Square roots of Jensen-Shannon divergences from the reference (see `distances`): 0 equal, 0.83 disjoint.
 
-    `msm_error` alone is another distance: the mean absolute error of the populations of the metastable states.
+    `msm_error` and `minor` alone are other distances: mean absolute errors of the populations of the metastable states,
+    and of rotamers and basins that hold less than a fifth of the reference's frames.
     """
 
     torsions_backbone: Number = _metric("torsions, backbone", torsions_backbone, column="torsions (bb)")
@@ -116,6 +136,7 @@ class Distances:
     tica_01: Number = _metric("TICA-0,1", tica_01, column="TICA-0,1")
     msm: Number = _metric("metastable states", state_shares, column="MSM states")
     msm_error: Number = _metric("state populations, MAE", state_populations)  # mean absolute error
+    minor: Number = _metric("minor populations, MAE", minor_populations, column="minor states")
     omega: Number = _metric("omega", omega)
     ca_distances: Number = _metric("C-alpha distances", ca_distances)
     ca_angles: Number = _metric("C-alpha angles", ca_angles)

@@ -1,6 +1,7 @@
-"""Whether frames are molecules: clashes, chain breaks, chirality, bond lengths and angles; `chain_checks` has more.
+"""Whether frames are molecules: clashes, chain breaks, chirality, bond lengths and angles.
 
-Lengths in nanometre, angles in degree, heavy atoms only (all are there whatever program wrote the trajectory).
+`chain_checks` and `bond_checks` have more. Lengths in nanometre, angles in degree; heavy atoms only, which are there
+whatever program wrote the trajectory, but for `bond_checks`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import mdtraj
 import numpy as np
 from scipy.spatial import cKDTree
 
+from openmm_mdgen.analysis.bond_checks import BondChecks
 from openmm_mdgen.analysis.chain_checks import ChainChecks
 from openmm_mdgen.analysis.layout import Layout
 from openmm_mdgen.analysis.undefined import NotDefined, attempt
@@ -38,6 +40,8 @@ SHARES = {  # of frames, by the names of `Geometry`'s fields
     "loose": "chain holds together, loose measure",
     "strict": "chain holds together, strict measure",
     "with_cis": "with a cis peptide bond",
+    "unbroken": "without broken bond, hydrogens too",
+    "rings": "rings of proline closed, hydrogens too",
 }
 
 
@@ -62,6 +66,8 @@ class Geometry:
     loose: float  # the chain holds together; see `chain_checks`
     strict: float
     with_cis: float | NotDefined  # at least one peptide bond is cis, whether in real MD or not
+    unbroken: float  # no bond is broken, see `bond_checks`
+    rings: float | NotDefined  # those of proline are closed
     bonds: dict[str, Histogram]  # by elements, e.g. "C-N"
     angles: dict[str, Histogram]  # by elements, the middle one at the corner, e.g. "C-N-C"
 
@@ -109,6 +115,7 @@ class GeometryCounter:
         self._alphas = _numbered(layout.alpha_links() if not len(self._links) else [], number, 2)
         self._centres = _numbered(_stereocentres(layout), number, 4)
         self._chain = ChainChecks.of(layout)
+        self._bonded = BondChecks.of(topology, layout)
         self._n_frames, self._totals = 0, dict.fromkeys(SHARES, 0)
         self._bond_sums = {name: _Sums(BOND_EDGES) for name in self._bonds}
         self._angle_sums = {name: _Sums(ANGLE_EDGES) for name in self._angles}
@@ -119,6 +126,8 @@ class GeometryCounter:
             "loose": self._chain.loose(xyz),
             "strict": self._chain.strict(xyz),
             "with_cis": self._chain.cis(xyz).any(axis=1),
+            "unbroken": self._bonded.whole(xyz),
+            "rings": self._bonded.rings(xyz),
         }
         xyz = xyz[:, self._heavy]
         clear = np.array([not self._clashes(frame) for frame in xyz])
@@ -140,6 +149,8 @@ class GeometryCounter:
         shares: dict[str, Any] = {name: total / self._n_frames for name, total in self._totals.items()}
         if not len(self._chain.omegas):
             shares["with_cis"] = NotDefined("no peptide bond has both of its C-alpha atoms")
+        if not len(self._bonded.ring_pairs):
+            shares["rings"] = NotDefined("there is no proline with all atoms of its ring")
         return Geometry(
             self._n_frames,
             **shares,

@@ -6,12 +6,13 @@ import mdtraj
 import numpy as np
 import openmm
 import pytest
+from openmm import Platform, app
 from scipy.spatial.transform import Rotation
 
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import CLASH, Geometry, GeometryCounter, merged
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md.systems import implicit_system
+from openmm_mdgen.md.systems import implicit_system, langevin, positions_of, relaxed
 from openmm_mdgen.report.energies import potential_energies
 from structures import ALL_RESIDUES, peptide
 
@@ -73,6 +74,43 @@ def test_a_chain_pulled_apart_is_broken_from_a_fifth_of_a_nanometre():
     for k, length in enumerate((0.133, 0.15, 0.19, 0.21, 1.0)):
         trajectory.xyz[k, after] += bond * (length / np.linalg.norm(bond) - 1)
     assert geometry(trajectory).without_break == 0.6
+
+
+def test_a_hydrogen_that_left_is_a_broken_bond_and_no_chain_break():
+    trajectory = frames("AMA", 4)
+    h, ca = index(trajectory, 1, "HA"), index(trajectory, 1, "CA")
+    bond = trajectory.xyz[0, h] - trajectory.xyz[0, ca]
+    for k, length in enumerate((0.109, 0.125, 0.135, 0.3)):
+        trajectory.xyz[k, h] = trajectory.xyz[0, ca] + bond / np.linalg.norm(bond) * length
+    found = geometry(trajectory)
+    assert found.unbroken == 0.5 and found.without_break == 1 and isinstance(found.rings, NotDefined)
+
+
+def test_rings_of_proline_are_open_where_an_atom_or_a_hydrogen_of_them_is_off():
+    topology, positions = peptide("PAP")
+    trajectory = frames("PAP", 5)
+    trajectory.xyz[:] = relaxed(topology, positions)
+    assert geometry(trajectory).rings == 1
+    for k, (residue, name, shift) in enumerate(((0, "CD", 0.05), (2, "CG", 0.05), (2, "HD3", 0.06), (1, "HB1", 0.5))):
+        trajectory.xyz[k, index(trajectory, residue, name)] += [0, 0, shift]
+    assert geometry(trajectory).rings == 0.4  # alanine has no ring
+
+
+def test_real_md_holds_its_bonds_and_rings():
+    """Of proline in the middle and at the start of a chain, at 350 K."""
+    topology, positions = peptide("PGP")
+    simulation = app.Simulation(
+        topology, implicit_system(topology), langevin(seed=1), Platform.getPlatformByName("CPU")
+    )
+    simulation.context.setPositions(positions)
+    simulation.context.setVelocitiesToTemperature(350, 1)
+    simulation.step(500)
+    xyz = []
+    for _ in range(40):
+        simulation.step(25)
+        xyz.append(positions_of(simulation.context))
+    found = geometry(mdtraj.Trajectory(np.array(xyz), mdtraj.Topology.from_openmm(topology)))
+    assert found.unbroken == found.rings == 1
 
 
 def test_clashes_are_pairs_more_than_three_bonds_apart_and_too_close():
