@@ -20,9 +20,11 @@ from openmm_mdgen.analysis.jackknife import Numbers, combined, standard_errors
 from openmm_mdgen.analysis.kinetics import Curve, coordinate_decorrelation, decorrelation_curve, relaxation_time
 from openmm_mdgen.analysis.layout import in_terms_of
 from openmm_mdgen.analysis.markov import MarkovModel, estimate_markov_model, flux_correlation, state_frequencies
+from openmm_mdgen.analysis.memory import memories
 from openmm_mdgen.analysis.metrics import Distances
 from openmm_mdgen.analysis.proteins import EnsembleComparison, read_pairs
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, Settings, States, TrajectoryFacts, Validity, numbers
+from openmm_mdgen.analysis.slow_times import Coordinates, slow_times
 from openmm_mdgen.analysis.sources import Measurement, Opened, Source, Sources, as_list, opened_alike
 from openmm_mdgen.analysis.states import LAGTIME, N_CLUSTERS, N_STATES, SEED, StateModel
 from openmm_mdgen.analysis.torsions import TorsionSeries, ramachandran_pairs
@@ -137,6 +139,8 @@ def evaluate(
         tica_dimensions=attempt(lambda tica: tica.n_tica, motion.tica),
         relaxation=_torsion_relaxations(pair),
         tica_relaxation=_tica_relaxation(ours, theirs, mean_free=definitions is Definitions.SOUND),
+        slow_times=slow_times(Coordinates(ours.torsions, ours.slow), Coordinates(series, theirs.slow), lagtime),
+        memory=memories(ours.torsions, theirs.torsions),
         states=attempt(lambda labels, states: _states(labels, states, ours, lagtime), ours.labels, motion.states),
         equivalent_md_time=equivalent,
         equivalent_md_seconds=attempt(lambda e: theirs.seconds_for(e.time), equivalent),

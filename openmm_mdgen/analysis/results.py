@@ -17,8 +17,10 @@ from openmm_mdgen.analysis.equivalent import EquivalentTime
 from openmm_mdgen.analysis.jackknife import Numbers
 from openmm_mdgen.analysis.kinetics import Curve
 from openmm_mdgen.analysis.markov import FluxCorrelation
+from openmm_mdgen.analysis.memory import Memory
 from openmm_mdgen.analysis.metrics import Distances
 from openmm_mdgen.analysis.proteins import EnsembleComparison
+from openmm_mdgen.analysis.slow_times import SlowTime
 from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.surfaces import Surface
 from openmm_mdgen.analysis.undefined import NotDefined, attempt
@@ -96,6 +98,8 @@ class Evaluation:
     tica_dimensions: Number
     relaxation: dict[str, Relaxation]  # by torsion
     tica_relaxation: Relaxation | NotDefined
+    slow_times: dict[str, SlowTime]  # of the slowest coordinates and torsions
+    memory: dict[str, Memory]  # by the time, such as "100 ps"
     states: States | NotDefined
     equivalent_md_time: EquivalentTime | NotDefined
     equivalent_md_seconds: Number  # wall time of that much MD

@@ -178,6 +178,7 @@ def summary(evaluation: Evaluation) -> list[str]:
     if not isinstance(worth, NotDefined) and isinstance(worth.low, float) and isinstance(worth.high, float):
         text += f" (95 % interval {worth.low:.4g} to {worth.high:.4g} ps)"
     lines.append(_line("equivalent MD time", text))
+    lines += _kinetic_lines(evaluation)
     lines += _ensemble_lines(evaluation)
     for side, title in (("generated", "generated"), ("reference", "real MD")):
         share, error = getattr(evaluation.validity, side).valid, evaluation.error("validity", side, "valid")
@@ -187,6 +188,19 @@ def summary(evaluation: Evaluation) -> list[str]:
         lines.append(_line(f"whole molecules, {title}", _text(share, "{:.1%}", error), 28))
         lines.append(_line(f"frames, {title}", f"{facts.n_frames}{trajectories}, {between}", 28))
     return lines + _left_out(evaluation)
+
+
+def _kinetic_lines(evaluation: Evaluation) -> list[str]:
+    """The slowest relaxation times with their intervals, and how much is remembered, generated / real MD."""
+    slow = [
+        _line(f"relaxation, {name}", f"{found.generated} / {found.reference}", 28)
+        for name, found in evaluation.slow_times.items()
+    ]
+    remembered = [
+        _line(f"cosine after {name}", " / ".join(_text(x, "{:.3f}") for x in (found.generated, found.reference)))
+        for name, found in evaluation.memory.items()
+    ]
+    return [*slow, *remembered]
 
 
 def _ensemble_lines(evaluation: Evaluation) -> list[str]:

@@ -6,6 +6,7 @@ templates.
 
 from __future__ import annotations
 
+import math
 import platform
 
 import numpy as np
@@ -17,6 +18,7 @@ from openmm_mdgen.analysis.markov import FluxCorrelation
 from openmm_mdgen.analysis.metrics import Distances, labels
 from openmm_mdgen.analysis.proteins import EnsembleComparison, measures
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, States, Validity
+from openmm_mdgen.analysis.slow_times import Timescale
 from openmm_mdgen.analysis.sources import LeftOut
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import SHARES, Histogram
@@ -138,6 +140,26 @@ def relaxation_table(evaluation: Evaluation, shown: dict[str, Relaxation]) -> di
     if all(isinstance(x, NotDefined) for x in seconds):
         header, rows = header[:3], [row[:3] for row in rows]
     return {"header": header, "rows": rows}
+
+
+def slow_rows(evaluation: Evaluation) -> list[list[str]]:
+    """Relaxation times of the slowest coordinates with their intervals."""
+    return [
+        [readable(name), *(_interval(side) for side in (found.reference, found.generated))]
+        for name, found in evaluation.slow_times.items()
+    ]
+
+
+def _interval(found: Timescale | NotDefined) -> str:
+    if isinstance(found, NotDefined):
+        return number(found)
+    bounds = ["no decay" if math.isinf(bound) else time(bound) for bound in (found.low, found.high)]
+    return time(found.time) + f" ({' to '.join(bounds)})"
+
+
+def memory_rows(evaluation: Evaluation) -> list[list[str]]:
+    """Mean cosines of the angles that torsions turn in some times."""
+    return [[name, number(found.reference), number(found.generated)] for name, found in evaluation.memory.items()]
 
 
 def validity_rows(evaluation: Evaluation) -> list[list[str]]:

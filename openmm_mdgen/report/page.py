@@ -86,6 +86,8 @@ def environment() -> Environment:
         cells.left_out_rows,
         cells.flux_rows,
         cells.share_rows,
+        cells.slow_rows,
+        cells.memory_rows,
         cells.validity_rows,
         cells.geometry_rows,
         cells.energy_rows,

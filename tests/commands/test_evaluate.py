@@ -68,7 +68,12 @@ def test_evaluate_writes_the_numbers_of_the_library_and_a_report(command, tmp_pa
     named = {"torsions_backbone", "torsions_sidechain", "torsions_all", "per_torsion", "tica_0", "tica_01", "msm"}
     assert named <= set(written["jsd"])
     assert f"{expected.jsd.torsions_all:.3f}" in out and f"{expected.jsd.msm:.3f}" in out
-    assert "</html>" in (tmp_path / "out.html").read_text()
+    for name, remembered in expected.memory.items():
+        assert f"cosine after {name}" in out and f"{remembered.reference:.3f}" in out
+    slowest = expected.slow_times["PSI 0 VAL 1"].reference
+    assert f"{slowest.time:.3g} ps ({slowest.low:.3g} to {slowest.high:.3g} ps)" in out
+    page = (tmp_path / "out.html").read_text()
+    assert "</html>" in page and "Slowest coordinates" in page and f"{expected.memory['10 ps'].reference:.3f}" in page
 
 
 def test_a_trajectory_is_no_distance_from_itself(command, tmp_path):
