@@ -160,14 +160,16 @@ class TrajectoryFlow(nn.Module):
         is_padded = _is_padded(frames)  # once: looking at the mask waits for the device
 
         def velocity_field(t: float, x: Tensor) -> Tensor:
-            velocity = self.network(x, x.new_full((1,), t), condition, is_padded=is_padded)
+            told = ahead.get(t) or self.network.told(x, x.new_full((1,), t), condition)
+            velocity = self.network.evaluate(x, told, condition, is_padded=is_padded)
             if not self.config.network.designs:
                 return velocity * free if self.config.hold_known else velocity
             continuous, logits = velocity.split([width, N_TYPES], dim=-1)
             continuous = continuous * free if self.config.hold_known else continuous
             return torch.cat([continuous, self._type_velocity(x[..., width:], logits, t)], dim=-1)
 
-        with torch.no_grad():
+        with torch.no_grad(), self.network.sampling():
+            ahead = self.network.told_ahead(condition, solver.times(self.interpolant.sampling_interval))
             start = torch.cat([self._hold(noise[..., :width], tokens, free), noise[..., width:]], dim=-1)
             solution = solver.solve(velocity_field, start, self.interpolant.sampling_interval)
         state = solution.state

@@ -45,6 +45,17 @@ class OdeSolver(ABC):
         Solution
         """
 
+    def times(self, interval: tuple[float, float] = (0.0, 1.0)) -> list[float]:
+        """The t of all evaluations, each once; none where the state decides them."""
+        met: dict[float, None] = {}
+
+        def still(t: float, x: Tensor) -> Tensor:
+            met[t] = None
+            return torch.zeros_like(x)
+
+        self.solve(still, torch.zeros(1, 1), interval)
+        return list(met)
+
 
 @dataclass(frozen=True)
 class FixedStep(OdeSolver):
@@ -226,6 +237,9 @@ class DormandPrince(OdeSolver):
                 t, x, k1 = (end if last else t + h), y, stages[-1]
             h *= min(10.0, max(0.2, 0.9 * max(ratio, 1e-10) ** -0.2))
         return Solution(x, evaluations)
+
+    def times(self, interval: tuple[float, float] = (0.0, 1.0)) -> list[float]:
+        return []
 
     def _first_step(self, x: Tensor, velocity: Tensor, span: float) -> float:
         scale = self.absolute_tolerance + self.relative_tolerance * x.abs()

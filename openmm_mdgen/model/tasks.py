@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -42,6 +42,18 @@ class Condition:
             object.__setattr__(self, "termini", torch.zeros_like(self.aatype))
         if self.temperature is None:
             object.__setattr__(self, "temperature", torch.full_like(self.residue_mask[:, 0], math.nan))
+
+    def repeated(self, n: int) -> Condition:
+        """The batch n times over; of the tokens, those of the first frame alone."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"tokens": self.tokens[:, :1], "mask": self.mask[:, :1]}
+        return Condition(**{name: _repeated(value, n) for name, value in values.items()})
+
+
+def _repeated(value: Tensor | Rigid, n: int) -> Any:
+    if isinstance(value, Rigid):
+        return Rigid(_repeated(value.rotation, n), _repeated(value.translation, n))
+    return value.repeat(n, *[1] * (value.ndim - 1))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Interpolants, solvers, the simplex flow, tokens and the network's symmetries."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from openmm_mdgen.model import ode
 from openmm_mdgen.model.dirichlet import DirichletFlow
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.interpolant import GVP, INTERPOLANTS, VP, Linear
-from openmm_mdgen.model.network import NetworkConfig
+from openmm_mdgen.model.network import NetworkConfig, velocity
 from openmm_mdgen.model.tasks import ForwardSimulation, Inpainting, Interpolation, Upsampling
 from openmm_mdgen.model.tokens import Frames, Tokenizer
 from published import FIXTURES, MODELS, Case
@@ -74,6 +75,14 @@ def test_reported_evaluations_are_those_made():
         solution = solver.solve(lambda t, y, calls=calls: calls.append(t) or -y, torch.ones(1, 1))
         assert solution.evaluations == len(calls)
         assert max(calls) <= 1.0 and min(calls) >= 0.0
+
+
+def test_the_times_of_a_solver_are_those_at_which_it_evaluates():
+    for solver in (ode.Euler(7), ode.Midpoint(8), ode.Heun(8), ode.RungeKutta4(8), ode.AdamsBashforth(12)):
+        calls: list[float] = []
+        solver.solve(lambda t, y, calls=calls: calls.append(t) or -y, torch.ones(1, 1), (0.0, 0.9))
+        assert solver.times((0.0, 0.9)) == list(dict.fromkeys(calls))
+    assert ode.DormandPrince().times() == []
 
 
 def test_adaptive_solver_is_as_accurate_as_asked_and_independent_of_the_batch():
@@ -172,6 +181,30 @@ def test_the_network_is_invariant_to_a_common_motion_of_the_key_frames(config):
     out, again = (flow.network(x, t, c) for c in (condition, moved_condition))
     torch.testing.assert_close(again, out, atol=1e-5, rtol=0)
     assert out.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("temperatures", [(300.0, 300.0), (300.0, 350.0)])
+@pytest.mark.parametrize("n_key_frames", [1, 2])
+def test_what_is_told_ahead_is_what_is_told_one_by_one(n_key_frames, temperatures, monkeypatch):
+    task = ForwardSimulation() if n_key_frames == 1 else Interpolation()
+    tokenizer = Tokenizer(n_key_frames=n_key_frames)
+    options = {"token_width": tokenizer.width, "n_key_frames": n_key_frames, "termini": True, "temperature": True}
+    network = NetworkConfig(**SMALL, **options, start_in_every_frame=True, position_embedding=False)
+    flow = random_flow(FlowConfig(network, tokenizer, task)).double()
+    frames = dataclasses.replace(random_frames(1, n_batch=2), temperature=torch.tensor(temperatures)).to(torch.float64)
+    tokens, condition = flow.condition(frames)
+    monkeypatch.setattr(velocity, "_KEY_TOKENS_AT_ONCE", 3 * 2 * 4)  # some times after the others
+    times = [0.0, 0.1, 0.25, 0.5, 0.9]
+    ahead = flow.network.told_ahead(condition, times)
+    assert list(ahead) == times
+    x = torch.randn(tokens.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for t in times:
+            at_once = flow.network.evaluate(x, ahead[t], condition)
+            torch.testing.assert_close(at_once, flow.network(x, x.new_full((2,), t), condition), rtol=1e-9, atol=1e-9)
+    with flow.network.sampling(), torch.no_grad():
+        kept = flow.network(x, x.new_full((2,), 0.5), condition)
+    torch.testing.assert_close(kept, flow.network.evaluate(x, ahead[0.5], condition).detach(), rtol=1e-9, atol=1e-9)
 
 
 def test_padding_does_not_reach_real_residues():

@@ -4,7 +4,9 @@ Axes: ``B`` batch, ``T`` frames, ``L`` residues, ``C`` width, ``D`` channels of 
 published checkpoints.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -28,6 +30,7 @@ from openmm_mdgen.model.network.linear import Linear
 from openmm_mdgen.model.tasks import Condition
 
 _TOKENS_AT_ONCE = 4096  # of which the widest layer's output stays in the cache
+_KEY_TOKENS_AT_ONCE = 2048  # of key frames, whose residues meet each other in pairs
 
 
 def _in_pieces(layer: Callable[[Tensor], Tensor], h: Float[Tensor, "B T L C"]) -> Float[Tensor, "B T L C"]:
@@ -39,6 +42,10 @@ def _in_pieces(layer: Callable[[Tensor], Tensor], h: Float[Tensor, "B T L C"]) -
     for piece, result in zip(h.split(at_once, dim=1), out.split(at_once, dim=1), strict=True):
         result.copy_(layer(piece))
     return out
+
+
+def _runs(times: Sequence[float], length: int) -> list[Sequence[float]]:
+    return [times[first : first + length] for first in range(0, len(times), length)]
 
 
 def _attention(config: NetworkConfig) -> Attention:
@@ -145,6 +152,15 @@ class FinalLayer(nn.Module):
         return self.linear(modulated_norm(h, shift, scale))
 
 
+@dataclass(frozen=True)
+class Told:
+    """What one evaluation of the network is told besides the noised tokens, embedded."""
+
+    known: Float[Tensor, "B T L C"]  # known tokens, which these are, positions
+    embedding: Float[Tensor, "#B C"]  # flow coordinate and temperature
+    context: Float[Tensor, "B L C"]  # residues and key frames
+
+
 class VelocityNetwork(nn.Module):
     """Velocity of noised tokens; with `designs`, logits of the residue types in the last 20 channels.
 
@@ -200,40 +216,99 @@ class VelocityNetwork(nn.Module):
             False promises that no residue of the batch is padding: the attentions then go without masks. The caller
             finds that out, once for many calls, since looking at the mask waits for the device.
         """
-        mask = condition.residue_mask if is_padded else None
-        embedding = self.t_embedder(t)  # (B, C)
+        return self.evaluate(x, self.told(x, t, condition), condition, is_padded=is_padded)
+
+    def told(self, x: Float[Tensor, "B T L D"], t: Float[Tensor, "#B"], condition: Condition) -> Told:
+        """What one evaluation is told besides the noised tokens, of which only types of residues, if any, are read."""
+        embedding = self.t_embedder(t)
         if self.config.temperature:
             embedding = embedding + self.temperature_embedder(condition.temperature.to(embedding))
-        h = (
-            self.latent_to_emb(x) + self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)
-        )  # (B, T, L, C)
-        if self.config.start_in_every_frame:
-            h = h + self.start_to_emb(condition.tokens[:, :1])
-        if self.config.position_embedding:
-            h = h + self.pos_embed.to(h)
-        if self.config.frame_embedding:
-            h = h + self.time_embed.to(h)[:, :, None]
-        if self.config.prepend_ipa:
-            h = h + self._residue_context(x, embedding, condition)[:, None]
+        types = x[..., -N_TYPES:].mean(1) if self.config.designs else None
+        return Told(self._known(condition), embedding, self._residue_context(types, embedding, condition))
+
+    @torch.no_grad()
+    def told_ahead(self, condition: Condition, times: Sequence[float]) -> dict[float, Told]:
+        """The same for all of some flow coordinates, computed together.
+
+        Parameters
+        ----------
+        condition : Condition
+        times : sequence of float
+
+        Returns
+        -------
+        dict of float to Told
+            Empty for networks that design, whose context follows from the noised types.
+        """
+        if self.config.designs or not times:
+            return {}
+        n_batch, n_residues = condition.aatype.shape
+        known = self._known(condition)
+        told: dict[float, Told] = {}
+        embedding = self.t_embedder(known.new_tensor(times))[:, None]  # (times, 1, C)
+        if self.config.temperature:
+            is_one = known.device.type == "cpu" and bool((condition.temperature == condition.temperature[:1]).all())
+            kelvin = condition.temperature[:1] if is_one else condition.temperature
+            embedding = embedding + self.temperature_embedder(kelvin.to(embedding))
+        at_once = max(1, _KEY_TOKENS_AT_ONCE // (n_batch * n_residues))
+        for some, part in zip(_runs(times, at_once), embedding.split(at_once), strict=True):
+            each = part.expand(-1, n_batch, -1).flatten(0, 1)
+            contexts = self._residue_context(None, each, condition.repeated(len(some))).unflatten(
+                0, (len(some), n_batch)
+            )
+            told |= {t: Told(known, e, c) for t, e, c in zip(some, part, contexts, strict=True)}
+        return told
+
+    def evaluate(
+        self, x: Float[Tensor, "B T L D"], told: Told, condition: Condition, *, is_padded: bool = True
+    ) -> Float[Tensor, "B T L D"]:
+        """`forward`, with what `told` or `told_ahead` has computed."""
+        mask = condition.residue_mask if is_padded else None
+        h = self.latent_to_emb(x) + told.known + told.context[:, None]  # (B, T, L, C)
         for layer in self.layers:
-            h = layer(h, embedding, condition.start, mask)
-        out = self.emb_to_latent(h, embedding)  # (B, T, L, D)
+            h = layer(h, told.embedding, condition.start, mask)
+        out = self.emb_to_latent(h, told.embedding)  # (B, T, L, D)
         if self.config.designs:
             pooled = self.fc2(self.fc1.gelu(h)).mean(1)  # (B, L, C)
             logits = self.emb_to_logits(self.fc3.gelu(pooled))
             out = torch.cat([out[..., :-N_TYPES], out[..., -N_TYPES:] + logits[:, None]], dim=-1)
         return out
 
-    def _residue_context(self, x: Tensor, embedding: Tensor, condition: Condition) -> Tensor:
+    @contextmanager
+    def sampling(self) -> Iterator[None]:
+        """Parameters stay as they are meanwhile, so that what attentions make of them alone is made once."""
+        attentions = [module for module in self.modules() if isinstance(module, Attention)]
+        for attention in attentions:
+            attention.kept = {}
+        try:
+            yield
+        finally:
+            for attention in attentions:
+                attention.kept = None
+
+    def _known(self, condition: Condition) -> Float[Tensor, "B T L C"]:
+        """What does not depend on the flow coordinate."""
+        known = self.cond_to_emb(condition.tokens) + self.mask_to_emb(condition.mask)
+        if self.config.start_in_every_frame:
+            known = known + self.start_to_emb(condition.tokens[:, :1])
+        if self.config.position_embedding:
+            known = known + self.pos_embed.to(known)
+        if self.config.frame_embedding:
+            known = known + self.time_embed.to(known)[:, :, None]
+        return known
+
+    def _residue_context(self, types: Tensor | None, embedding: Tensor, condition: Condition) -> Tensor:
         """(B, L, C) from residue types and the geometry of the key frames."""
         mask = condition.residue_mask
         s = embedding.new_zeros(*mask.shape, self.config.width)
+        if not self.config.prepend_ipa:
+            return s
         if self.config.residue_types:
             s = s + self.aatype_to_emb(condition.aatype)
         if self.config.termini:
             s = s + self.termini_to_emb(condition.termini)
-        if self.config.designs:
-            s = s + self.x_d_to_emb(x[..., -N_TYPES:].mean(1))
+        if types is not None:
+            s = s + self.x_d_to_emb(types)
         if self.config.n_key_frames == 1:
             for layer in self.ipa_layers:
                 s = layer(s, embedding, condition.start, mask)
