@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import platform
 import sys
-import time as clock
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import sha256_of, write_json
+from openmm_mdgen.files import write_json
 
 FORMAT = "openmm_mdgen manifest 1"
 OF_FOLDER = "manifest.json"
@@ -118,35 +117,6 @@ def find(output: Path) -> tuple[Path, Manifest] | None:
         if found is not None and output.name in found.outputs:
             return path, found
     return None
-
-
-@contextmanager
-def recorded(outputs: Iterable[Path], *, inputs: Iterable[Path] = (), **known: Any) -> Iterator[Manifest]:
-    """Write a manifest beside outputs when the block that makes them has succeeded.
-
-    Parameters
-    ----------
-    outputs : iterable of Path
-        Files; those of one folder share a manifest, which is named after the first of them.
-    inputs : iterable of Path
-        Files that are read, as far as they are there.
-    **known
-        What else is known of the outputs: fields of `Manifest`.
-
-    Yields
-    ------
-    Manifest
-        To be completed in the block.
-    """
-    begun, folders = clock.perf_counter(), {path.parent: path for path in reversed(list(outputs))}
-    read = {str(path): sha256_of(path) for path in inputs if path.is_file()}
-    manifest = Manifest([], inputs=read, **known)
-    with noting_warnings(manifest.warnings):
-        yield manifest
-    manifest.ended, manifest.seconds, manifest.is_finished = now(), clock.perf_counter() - begun, True
-    for folder, first in folders.items():
-        manifest.outputs = [path.name for path in outputs if path.parent == folder]
-        manifest.write(beside(first))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Force, Weights
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, write_json
 
@@ -80,8 +81,10 @@ def benchmark(
     from openmm_mdgen.report.benchmark_page import draw, write_page
     from openmm_mdgen.report.table import markdown
     from openmm_mdgen.report.timed_runs import known_interval
+    from openmm_mdgen.runs.machine import known_of
 
     model = loaded(generator, device=device)
+    record = Recording([json, figure, report], seed=seed, **known_of(model))
     plan = Plan(model, known_interval(model, "a benchmark"), seconds, replicas, packed, _platform(platform), seed)
     known = {} if reference is None else replicas_in(reference)
     names = list(sequences or known or ["AKLV"])
@@ -118,6 +121,7 @@ def benchmark(
             draw(temporary, found, seconds)
     if report is not None:
         write_page(report, found, facts)
+    record.write()
 
 
 def _platform(name: str | None) -> openmm.Platform | None:

@@ -13,6 +13,7 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
 from openmm_mdgen.errors import MDGenError
@@ -70,11 +71,13 @@ def design(
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.designed_peptides import PeptideBuilder
     from openmm_mdgen.md.structures import write_pdb
+    from openmm_mdgen.runs.machine import known_of
 
     model = TrajectoryGenerator.load(
         generator, task="inpainting", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
     seed = secrets.randbelow(2**31) if seed is None else seed
+    record = Recording([table], inputs=[trajectory, top], folder=out, seed=seed, **known_of(model))
     given, interval = read_trajectory(trajectory, top, stated)
     outside = [k + 1 for k in designed or () if k >= given.n_residues]
     if outside:
@@ -99,8 +102,10 @@ def design(
         write_pdb(out / f"{sequence}.pdb", peptides[0].topology, peptides[0].positions)
         frames = np.concatenate([peptide.frames for peptide in peptides])
         write_dcd(out / f"{sequence}.dcd", peptides[0].topology, frames, model.frame_interval)
+        record.outputs += [out / f"{sequence}.pdb", out / f"{sequence}.dcd"]
     with replacing(table) as temporary, open(temporary, "w", newline="") as file:
         csv.writer(file).writerows([("sequence", "count"), *counts])
+    record.write(about={"samples": samples})
     typer.echo(
         f"{table}: {samples} samples, {len(counts)} sequences, most often {counts[0][0]} ({counts[0][1]}), "
         f"seed {seed}; made in {clock.perf_counter() - begun:.1f} s"

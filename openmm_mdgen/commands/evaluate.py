@@ -11,6 +11,7 @@ import openmm_mdgen
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
 from openmm_mdgen.commands.options import Force
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import topology_of
 from openmm_mdgen.errors import MDGenError
@@ -108,6 +109,7 @@ def evaluate(
     check_outputs([("--json", json), ("--report", report)], inputs=inputs, force=force)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise MDGenError(f"--report {report}: name a file that ends in .html")
+    record = Recording([json, report], inputs=inputs, seed=seed)
     lag = parse_time("--lagtime", lagtime)
     interval = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
     md_interval = None if reference_interval is None else parse_time("--reference-interval", reference_interval)
@@ -143,6 +145,7 @@ def evaluate(
 
         title = f"{_named(generated)} beside real MD ({_named(reference)})"
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
+    record.write()
     for line in summary(evaluation):
         typer.echo(line)
 

@@ -9,6 +9,7 @@ import typer
 
 from openmm_mdgen.commands.from_settings import ConfigFile, with_settings
 from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.settings import documented, setting
@@ -66,11 +67,13 @@ def fine_tune(
 
     splits = data.splits()
     check_folder(out, parents=True)
+    record = Recording([out / "weights.safetensors", out / "curve.csv"], folder=out, seed=settings.seed)
     recordings = data.read(folders, None if splits is None else splits.train, data.excluded())
     with going_on():
         tuned = training.fine_tune(
             recordings, out, weights, settings, accelerator=accelerator, **asdict(about), **asdict(run)
         )
+    record.write(about={"trajectories": len(recordings)})
     floor = "not defined" if tuned.floor is None else f"{tuned.floor:.3f}"
     typer.echo(
         f"{tuned.figure}, held-out part: {tuned.before:.3f} before, {tuned.after:.3f} after; "

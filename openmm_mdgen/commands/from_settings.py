@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from openmm_mdgen.commands.recording import OPTIONS
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.settings import Setting, settings_of
 
@@ -64,6 +65,11 @@ class GroupedCommand(TyperCommand):
             if option.startswith("--") and _NUMBER.fullmatch(number) and unit in _UNITS:
                 raise MDGenError(f"{option} {number} {unit}: write it as one word, {option} {number}{unit}")
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; its manifest states the options."""
+        OPTIONS.set(dict(ctx.params))
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         choices = getattr(self.callback, "choices", {})

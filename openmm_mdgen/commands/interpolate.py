@@ -11,6 +11,7 @@ import typer
 
 from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Temperature, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.terminal import parse_time, tell_changes
 from openmm_mdgen.commands.trajectories import write_dcd
@@ -51,12 +52,14 @@ def interpolate(
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.structures import write_pdb
     from openmm_mdgen.molecule.inputs import atom_order
+    from openmm_mdgen.runs.machine import known_of
 
     model = TrajectoryGenerator.load(
         generator, task="interpolation", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
     set_temperature(model, temperature)
     seed = secrets.randbelow(2**31) if seed is None else seed
+    record = Recording([*names, topology_path], inputs=files_of(ends), folder=out, seed=seed, **known_of(model))
     first, last = (source.prepared(ph=ph, seed=seed) for source in ends)
     topology = first.topology
     in_order = last.positions[atom_order(end, last.topology, topology)]
@@ -66,6 +69,7 @@ def interpolate(
     write_pdb(topology_path, topology, first.positions)
     for name, path in zip(names, made, strict=True):
         write_dcd(name, topology, path.xyz, model.frame_interval)
+    record.write(about={"frames": made[0].n_frames})
     for structure, prepared in ((start, first), (end, last)):
         tell_changes(structure, prepared)
     typer.echo(

@@ -12,6 +12,7 @@ import typer
 import openmm_mdgen
 from openmm_mdgen import commands
 from openmm_mdgen.commands.from_settings import GroupedCommand
+from openmm_mdgen.commands.recording import WARNINGS
 from openmm_mdgen.commands.stops import Stopped, stoppable
 from openmm_mdgen.errors import MDGenError
 
@@ -41,13 +42,12 @@ def _options(
     """Generated molecular dynamics trajectories."""
 
 
-def _teller() -> Callable[..., None]:
-    """A function that prints each warning once."""
-    told: set[str] = set()
+def _teller(told: list[str]) -> Callable[..., None]:
+    """A function that prints each warning once, and adds it to a list."""
 
     def tell(message: Warning | str, *place: object, **options: object) -> None:
         if str(message) not in told:
-            told.add(str(message))
+            told.append(str(message))
             typer.echo(f"warning: {message}", err=True)
 
     return tell
@@ -60,7 +60,9 @@ def main() -> None:
     """
     try:
         with stoppable(), warnings.catch_warnings():
-            warnings.showwarning = _teller()
+            told: list[str] = []
+            WARNINGS.set(told)  # for manifests
+            warnings.showwarning = _teller(told)
             app()
     except (MDGenError, OSError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -16,6 +16,7 @@ import typer
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
 from openmm_mdgen.commands.options import Device, Force
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
@@ -74,6 +75,7 @@ def table(
     from openmm_mdgen.generators.registry import loaded
     from openmm_mdgen.report.protein_table import Proteins
     from openmm_mdgen.report.table import GENERATED, Halves, empty_rows, fill, markdown
+    from openmm_mdgen.runs.machine import known_of
 
     options = {
         "lagtime": lag,
@@ -87,6 +89,7 @@ def table(
     if generated is not None and (missing := sorted(set(references) - set(ready))):
         raise MDGenError(f"{generated} has no trajectory of {', '.join(missing)}, which {folder} has")
     model = None if weights is None else loaded(weights, device=device)
+    record = Recording([json], seed=seed, **(known_of(model) if model else {}))
 
     rows, proteins = empty_rows(), Proteins()
     for name, (pdb, path) in references.items():
@@ -102,6 +105,7 @@ def table(
     if json is not None:
         content = {"settings": plain(options), "rows": [asdict(row) for row in rows.values()]}
         write_json(json, content | {"ensembles": proteins.as_dict()})
+    record.write()
 
 
 def _generate(generator: Generator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:

@@ -11,6 +11,7 @@ import typer
 
 from openmm_mdgen.commands.from_settings import ConfigFile, with_settings
 from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.errors import MDGenError
@@ -108,6 +109,7 @@ def train(
 
     splits = data.splits(validation.validation_split)
     check_folder(out, parents=True)
+    record = Recording([out / "weights.safetensors", out / "curve.csv"], folder=out, seed=settings.seed)
     text = "" if config is None else config.read_text(encoding="utf-8")
     info = ModelInfo(
         weights.name or settings.task,
@@ -132,4 +134,5 @@ def train(
             devices=devices,
             **asdict(run),
         )
+    record.write(about={"trajectories": len(recordings)})
     typer.echo(f"{len(recordings)} trajectories; weights in {written}")

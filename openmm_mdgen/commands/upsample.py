@@ -20,6 +20,7 @@ from openmm_mdgen.commands.options import (
     Weights,
 )
 from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
 from openmm_mdgen.errors import MDGenError
@@ -60,18 +61,21 @@ def upsample(
     from openmm_mdgen.generators.registry import set_temperature
     from openmm_mdgen.generators.trajectory import TrajectoryGenerator
     from openmm_mdgen.md.structures import write_pdb
+    from openmm_mdgen.runs.machine import known_of
 
     model = TrajectoryGenerator.load(
         generator, task="upsampling", device=device, ode_solver=ode_solver, evaluations=evaluations
     )
     set_temperature(model, temperature)
     seed = secrets.randbelow(2**31) if seed is None else seed
+    record = Recording([out, topology_path], inputs=[trajectory, top], seed=seed, **known_of(model))
     given, interval = read_trajectory(trajectory, top, stated)
     begun = clock.perf_counter()
     fine = model.upsample(given, factor, seed=seed, frame_interval=interval)
     topology = fine.topology.to_openmm()
     write_pdb(topology_path, topology, fine.xyz[0])
     write_dcd(out, topology, fine.xyz, model.frame_interval)
+    record.write(about={"frames": fine.n_frames})
     typer.echo(
         f"{out}: {fine.n_frames} frames, {model.frame_interval:g} ps apart, topology {topology_path}, seed {seed}; "
         f"generated in {clock.perf_counter() - begun:.1f} s"

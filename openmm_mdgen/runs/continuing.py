@@ -17,7 +17,7 @@ from openmm_mdgen.manifest import Manifest, beside, require_none
 from openmm_mdgen.runs.checkpoints import Checkpoint
 from openmm_mdgen.runs.jobs import Job
 from openmm_mdgen.runs.long_run import Outputs
-from openmm_mdgen.runs.machine import changes, conditions_of, machine_of, weights_of
+from openmm_mdgen.runs.machine import changes, known_of
 
 LENGTHS = ("time", "samples")  # the settings that say how long a run is
 ADDED = "added"  # in a manifest's `about`: what was added to the length, each time
@@ -132,11 +132,9 @@ def manifest_of(
         settings=settings,
         seed=job.seed,
         inputs={str(path): sha256_of(path) for path in inputs if path.is_file()},
-        weights=weights_of(job.generator),
-        conditions=conditions_of(job.generator),
-        machine=machine_of(job.generator),
         warnings=noted,
         run=uuid.uuid4().hex if earlier is None else earlier.manifest.run,
+        **known_of(job.generator),
     )
     if earlier is None or earlier.checkpoint is None:
         return manifest

@@ -33,6 +33,15 @@ def conditions_of(generator: Generator) -> dict[str, Any]:
     return said | {"force_field": getattr(generator, "force_field", "") or None}
 
 
+def known_of(generator: Generator) -> dict[str, Any]:
+    """All that a manifest states of a generator, by the fields of `Manifest`."""
+    return {
+        "weights": weights_of(generator),
+        "machine": machine_of(generator),
+        "conditions": conditions_of(generator),
+    }
+
+
 @contextmanager
 def threads_as(machine: dict[str, Any]) -> Iterator[None]:
     """Let torch take as many threads in this block as a machine had: other numbers of them round differently."""

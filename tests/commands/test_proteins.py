@@ -49,7 +49,7 @@ def test_a_run_given_again_is_the_same_bit_for_bit(run, replicas):
     assert "minimising the start: at most 5 iterations" in errors
     assert "the start is kept in a.start.npz: minimisation stopped at its limit" in out
     written = ["a.dcd"] if replicas == 1 else ["a_000.dcd", "a_001.dcd"]
-    assert names() == {"a.pdb", "a.start.npz", *written}
+    assert names() == {"a.pdb", "a.start.npz", "a.checkpoint.npz", "a.manifest.json", *written}
     before = [Path(name).read_bytes() for name in ("a.pdb", *written)]
     code, out, errors = run(*common, "--out", "a.dcd", "--force")
     assert code == 0 and "used again" in out and "minimising" not in errors

@@ -74,7 +74,7 @@ def test_interpolate_writes_paths_that_begin_and_end_as_asked(command, data, tmp
     ends = data / "start.pdb", data / "end.pdb"
     code, out, errors = command("interpolate", *ends, "--time", "50ps", "--paths", 2, "--seed", 1, "--out", "paths")
     assert code == 0 and errors == ""
-    assert names(tmp_path / "paths") == {"path_000.dcd", "path_001.dcd", "topology.pdb"}
+    assert names(tmp_path / "paths") == {"path_000.dcd", "path_001.dcd", "topology.pdb", "manifest.json"}
     assert "6 frames each, 10 ps apart" in out and "seed 1" in out
     heavy = [mdtraj.load(str(path)) for path in ends]
     for name in ("path_000.dcd", "path_001.dcd"):
@@ -98,7 +98,7 @@ def test_upsample_fills_in_and_keeps(command, data, tmp_path, suffix):
         "upsample", data / f"md.{suffix}", "--top", data / "md.pdb", "--factor", 3, "--seed", 1, "--out", "fine.dcd"
     )
     assert code == 0 and errors == ""
-    assert names(tmp_path) == {"fine.dcd", "fine.pdb"}
+    assert names(tmp_path) == {"fine.dcd", "fine.pdb", "fine.manifest.json"}
     fine = mdtraj.load("fine.dcd", top="fine.pdb")
     given = mdtraj.load(str(data / f"md.{suffix}"), top=str(data / "md.pdb"))
     assert fine.n_frames == 8 * 3 + 1 and "25 frames, 0.5 ps apart" in out
@@ -112,7 +112,9 @@ def test_design_writes_sequences_with_counts_and_structures(command, data, tmp_p
     with open("d/designs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["count"]) for row in rows) == 3 and "3 samples" in out
-    assert names(tmp_path / "d") == {"designs.csv"} | {f"{r['sequence']}.{e}" for r in rows for e in ("pdb", "dcd")}
+    assert names(tmp_path / "d") == {"designs.csv", "manifest.json"} | {
+        f"{r['sequence']}.{e}" for r in rows for e in ("pdb", "dcd")
+    }
     for row in rows:
         assert row["sequence"][0] == "V" and row["sequence"][3] == "L"
         design = mdtraj.load(f"d/{row['sequence']}.dcd", top=f"d/{row['sequence']}.pdb")
