@@ -6,8 +6,10 @@
 Without weights a network of the published size for proteins stands in their place, with random numbers: its frames
 are as wild as frames can be. Structures are minimised first, with 100 steps at most. Each row tells: bonds of the
 chain, and disulfides, farthest from the structure's length; the share of neighbouring CA within 0.38 +- 0.02 nm, cis
-apart; how many frames are invalid; the share of frames in which heavy atoms that are not bonded are nearer than 0.1 nm;
-the distance of N, CA and C to the generated ones (root mean square); and the seconds that placing a frame takes.
+apart; how many frames are invalid; the share of frames in which heavy atoms that are not bonded are nearer than 0.1 nm,
+and of those in which atoms are nearer than the gate of hybrid runs allows; the distance of N, CA and C to the generated
+ones (root mean square), of the nearest chain and of the one that is handed out, in which atoms have got out of each
+other's way; and the seconds that placing a frame takes.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from openmm import Context, LocalEnergyMinimizer, Platform, VerletIntegrator, ap
 from scipy.spatial.distance import pdist, squareform
 
 from openmm_mdgen.generators.sampler import Sampler, frames_of
+from openmm_mdgen.geometry.bonds import TOO_CLOSE
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
@@ -28,7 +31,7 @@ from openmm_mdgen.model.ode import Euler
 from openmm_mdgen.model.tasks import ForwardSimulation
 from openmm_mdgen.model.tokens import Tokenizer
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.nearest import nearest_chain
+from openmm_mdgen.molecule.nearest import nearest_apart, nearest_chain
 from openmm_mdgen.molecule.placement import BackboneFitted
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
@@ -95,7 +98,10 @@ def row(path: Path, sampler: Sampler) -> str:
     placed = BackboneFitted().place(template, rigids, torsions)
     seconds = (time.process_time() - begun) / len(placed.atoms[0])
     is_valid = placed.is_valid[0].numpy()
-    distance = nearest_chain(template, rigids[:, :20], torsions[:, :20]).distance.mean()
+    nearest, handed_out = (
+        float(near(template, rigids[:, :20], torsions[:, :20]).distance.mean()) / 10
+        for near in (nearest_chain, nearest_apart)
+    )
     atoms, own = placed.atoms[0].double().numpy()[is_valid], positions[chain.atom_indices]
     bonds = chain.graph.bonds
     lengths = np.linalg.norm(atoms[:, bonds[:, 0]] - atoms[:, bonds[:, 1]], axis=-1)
@@ -108,12 +114,14 @@ def row(path: Path, sampler: Sampler) -> str:
     heavy = ~chain.is_hydrogen
     apart_by_bonds = ~chain.graph.near(2)[np.ix_(heavy, heavy)]
     clashing = [(squareform(pdist(x[heavy])) < CLOSE)[apart_by_bonds].any() for x in atoms[:50]]
+    limit = np.array(TOO_CLOSE)[chain.is_hydrogen[:, None].astype(int) + chain.is_hydrogen[None]]
+    overlapping = [(squareform(pdist(x)) < limit)[~chain.graph.near()].any() for x in atoms[:50]]
     bridges = f"{worst[is_bridge].max():.4f}" if is_bridge.any() else "-"
     return (
         f"{path.stem:16} {len(chain.sequence):4} {len(is_valid):4} {worst[~is_ring & ~is_bridge].max():.4f} "
         f"{bridges:>7} "
         f"{100 * (np.abs(apart - 0.38) < 0.02).mean():6.2f} {(~is_valid).sum():4} {100 * np.mean(clashing):5.1f} "
-        f"{float(distance) / 10:.3f} {seconds:.4f} {network:.0f}"
+        f"{100 * np.mean(overlapping):5.1f} {nearest:.3f} {handed_out:.3f} {seconds:.4f} {network:.0f}"
     )
 
 
@@ -128,7 +136,10 @@ def main() -> None:
         sampler = Sampler.load(options.weights, task=ForwardSimulation.name, device="cpu")
     else:
         sampler = Sampler(*random_weights(options.frames), Euler(1), torch.device("cpu"))
-    print("structure        residues frames bonds/nm S-S/nm CA% invalid clash% distance/nm s/frame network/s")
+    print(
+        "structure        residues frames bonds/nm S-S/nm CA% invalid clash% overlap% nearest/nm handed-out/nm s/frame "
+        "network/s"
+    )
     for path in options.structures:
         print(row(path, sampler), flush=True)
 

@@ -12,21 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from openmm_mdgen.geometry.bonds import COMFORTABLE
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom
+from openmm_mdgen.molecule.contacts import ALLOWED, Pairs, at_once, close_pairs, contacts
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
-_ALLOWED = 0.1  # ångström of overlap that is left alone
 _ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
 _SMALL = 0.1  # Å² per radian: slopes below are no reason to turn, and rounding does not decide
 _FLAT = 1e-3  # Å² per radian: where no slope is above, no torsion lifts what is left, and steps would swing about it
-_FRAMES_AT_ONCE, _PAIRS_AT_ONCE = 500, 20_000_000  # whose pairs of atoms are held in memory
 _WATCHED = 3.0  # ångström beyond contact: pairs that side chains may bring together while they turn
 _OMEGA, _PHI = range(2)
 _N_BACKBONE = 3  # omega, phi, psi
@@ -62,10 +59,10 @@ def relieve_side_chains(
     free = _free(template)
     free[:, :_N_BACKBONE] = 0
     free[[residue for bond in template.chain.disulfides for residue in bond]] = 0
-    places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3)).to(torch.float64)
+    places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3))
 
     def placed(frames: Tensor, turned: Tensor) -> Tensor:
-        return to_angstrom(template.place(places[frames].to(turned), turned))
+        return to_angstrom(template.place(places[frames.to(torsions.device)].to(turned), turned))
 
     return _relieved(template, torsions, free, placed, watched=_WATCHED)
 
@@ -76,62 +73,58 @@ def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed:
     Double precision: steps swing about the place where overlaps end, and what rounding changes grows with each.
     """
     device = torch.device("cpu") if torsions.device.type == "mps" else torsions.device  # which has none
-    contact, free = (values.to(device, torch.float64) for values in (_contacts(template), free))
+    contact, free = (values.to(device, torch.float64) for values in (contacts(template.chain), free))
     relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
-    size = max(1, min(_FRAMES_AT_ONCE, _PAIRS_AT_ONCE // contact.numel()))
-    for clashing in torch.arange(len(relieved), device=device).split(size):
+    for clashing in torch.arange(len(relieved), device=device).split(at_once(contact)):
         for _ in range(_ROUNDS):
-            atoms = placed(clashing, relieved[clashing])
-            near = contact - torch.cdist(atoms, atoms, compute_mode="donot_use_mm_for_euclid_dist")
-            is_deep = near.flatten(1).amax(dim=1) > _ALLOWED
-            clashing = clashing[is_deep]
-            if len(clashing) == 0:
+            depth, pairs = close_pairs(placed(clashing, relieved[clashing]), contact, watched)
+            is_deep = depth > ALLOWED
+            if not is_deep.any():
                 break
-            pairs = ((near[is_deep] > -watched).triu(diagonal=1) & (contact > 0)).nonzero().unbind(1)
-            relieved[clashing] = _pushed_apart(relieved[clashing], free, clashing, placed, contact, pairs)
+            pairs = pairs.among(is_deep.nonzero()[:, 0], len(clashing))
+            clashing = clashing[is_deep]
+            relieved[clashing], is_steep = _pushed_apart(relieved[clashing], free, clashing, placed, pairs)
+            clashing = clashing[is_steep]
     return relieved.to(torsions).unflatten(0, torsions.shape[:-3])
 
 
 def _pushed_apart(
-    torsions: Tensor, free: Tensor, frames: Tensor, placed: Placing, contact: Tensor, pairs: tuple[Tensor, ...]
-) -> Tensor:
-    """(F, L, 7, 2) after a few steps of Adam down the sum of squared overlaps of pairs: frame, one atom, the other."""
+    torsions: Tensor, free: Tensor, frames: Tensor, placed: Placing, pairs: Pairs
+) -> tuple[Tensor, Tensor]:
+    """Torsions (F, L, 7, 2) after a few steps of Adam down the sum of squared overlaps, and (F,) where there were any.
+
+    Where it is flat, no torsion lifts what overlaps.
+    """
     start = torch.atan2(torsions[..., 0], torsions[..., 1])
-    limits = contact[pairs[1], pairs[2]]
     with torch.enable_grad():
         change = torch.zeros_like(start, requires_grad=True)
         optimizer = torch.optim.Adam([change], lr=_RATE, eps=_SMALL)
-        is_steep: Tensor | None = None
-        for _ in range(_STEPS):
-            optimizer.zero_grad()
-            _overlap(placed(frames, _pairs(start + change * free)), pairs, limits).backward()
-            assert change.grad is not None
-            if is_steep is None:
-                is_steep = change.grad.abs().amax(dim=(1, 2), keepdim=True) > _FLAT
-            change.grad *= is_steep
+
+        def slope(numbers: Tensor, among: Pairs) -> Tensor:
+            atoms = placed(frames[numbers], _pairs((start + change * free)[numbers]))
+            return torch.autograd.grad(_overlap(atoms, among), change)[0]
+
+        steep = everywhere = torch.arange(len(start), device=start.device)
+        change.grad = slope(everywhere, pairs)
+        is_steep = change.grad.abs().amax(dim=(1, 2)) > _FLAT
+        change.grad *= is_steep[:, None, None]
+        steep, pairs = everywhere[is_steep], pairs.among(everywhere[is_steep], len(start))
+        for step in range(_STEPS):
+            if step:
+                change.grad = slope(steep, pairs)
             optimizer.step()
-    return _pairs(start + change.detach() * free)
+    return torch.where(is_steep[:, None, None, None], _pairs(start + change.detach() * free), torsions), is_steep
 
 
-def _overlap(atoms: Tensor, pairs: tuple[Tensor, ...], limits: Tensor) -> Tensor:
-    """Å²: the sum of squared overlaps of atoms (F, n, 3), each pair counted from both its atoms."""
-    frame, first, second = pairs
-    with torch.no_grad():  # most pairs do not overlap, and slopes of these few alone are quick
-        meets = (atoms[frame, first] - atoms[frame, second]).square().sum(-1) < limits.square()
-    frame, first, second, limits = (values[meets] for values in (*pairs, limits))
-    gaps = torch.sqrt((atoms[frame, first] - atoms[frame, second]).square().sum(-1) + 1e-6)
-    return 2 * (limits - gaps).clamp_min(0).square().sum()
+def _overlap(atoms: Tensor, pairs: Pairs) -> Tensor:
+    """Å²: the sum of squared overlaps of pairs of atoms (F, n, 3), each counted from both its atoms."""
+    met = pairs.overlapping(atoms)  # slopes of these few alone are quick
+    gaps = torch.sqrt((atoms[met.frame, met.first] - atoms[met.frame, met.second]).square().sum(-1) + 1e-6)
+    return 2 * (met.limit - gaps).clamp_min(0).square().sum()
 
 
 def _pairs(angles: Tensor) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1)
-
-
-def _contacts(template: AllAtomTemplate) -> Tensor:
-    """(n, n) ångström: how near each pair may come, 0 within three bonds."""
-    chain = template.chain
-    hydrogens = chain.is_hydrogen[:, None].astype(int) + chain.is_hydrogen[None]
-    return torch.from_numpy(np.where(chain.graph.near(), 0.0, to_angstrom(np.array(COMFORTABLE))[hydrogens]))
 
 
 def _free(template: AllAtomTemplate) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from openmm_mdgen.molecule.hinges import Poses
+from openmm_mdgen.molecule.hinges import Poses, load_of
 
 _LENGTH_MET, _ANGLE_MET, _CYCLE_MET = 0.1, 0.35, 0.08  # Å, by which bonds, distances over one atom, and bodies may miss
 _OF_ANGLES = 0.1  # how much a distance over one atom weighs beside a bond
@@ -87,7 +87,7 @@ class Closures:
             if k == 0:
                 turns[number, a] = (along * moved[a]).sum(1)
             turns[number, b] = -(along * moved[b]).sum(1)
-            loads = torch.stack([_load(x, along), -_load(y, along)], dim=1)
+            loads = torch.stack([load_of(x, along), -load_of(y, along)], dim=1)
             same = x.new_ones(len(a), 1)
             weights, tolerances = (same, same * _LENGTH_MET) if k == 0 else (same * _OF_ANGLES, same * _ANGLE_MET)
             ends = torch.stack([self.halves[a], self.halves[b]], dim=1)
@@ -101,17 +101,12 @@ class Closures:
         n_frames = points.shape[-1]
         along = torch.eye(3).to(points)[None, :, :, None].expand(3, 3, 3, n_frames)  # of each atom: coordinates
         loads = torch.stack(
-            [_load(last[:, None].expand_as(along), along), -_load(first[:, None].expand_as(along), along)], dim=2
+            [load_of(last[:, None].expand_as(along), along), -load_of(first[:, None].expand_as(along), along)], dim=2
         )
         same = points.new_ones(9, 1)
         ends = torch.tensor([length - 1, 0]).to(self.halves).expand(9, 2)
         turns = points.new_zeros(9, n_sides, n_frames)
         return Rows((last - first).flatten(0, 1), same, same * _CYCLE_MET, ends, loads.flatten(0, 1), turns)
-
-
-def _load(point: Tensor, along: Tensor) -> Tensor:
-    """(..., 6, F): how far a twist moves points along directions, (..., 3, F) each."""
-    return torch.cat([torch.linalg.cross(point, along, dim=-2), along], dim=-2)
 
 
 @dataclass(frozen=True, eq=False)

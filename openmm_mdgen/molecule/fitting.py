@@ -21,13 +21,14 @@ from torch import Tensor
 
 from openmm_mdgen.molecule.closures import Chain, Closures, Rows, with_closures
 from openmm_mdgen.molecule.hinges import Articulated, Geometry, Poses, skewed, wrapped
+from openmm_mdgen.molecule.overlaps import Overlaps
 
 OMEGA_REACH = math.radians(15.0)  # from planar, that a fitted peptide bond may be
 # Å² per rad², of a torsion's squared distance from the generated one: psi, omega, phi. They settle what the rigids
 # leave open, and hardly weigh beside them.
 _PULL = (0.01, 0.1, 0.01)
 _DAMPING, _EASED, _RAISED, _MOST_DAMPING = 100.0, 5.0, 6.0, 1e8  # Å² per rad²: at first, factors, and where it ends
-_ROUNDS = 60
+_ROUNDS, _ROUNDS_APART = 60, 12
 _SETTLED, _QUIET = 0.01, 2  # a step gains little below that share of the distance; so many of them end the fit
 _NEAR = 1e-3  # Å; what is nearer needs no further step
 _AT_LIMIT = 1e-9  # rad
@@ -66,6 +67,8 @@ class Problem:
     sides: Tensor  # (S, F): generated chi1 of the cysteines in disulfides
     closures: Closures | None = None
     stiffness: float = _STIFFNESS[0]  # of the closures
+    overlaps: Overlaps | None = None
+    floor: Tensor | None = None  # (F,) Å²: what the cost is not expected to fall below
 
     @classmethod
     def of(
@@ -93,6 +96,8 @@ class Problem:
             torsions=self.torsions[..., frames],
             sides=self.sides[..., frames],
             closures=None if self.closures is None else self.closures.among(frames),
+            overlaps=None if self.overlaps is None else self.overlaps.among(frames),
+            floor=None if self.floor is None else self.floor[frames],
         )
 
     def allowed(self, angles: Tensor) -> Tensor:
@@ -113,11 +118,17 @@ class Problem:
         """(F,) Å²."""
         near = self.gaps(chain).square().sum((0, 1, 2))
         cost = near + (self.pulls(chain).square() * chain.angles.new_tensor(_PULL)[:, None]).sum((0, 1))
+        if self.overlaps is not None:
+            cost = cost + self.overlaps.cost(chain)
         if self.closures is None:
             return cost
         rows = self.rows(self.closures, chain)
         cost = cost + _SIDE_PULL * wrapped(self.sides - chain.sides).square().sum(0)
         return cost + self.stiffness * (rows.weights * rows.errors.square()).sum(0)
+
+    def above_floor(self, cost: Tensor) -> Tensor:
+        """(F,) what a cost can still fall by, or more."""
+        return cost if self.floor is None else (cost - self.floor).clamp_min(_NEAR**2)
 
     def rows(self, closures: Closures, chain: Articulated) -> Rows:
         """The errors of the closures."""
@@ -146,6 +157,15 @@ def fit_closed(problem: Problem, bodies: Poses, sides: Tensor) -> Fitted:
     return _made(problem, best, _is_met(problem, best))
 
 
+def fit_apart(problem: Problem, chain: Articulated) -> Fitted:
+    """Chains in which atoms overlap less, from such as are nearest to what was generated; closed ones stay closed."""
+    nearest = replace(problem, stiffness=_STIFFNESS[-1], overlaps=None)
+    apart = replace(nearest, overlaps=problem.overlaps, floor=nearest.cost(chain))
+    best, _ = _descended(apart, chain, _ROUNDS_APART)
+    is_settled = torch.ones_like(best.angles[0, 0], dtype=torch.bool)
+    return _made(problem, best, is_settled if problem.closures is None else _is_met(problem, best))
+
+
 def _begun(problem: Problem, bodies: Poses, sides: Tensor) -> Articulated:
     start = Articulated.through(bodies, problem.geometry, problem.allowed, sides)
     return _stepped(problem, start, torch.full_like(bodies.position[0, 0], _DAMPING))
@@ -163,13 +183,13 @@ def _is_met(problem: Problem, chain: Articulated) -> Tensor:
     return (rows.errors.abs() < rows.tolerances).all(0)
 
 
-def _descended(problem: Problem, best: Articulated) -> tuple[Articulated, Tensor]:
+def _descended(problem: Problem, best: Articulated, rounds: int = _ROUNDS) -> tuple[Articulated, Tensor]:
     """Chains as near as steps bring them, and (F,) whether the last steps gained next to nothing."""
     cost = problem.cost(best)
     damping = torch.full_like(cost, _DAMPING)
     is_settled = torch.zeros_like(cost, dtype=torch.bool)
     quiet = torch.zeros_like(cost, dtype=torch.int64)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         frames = (~is_settled & torch.isfinite(cost)).nonzero()[:, 0]
         if len(frames) == 0:
             break
@@ -177,10 +197,10 @@ def _descended(problem: Problem, best: Articulated) -> tuple[Articulated, Tensor
         moved = _stepped(here, chain, damping[frames])
         found, before = here.cost(moved), cost[frames]
         is_better = found < before  # also false where it is not finite
-        gain = 1 - (found / before).sqrt()
+        gain = 1 - (here.above_floor(found) / here.above_floor(before)).sqrt()
         quiet[frames] = torch.where(is_better & (gain > _SETTLED), 0, quiet[frames] + is_better)
         ends = (quiet[frames] >= _QUIET) | (damping[frames] > _MOST_DAMPING)
-        nearest = found.clamp_max(before)
+        nearest = here.above_floor(found.clamp_max(before))
         is_settled[frames] = ends | (nearest < _NEAR**2 * here.points[..., 0].numel() / 3)
         damping[frames] = damping[frames] * torch.where(is_better, 1 / _EASED, _RAISED)
         better = frames[is_better]
@@ -224,6 +244,9 @@ def _rules(problem: Problem, chain: Articulated, damping: Tensor) -> _Rules:
     is_highest, is_lowest = off > problem.reach - _AT_LIMIT, off < _AT_LIMIT - problem.reach
     turn, totals, gain = torch.empty_like(chain.angles), torch.empty_like(chain.angles), torch.empty_like(axes)
     inertia, load = inertias[-1], loads[-1]
+    pushes = None if problem.overlaps is None else problem.overlaps.pushes(chain)
+    if pushes is not None:
+        inertia, load = inertia + pushes[0][-1], load + pushes[1][-1]
     for link in reversed(range(len(axes))):
         load = load - (inertia * chain.misses[link]).sum(1)
         for hinge in (_PHI, _OMEGA, _PSI):
@@ -237,6 +260,8 @@ def _rules(problem: Problem, chain: Articulated, damping: Tensor) -> _Rules:
                 angle, rule = angle * is_free, rule * is_free
             inertia = inertia - rule[:, None] * felt
             load = load - felt * angle
+            if pushes is not None:
+                inertia, load = inertia + pushes[0][3 * link + hinge], load + pushes[1][3 * link + hinge]
             turn[link, hinge], totals[link, hinge], gain[link, hinge] = angle, total, rule
         inertia, load = inertia + inertias[link], load + loads[link]
     first, _ = torch.linalg.solve_ex(inertia.movedim(-1, 0), load.T[..., None])

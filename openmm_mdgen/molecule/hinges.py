@@ -156,6 +156,16 @@ class Articulated:
             own.rotation[..., frames], own.position[..., frames] = new.rotation, new.position
         self.angles[..., frames], self.sides[..., frames] = other.angles, other.sides
 
+    def nodes(self) -> Poses:
+        """(3 K + 1, ...): the first body, what follows each hinge, and so each body; see `overlaps`."""
+        after = self.hinges.turned(self.angles)  # the last of a link turns as the next body does
+        rotation, position = self.bodies.rotation, self.bodies.position
+        link = [
+            torch.cat([of[:, :2], at[1:, None]], dim=1).flatten(0, 1)
+            for of, at in ((after.rotation, rotation), (after.position, position))
+        ]
+        return Poses(torch.cat([rotation[:1], link[0]]), torch.cat([position[:1], link[1]]))
+
     def axes(self) -> Tensor:
         """(K, 3, 6, F): the twist of each hinge, per radian."""
         axis = self.hinges.rotation[..., 0, :]
@@ -165,6 +175,11 @@ class Articulated:
 def _around_x(points: Tensor) -> Tensor:
     """Angles (..., F) of points (..., 3, F) about the x axis, from y towards z."""
     return torch.atan2(points[..., 2, :], points[..., 1, :])
+
+
+def load_of(point: Tensor, along: Tensor) -> Tensor:
+    """(..., 6, F): how far a twist moves points along directions, (..., 3, F) each."""
+    return torch.cat([torch.linalg.cross(point, along, dim=-2), along], dim=-2)
 
 
 def skewed(vectors: Tensor) -> Tensor:

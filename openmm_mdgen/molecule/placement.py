@@ -19,8 +19,8 @@ from openmm_mdgen.geometry.rigid import Rigid, between, superposition
 from openmm_mdgen.geometry.units import moved
 from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.blending import blended
-from openmm_mdgen.molecule.clashes import relieve_clashes, relieve_side_chains
-from openmm_mdgen.molecule.nearest import nearest_between, nearest_chain
+from openmm_mdgen.molecule.clashes import relieve_clashes
+from openmm_mdgen.molecule.nearest import nearest_apart, nearest_between, nearest_chain
 from openmm_mdgen.molecule.proline import limit_puckers
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
@@ -170,9 +170,8 @@ class BackboneFitted(Backbone):
     def place_settled(
         self, template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
     ) -> Placed:
-        chain = nearest_chain(template, rigids, torsions)
-        apart = relieve_side_chains(template, chain.rigids, chain.torsions)
-        return Placed(template.place(chain.rigids, apart), chain.is_valid)
+        chain = nearest_apart(template, rigids, torsions)
+        return Placed(template.place(chain.rigids, chain.torsions), chain.is_valid)
 
     def place_between(
         self,

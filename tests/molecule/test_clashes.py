@@ -7,7 +7,8 @@ import torch
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.clashes import _ALLOWED, _contacts, _overlap, relieve_clashes, relieve_side_chains
+from openmm_mdgen.molecule.clashes import _overlap, relieve_clashes, relieve_side_chains
+from openmm_mdgen.molecule.contacts import ALLOWED, Pairs, contacts
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 
@@ -29,14 +30,14 @@ def noisy(template, spread, n=60):
 def deepest(template, torsions):
     """(F,) ångström, measured atom by atom with numpy."""
     atoms = (template.place(template.chain_rigids(torsions), torsions) * 10).double().numpy()
-    contact = _contacts(template).numpy()
+    contact = contacts(template.chain).numpy()
     gaps = np.linalg.norm(atoms[:, :, None] - atoms[:, None], axis=-1)
     return (contact - gaps).reshape(len(atoms), -1).max(axis=1)
 
 
 def test_frames_without_overlap_are_not_touched(template):
     torsions = noisy(template, 0.3)
-    free_of_it = deepest(template, torsions) <= _ALLOWED - 0.01
+    free_of_it = deepest(template, torsions) <= ALLOWED - 0.01
     assert 3 < free_of_it.sum() < len(torsions)
     assert torch.equal(relieve_clashes(template, torsions)[free_of_it], torsions[free_of_it])
 
@@ -45,9 +46,9 @@ def test_most_overlaps_are_lifted(template):
     torsions = noisy(template, 0.5)
     before = deepest(template, torsions)
     after = deepest(template, relieve_clashes(template, torsions))
-    clashed = before > _ALLOWED
+    clashed = before > ALLOWED
     assert clashed.sum() > 15
-    assert (after[clashed] <= 2 * _ALLOWED).mean() > 0.7
+    assert (after[clashed] <= 2 * ALLOWED).mean() > 0.7
     assert after[clashed].mean() < 0.5 * before[clashed].mean()
 
 
@@ -60,7 +61,7 @@ def test_omega_and_the_ring_of_proline_stay(template):
 
 
 def test_pairs_within_three_bonds_do_not_count(template):
-    contact = _contacts(template).numpy()
+    contact = contacts(template.chain).numpy()
     for i, j in template.chain.bonds:
         assert contact[i, j] == contact[j, i] == 0
     assert (np.diag(contact) == 0).all() and (contact == contact.T).all() and contact.max() == 2.6
@@ -70,9 +71,9 @@ def test_the_overlap_is_that_of_all_pairs(template):
     """Pairs that do not overlap are left out of the sum, and change nothing."""
     torsions = noisy(template, 0.8).double()
     atoms = template.place(template.chain_rigids(torsions), torsions) * 10
-    contact = _contacts(template)
-    pairs = tuple((contact.triu(1) > 0).expand(len(atoms), -1, -1).nonzero().unbind(1))
-    found = _overlap(atoms, pairs, contact[pairs[1], pairs[2]])
+    contact = contacts(template.chain)
+    frame, first, second = (contact.triu(1) > 0).expand(len(atoms), -1, -1).nonzero().unbind(1)
+    found = _overlap(atoms, Pairs(frame, first, second, contact[first, second]))
     gaps = np.linalg.norm(atoms.numpy()[:, :, None] - atoms.numpy()[:, None], axis=-1)
     assert float(found) == pytest.approx((np.maximum(contact.numpy() - gaps, 0) ** 2).sum(), rel=1e-5)
 
@@ -92,7 +93,7 @@ def at_rigids(template, rigids, torsions):
 def overlap(template, atoms):
     """(F,) ångström: the deepest overlap, measured with numpy."""
     gaps = np.linalg.norm(atoms[:, :, None] - atoms[:, None], axis=-1)
-    return (_contacts(template).numpy() - gaps).reshape(len(atoms), -1).max(axis=1)
+    return (contacts(template.chain).numpy() - gaps).reshape(len(atoms), -1).max(axis=1)
 
 
 def test_side_chains_give_way_on_a_backbone_that_stays(template, monkeypatch):
@@ -103,13 +104,13 @@ def test_side_chains_give_way_on_a_backbone_that_stays(template, monkeypatch):
     relieved = relieve_side_chains(template, rigids, torsions)
     torch.testing.assert_close(relieved[:, :, :3], torsions[:, :, :3], atol=1e-6, rtol=0)
     before, after = (overlap(template, at_rigids(template, rigids, t)) for t in (torsions, relieved))
-    clashed = before > _ALLOWED
+    clashed = before > ALLOWED
     assert clashed.sum() > 10
-    assert (after[clashed] <= 2 * _ALLOWED).mean() > 0.6 and after[clashed].mean() < 0.5 * before[clashed].mean()
+    assert (after[clashed] <= 2 * ALLOWED).mean() > 0.6 and after[clashed].mean() < 0.5 * before[clashed].mean()
     assert torch.equal(relieved[torch.from_numpy(~clashed)], torsions[torch.from_numpy(~clashed)])
     if template.chain.sequence[0] == "P":
         torch.testing.assert_close(relieved[:, 0, 3:5], torsions[:, 0, 3:5], atol=1e-6, rtol=0)
     # A long chain is gone through a few frames at a time.
-    monkeypatch.setattr("openmm_mdgen.molecule.clashes._PAIRS_AT_ONCE", 7 * template.chain.n_atoms**2)
+    monkeypatch.setattr("openmm_mdgen.molecule.contacts.PAIRS_AT_ONCE", 7 * template.chain.n_atoms**2)
     pieces = relieve_side_chains(template, rigids[:, None], torsions[:, None])
     torch.testing.assert_close(pieces[:, 0], relieved, atol=1e-4, rtol=0)

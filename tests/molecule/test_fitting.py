@@ -16,8 +16,9 @@ from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.fitting import OMEGA_REACH, Problem
 from openmm_mdgen.molecule.hinges import Articulated, Poses, wrapped
-from openmm_mdgen.molecule.nearest import _planar, _Structure, nearest_between, nearest_chain
+from openmm_mdgen.molecule.nearest import nearest_between, nearest_chain
 from openmm_mdgen.molecule.placement import BackboneFitted, backbone_named
+from openmm_mdgen.molecule.skeleton import Skeleton, planar_omega
 from openmm_mdgen.molecule.template import AllAtomTemplate
 from structures import ideal_structure, peptide, random_rigids, random_torsions
 
@@ -72,7 +73,7 @@ def assert_is_chain(template, found):
     torch.testing.assert_close(found.rigids.translation, expected.translation, rtol=0, atol=1e-5)
     torch.testing.assert_close(found.rigids.rotation, expected.rotation, rtol=0, atol=1e-5)
     omega = angles_of(found.torsions)[..., 1:, OMEGA]
-    assert wrapped(omega - _planar(template)).abs().max() < OMEGA_REACH + 1e-9
+    assert wrapped(omega - planar_omega(template)).abs().max() < OMEGA_REACH + 1e-9
 
 
 @pytest.mark.parametrize("degrees", [0, 20, 90])
@@ -112,7 +113,9 @@ def test_each_step_is_that_of_damped_least_squares(is_chain):
     bodies = Poses.of(noised(template.chain_rigids(random_torsions(2, length, 1).double()), 0.4, 10))
     aims = Poses.of(rigids.to(torch.float64))
     torsions = torch.zeros(length - 1, 3, 2, dtype=torch.float64)
-    problem = Problem.of(geometry, aims, torsions, _planar(template)[:, None], torch.full((length - 1, 1), OMEGA_REACH))
+    problem = Problem.of(
+        geometry, aims, torsions, planar_omega(template)[:, None], torch.full((length - 1, 1), OMEGA_REACH)
+    )
     chain = Articulated.through(bodies, geometry, problem.allowed, problem.sides)
     damping = torch.full((2,), 5.0, dtype=torch.float64)
     if is_chain:
@@ -134,7 +137,7 @@ def test_each_step_is_that_of_damped_least_squares(is_chain):
 
 
 def problem_geometry(template):
-    own = _Structure.of(template)
+    own = Skeleton.of(template)
     return fitting.Geometry(Poses.of(own.steps[None]), own.atoms[..., None])
 
 

@@ -1,0 +1,75 @@
+"""Atoms that are nearer to each other than they come in MD.
+
+Axes: ``F`` frames, ``n`` atoms of a chain, ``P`` pairs of atoms, each in one frame. Ångström.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from openmm_mdgen.geometry.bonds import COMFORTABLE
+from openmm_mdgen.geometry.units import to_angstrom
+from openmm_mdgen.molecule.chain import ProteinChain
+
+ALLOWED = 0.1  # ångström of overlap that is left alone
+FRAMES_AT_ONCE, PAIRS_AT_ONCE = 500, 20_000_000  # whose pairs of atoms are held in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of atoms that are followed, in frames of their own."""
+
+    frame: Tensor  # (P,) int
+    first: Tensor  # (P,) int
+    second: Tensor  # (P,) int
+    limit: Tensor  # (P,): how near they may come
+
+    def where(self, holds: Tensor) -> Pairs:
+        """Those for which (P,) holds."""
+        return Pairs(self.frame[holds], self.first[holds], self.second[holds], self.limit[holds])
+
+    def among(self, frames: Tensor, n_frames: int) -> Pairs:
+        """Those of some frames of `n_frames`, numbered anew."""
+        number = torch.full((n_frames,), -1, device=frames.device)
+        number[frames] = torch.arange(len(frames), device=frames.device)
+        pairs = self.where(number[self.frame] >= 0)
+        return Pairs(number[pairs.frame], pairs.first, pairs.second, pairs.limit)
+
+    def overlapping(self, atoms: Tensor) -> Pairs:
+        """Those that overlap in atoms (F, n, 3); most pairs that are followed do not."""
+        with torch.no_grad():
+            apart = (atoms[self.frame, self.first] - atoms[self.frame, self.second]).square().sum(-1)
+            return self.where(apart < self.limit.square())
+
+
+def contacts(chain: ProteinChain) -> Tensor:
+    """(n, n) how near each pair of atoms may come, 0 within three bonds."""
+    hydrogens = chain.is_hydrogen[:, None].astype(int) + chain.is_hydrogen[None]
+    return torch.from_numpy(np.where(chain.graph.near(), 0.0, to_angstrom(np.array(COMFORTABLE))[hydrogens]))
+
+
+def at_once(contact: Tensor) -> int:
+    """How many frames of a chain are looked at together."""
+    return max(1, min(FRAMES_AT_ONCE, PAIRS_AT_ONCE // contact.numel()))
+
+
+def close_pairs(atoms: Tensor, contact: Tensor, within: float) -> tuple[Tensor, Pairs]:
+    """(F,) the deepest overlap of atoms (F, n, 3), and the pairs of frames that overlap by more than is allowed.
+
+    Pairs are those nearer than contact (n, n) and `within` ångström; frames keep their numbers.
+    """
+    depth = atoms.new_empty(len(atoms))
+    found = []
+    for part in torch.arange(len(atoms), device=atoms.device).split(at_once(contact)):
+        near = contact - torch.cdist(atoms[part], atoms[part], compute_mode="donot_use_mm_for_euclid_dist")
+        depth[part] = near.flatten(1).amax(dim=1)
+        clashing = part[depth[part] > ALLOWED]
+        near = near[depth[part] > ALLOWED]
+        frame, first, second = ((near > -within).triu(diagonal=1) & (contact > 0)).nonzero().unbind(1)
+        found.append((clashing[frame], first, second))
+    frame, first, second = (torch.cat(column) for column in zip(*found, strict=True))
+    return depth, Pairs(frame, first, second, contact[first, second])
