@@ -156,8 +156,8 @@ def _correlation(sums: np.ndarray) -> float | None:
     """Pearson's, of (6, d) sums; None where nothing moves."""
     n, x, y, xx, yy, xy = sums
     covariance = (xy / n - x / n * y / n).sum()
-    variance = np.sqrt((xx / n - (x / n) ** 2).sum() * (yy / n - (y / n) ** 2).sum())
-    return None if variance < 1e-12 else float(covariance / variance)
+    variances = (xx / n - (x / n) ** 2).sum(), (yy / n - (y / n) ** 2).sum()
+    return None if min(variances) < 1e-12 else float(covariance / np.sqrt(np.prod(variances)))
 
 
 def _time(correlation: float, lagtime: float) -> float:

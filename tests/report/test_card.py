@@ -1,0 +1,97 @@
+"""The measures of a card, of a generator that replays MD and of small weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from models import INFO, small_forward_flow
+from openmm_mdgen.analysis.folders import replicas
+from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+from openmm_mdgen.model.ode import AdamsBashforth
+from openmm_mdgen.report.card import OTHER_HALF, CardPlan, Peptide, of_real_md, of_weights
+from openmm_mdgen.report.card_table import tables
+from torsion_walks import place, walk
+
+PLAN = CardPlan(nanoseconds=2.0, seconds=20.0, replicas=1, segments=6)
+
+
+class Replay:
+    """A generator that knows MD: a segment is what follows the nearest of its frames."""
+
+    frame_interval, temperature = 10.0, 350.0
+
+    def __init__(self, runs):
+        self._xyz = np.concatenate([run.xyz for run in runs])
+        self._stride = round(self.frame_interval / runs[0].timestep)
+
+    def check(self, topology):
+        self.atom_indices = np.arange(topology.getNumAtoms())
+
+    def propagator(self, topology, positions):
+        return self
+
+    def segment(self, positions, seed):
+        nearest = int(((self._xyz - positions) ** 2).sum((1, 2)).argmin())
+        return self._xyz[np.minimum(nearest + self._stride * np.arange(1, 50), len(self._xyz) - 1)]
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """VSA, two replicas of 2.4 ns."""
+    made = tmp_path_factory.mktemp("md")
+    for k, seed in enumerate((0, 100)):
+        md = place("VSA", walk(480, seed), interval=5.0)
+        md[0].save_pdb(str(made / f"VSA_{k}.pdb"))
+        md.save_xtc(str(made / f"VSA_{k}.xtc"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def vsa(folder):
+    return Peptide.of("VSA", replicas(folder)["VSA"])
+
+
+def test_replicas_are_shared_out_among_both_halves(vsa, folder):
+    assert vsa.nanoseconds == (2.4, 2.4) and vsa.interval == 5.0
+    assert len(vsa.reference) == len(vsa.other_half) == 1
+    alone = Peptide.of("VSA_0", [replicas(folder)["VSA"][0]])
+    assert alone.nanoseconds == (1.2, 1.2)
+    np.testing.assert_array_equal(alone.other_half[0].xyz[-1], vsa.reference[0].xyz[-1])
+
+
+@pytest.fixture(scope="module")
+def rows(vsa):
+    return of_real_md(vsa) | {"replay": of_weights(Replay(vsa.other_half), vsa, PLAN)}
+
+
+def test_what_replays_md_remembers_as_md_and_goes_where_it_goes(rows):
+    found = rows["replay"]
+    assert list(found["memory"]["md"]) == ["10 ps", "100 ps", "490 ps"]
+    assert found["memory"]["generated"] == pytest.approx(found["memory"]["md"], abs=1e-6)
+    assert found["segments"]["generated"] == pytest.approx(found["segments"]["md"], abs=1e-6)
+    assert found["nanoseconds"] == 2.0 and found["validity"]["unbroken"] == 1
+
+
+def test_the_rows_of_md_are_its_other_half_and_beginnings_of_that(rows):
+    labels = ["MD, 100 ps", "MD, 1 ns", OTHER_HALF]
+    assert list(rows) == [*labels, "replay"]
+    apart = [rows[label]["distances"]["torsions (all)"] for label in labels]
+    assert apart[0] > apart[1] > apart[2] > 0
+
+
+def test_tables_hold_all_weights_and_say_who_refused(rows, vsa):
+    flow = small_forward_flow().eval().requires_grad_(False)
+    small = TrajectoryGenerator(flow, INFO, AdamsBashforth(9), torch.device("cpu"))  # takes four residues
+    text = "\n".join(tables({"VSA": rows | {"small": of_weights(small, vsa, PLAN)}}, ["replay", "small"]))
+    for label in ("replay", "MD, 1 ns", OTHER_HALF):
+        assert f"| {label} | {rows[label]['distances']['torsions (bb)']:.3f} |" in text
+    remembered = rows["replay"]["memory"]["md"]["100 ps"]
+    assert f"| {remembered:.3f} / {remembered:.3f} |" in text
+    assert "| mean difference | +0.000 | +0.000 | +0.000 |" in text.replace("-0.000", "+0.000")
+    assert "take exactly 4" in text and " / refused / " in text
