@@ -192,8 +192,8 @@ _FILES: tuple[Callable[[Path], Facts], ...] = (
     _simulation_file,
 )
 _FOLDERS: tuple[Callable[[Path], Facts], ...] = (
-    _manifest_folder,
     _training_folder,
     _simulated_folder,
     _explored_folder,
+    _manifest_folder,
 )

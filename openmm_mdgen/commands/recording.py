@@ -41,6 +41,12 @@ class Recording:
         read = {str(path): sha256_of(path) for path in inputs if path.is_file()}
         self.manifest = Manifest([], inputs=read, settings=_options(), **known)
 
+    def part(self, outputs: Iterable[Path], **options: Any) -> Recording:
+        """Some of the outputs of the same work, with a manifest of their own; options as of the class."""
+        part = Recording(outputs, **options)
+        part._begun, part.manifest.begun = self._begun, self.manifest.begun
+        return part
+
     def write(self, **known: Any) -> None:
         """Write the manifest, now that the outputs are there; `known` as before."""
         manifest = self.manifest

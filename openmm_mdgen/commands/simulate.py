@@ -1,4 +1,7 @@
-"""``openmm-mdgen simulate`` makes reference MD, to train on and to compare with."""
+"""``openmm-mdgen simulate`` makes reference MD, to train on and to compare with.
+
+Times in picosecond.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,18 @@ import typer
 
 from openmm_mdgen.commands.options import Ph
 from openmm_mdgen.commands.outputs import check_folder, check_inputs
+from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
 from openmm_mdgen.errors import MDGenError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from openmm_mdgen.md.conditions import MDProtocol
     from openmm_mdgen.md.prepare import Source
+    from openmm_mdgen.md.production import MDSystem
 
 _HEATING = 50.0  # ps, for what is built from a sequence
 
@@ -64,13 +72,16 @@ def simulate(
 ) -> None:
     """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
+    NAME/manifest.json says how they were made, and NAME/NAME.N.end.npz holds where the last of N frames ended.
+
     Structures are PDB, mmCIF or GROMACS files. What they lack is added, and what is not protein is removed; each change
     is told in a line. A .prmtop or .psf file is simulated in its own force field with all that it holds, and the
     protein is recorded.
 
     Small implicit-solvent systems are packed into one OpenMM System. The force field is amber14 otherwise, and bonds to
-    hydrogen are constrained. To go on with a run that was stopped, give the same command again. At the end, populations
-    of rotamers and backbone basins in the first and the last fifth of the runs are compared.
+    hydrogen are constrained. To go on with a run that was stopped, give the same command again; with a longer --time,
+    finished trajectories are lengthened, and their frames stay. At the end, populations of rotamers and backbone basins
+    in the first and the last fifth of the runs are compared.
     """
     from dataclasses import replace
 
@@ -112,13 +123,45 @@ def simulate(
     ]
     if threads is not None:
         torch.set_num_threads(threads)
-    start = clock.perf_counter()
+    start, record, before = clock.perf_counter(), Recording([]), _stamps(out, systems)
     with going_on(), progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
         for part, members in parts:
             produce(members, out, part, group_size=packed, platform=platform, threads=threads, progress=advance)
+    for part, members in parts:
+        _record(record, out, part, [s for s in members if before[s.name] != _stamps(out, [s])[s.name]], platform)
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
     _tell_drift(out, [system.name for system in systems])
+
+
+def _stamps(out: Path, systems: Iterable[MDSystem]) -> dict[str, int]:
+    """When each system was finished; 0 for those that are not."""
+    paths = {system.name: out / system.name / "protocol.json" for system in systems}
+    return {name: path.stat().st_mtime_ns if path.exists() else 0 for name, path in paths.items()}
+
+
+def _record(record: Recording, out: Path, protocol: MDProtocol, made: Iterable[MDSystem], platform: str | None) -> None:
+    """Write a manifest for each system that was made or lengthened."""
+    import os
+
+    from openmm_mdgen.manifest import this_machine
+    from openmm_mdgen.md.systems import fastest_platform
+
+    device = platform or fastest_platform().getName()
+    for system in made:
+        folder, source = out / system.name, system.structure
+        record.part(
+            [folder / f"{system.name}.pdb", folder / f"{system.name}.xtc"],
+            folder=folder,
+            inputs=files_of([source]),
+            seed=system.seed,
+            machine=this_machine() | {"device": device, "cores": os.cpu_count()},
+            conditions={
+                "temperature": protocol.temperature,
+                "frame_interval": protocol.frame_interval,
+                "force_field": source.name if source.has_own_field else ", ".join(protocol.force_field),
+            },
+        ).write(about={"frames": protocol.n_frames})
 
 
 def _tell_preparation(found: list[Source], ph: float) -> None:

@@ -1,10 +1,10 @@
-"""Reference MD of many systems, each with a folder of its own; runs that were stopped can go on.
+"""Reference MD of many systems, each with a folder of its own; runs that were stopped go on, finished ones further.
 
-``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc`` and ``protocol.json``, which is written last: a system
-that has it is finished. Systems are simulated in *groups*: those of one group are packed into one OpenMM System. A
-group in progress keeps its frames in *blocks* under ``OUT/.group-KEY/``, each an XTC file with OpenMM's checkpoint at
-its end: a run that was stopped goes on after the last block that is complete. Times are in picosecond, lengths in
-nanometre.
+``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc``, the end of the run (`ends`) and ``protocol.json``,
+which is written last: a system that has it is finished. Systems are simulated in *groups*: those of one group are
+packed into one OpenMM System. A group in progress keeps its frames in *blocks* under ``OUT/.group-KEY/``, each an XTC
+file with OpenMM's checkpoint at its end: a run that was stopped goes on after the last block that is complete. Times
+are in picosecond, lengths in nanometre.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
+from openmm_mdgen.md.ends import End, end_file, remove_older
 from openmm_mdgen.md.engines import Engine, OwnFieldSystem, SolvatedSystem, advance
 from openmm_mdgen.md.heating import HOT, restrained
 from openmm_mdgen.md.own_fields import PreparedInOwnField
@@ -37,8 +38,10 @@ from openmm_mdgen.md.prepare import NEUTRAL_PH, Source
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of
+from openmm_mdgen.md.xtc_files import copy_xtc, require_length, write_xtc
 
 _FRAMES_A_BLOCK = 100
+_END = "end.npz"  # in the folder of a group: where its last block ended
 PROTOCOL_FILE = "protocol.json"
 
 
@@ -119,7 +122,7 @@ def simulate(
     threads: int | None = None,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> None:
-    """Simulate the systems that are not finished yet.
+    """Simulate the systems that are not finished yet, and lengthen those that were finished for a shorter duration.
 
     Parameters
     ----------
@@ -139,8 +142,8 @@ def simulate(
     Raises
     ------
     MDGenError
-        If a finished folder was made by another protocol, a structure cannot be used, or another run works here. What
-        is finished is kept.
+        If a finished folder was made by another protocol, a structure cannot be used, another run works here, or a
+        version that kept no end made what is to be lengthened. What is finished is kept.
     StateError
         If positions are no longer finite. The blocks before are kept.
     OSError
@@ -148,35 +151,40 @@ def simulate(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    finished = {system.name for system in systems if _is_finished(out, system, protocol)}
-    for group in _groups(systems, group_size if protocol.solvent == "implicit" else 1):
-        if all(system.name in finished for system in group):
+    there = {system.name: _frames_there(out, system, protocol) for system in systems}
+    begun = {name: n if n < protocol.n_frames else 0 for name, n in there.items()}
+    for group in _groups(systems, group_size if protocol.solvent == "implicit" else 1, begun):
+        if all(there[system.name] == protocol.n_frames for system in group):
             progress(len(group) * protocol.n_frames)
             continue
-        _Group(group, out, protocol, platform or fastest_platform().getName(), threads or os.cpu_count() or 1).run(
-            progress
-        )
+        chosen = platform or fastest_platform().getName()
+        _Group(group, out, protocol, chosen, threads or os.cpu_count() or 1, first=begun[group[0].name]).run(progress)
 
 
-def _groups(systems: Sequence[MDSystem], size: int) -> Iterator[Sequence[MDSystem]]:
-    """Systems that are packed together; those with a force field of their own stand alone."""
-    for own, members in groupby(systems, lambda system: system.structure.has_own_field):
+def _groups(systems: Sequence[MDSystem], size: int, begun: dict[str, int]) -> Iterator[Sequence[MDSystem]]:
+    """Systems that are packed together, which go on from as many frames; those with an own force field stand alone."""
+    for (own, _), members in groupby(systems, lambda system: (system.structure.has_own_field, begun[system.name])):
         listed = list(members)
         width = 1 if own else size
         yield from (listed[first : first + width] for first in range(0, len(listed), width))
 
 
-def _is_finished(out: Path, system: MDSystem, protocol: MDProtocol) -> bool:
+def _frames_there(out: Path, system: MDSystem, protocol: MDProtocol) -> int:
+    """Frames of a system that are finished: none, all, or fewer where it is to be lengthened."""
     path = out / system.name / PROTOCOL_FILE
     if not path.exists():
-        return False
+        return 0
     asked = {**_UNSTATED, **_description(system, protocol)}
     made = {**_UNSTATED, **json.loads(path.read_text())}
     differing = [key for key in asked if made.get(key) != asked[key]]
-    if differing:
-        changes = ", ".join(f"{key} {made.get(key)!r}, asked for {asked[key]!r}" for key in differing)
-        raise MDGenError(f"{path.parent} was made with {changes}: choose another folder, or remove that one")
-    return True
+    if not differing:
+        return protocol.n_frames
+    is_longer = differing == ["duration"] and made["duration"] < protocol.duration
+    if is_longer and end_file(path.parent, made["n_frames"]).exists():
+        return made["n_frames"]
+    changes = ", ".join(f"{key} {made.get(key)!r}, asked for {asked[key]!r}" for key in differing)
+    why = " and holds nothing to go on from, as older versions left none" if is_longer else ""
+    raise MDGenError(f"{path.parent} was made with {changes}{why}: choose another folder, or remove that one")
 
 
 # What folders do not state where it is so: folders of older versions know nothing of it.
@@ -201,14 +209,15 @@ def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
 
 
 class _Group:
-    """Systems that are simulated together, and their place on disk."""
+    """Systems that are simulated together, and their place on disk; `first` frames of each are there already."""
 
     def __init__(
-        self, systems: Sequence[MDSystem], out: Path, protocol: MDProtocol, platform: str, threads: int
+        self, systems: Sequence[MDSystem], out: Path, protocol: MDProtocol, platform: str, threads: int, *, first: int
     ) -> None:
         self.systems, self.out, self.protocol = systems, out, protocol
-        self.platform, self.threads = platform, threads
-        plan = json.dumps([_description(system, protocol) for system in systems])
+        self.platform, self.threads, self.first = platform, threads, first
+        self.n_new = protocol.n_frames - first
+        plan = json.dumps([_description(system, protocol) for system in systems] + ([first] if first else []))
         key = hashlib.sha256(plan.encode()).hexdigest()[:12]
         self.folder = out / f".group-{key}"
         self.seed = int(key, 16) % 2**31
@@ -216,11 +225,11 @@ class _Group:
     def run(self, progress: Callable[[int], None]) -> None:
         self.folder.mkdir(exist_ok=True)
         with self._only_run():
-            n_done = self._n_blocks() * _FRAMES_A_BLOCK
-            progress(len(self.systems) * min(n_done, self.protocol.n_frames))
+            n_done = min(self._n_blocks() * _FRAMES_A_BLOCK, self.n_new)
+            progress(len(self.systems) * (self.first + n_done))
             prepared = [system.structure.prepared(ph=system.ph, seed=system.seed) for system in self.systems]
             molecules = [Molecule(one.topology, np.array(one.positions, dtype=np.float64)) for one in prepared]
-            if n_done < self.protocol.n_frames:
+            if n_done < self.n_new:
                 self._produce(self._engine(prepared, molecules), progress)
             self._write_systems(molecules)
         shutil.rmtree(self.folder)
@@ -237,13 +246,21 @@ class _Group:
         start = self._n_blocks()
         if start:
             simulation.context.loadCheckpoint(self._block(start - 1).with_suffix(".chk").read_bytes())
+        elif self.first:
+            self._earlier_end().put(engine, simulation.context)
         else:
             simulation.context.setState(self._equilibrated(engine))
-        for block in range(start, -(-self.protocol.n_frames // _FRAMES_A_BLOCK)):
-            n_frames = min(_FRAMES_A_BLOCK, self.protocol.n_frames - block * _FRAMES_A_BLOCK)
+        for block in range(start, -(-self.n_new // _FRAMES_A_BLOCK)):
+            n_frames = min(_FRAMES_A_BLOCK, self.n_new - block * _FRAMES_A_BLOCK)
             frames = np.stack([self._next_frame(engine, simulation) for _ in range(n_frames)])
+            if block * _FRAMES_A_BLOCK + n_frames == self.n_new:
+                End.of(simulation.context).save(self.folder / _END)
             self._write_block(block, engine, frames, simulation)
             progress(n_frames * len(self.systems))
+
+    def _earlier_end(self) -> End:
+        """Where the trajectories that are lengthened ended."""
+        return End.joined([End.load(end_file(self.out / system.name, self.first)) for system in self.systems])
 
     def _engine(self, prepared: Sequence[Prepared], molecules: Sequence[Molecule]) -> Engine:
         if isinstance(prepared[0], PreparedInOwnField):
@@ -314,7 +331,7 @@ class _Group:
     def _write_block(self, block: int, engine: Engine, frames: np.ndarray, simulation: app.Simulation) -> None:
         path = self._block(block)
         with replacing(path) as temporary:
-            _write_xtc(temporary, frames, block * _FRAMES_A_BLOCK, self.protocol.frame_interval)
+            write_xtc(temporary, frames, self.first + block * _FRAMES_A_BLOCK, self.protocol.frame_interval)
         with replacing(path.with_suffix(".chk")) as temporary:  # the block counts from here on
             temporary.write_bytes(simulation.context.createCheckpoint())
 
@@ -338,6 +355,8 @@ class _Group:
                 folder.mkdir(exist_ok=True)
                 files.append(stack.enter_context(replacing(folder / f"{system.name}.xtc")))
             open_files = [XTCTrajectoryFile(str(path), "w") for path in files]
+            for system, trajectory in zip(self.systems, open_files, strict=True):
+                copy_xtc(self.out / system.name / f"{system.name}.xtc", trajectory, self.first)
             first = np.zeros((0, 3))
             for block in range(self._n_blocks()):
                 with XTCTrajectoryFile(str(self._block(block))) as file:
@@ -348,10 +367,12 @@ class _Group:
             for trajectory in open_files:
                 trajectory.close()
             for path in files:
-                _require_length(path, self.protocol.n_frames)
+                require_length(path, self.protocol.n_frames)
             for system, molecule, end, size in zip(self.systems, molecules, ends, sizes, strict=True):
                 folder = self.out / system.name
-                write_pdb(folder / f"{system.name}.pdb", molecule.topology, first[end - size : end].astype(float))
+                if not self.first:
+                    write_pdb(folder / f"{system.name}.pdb", molecule.topology, first[end - size : end].astype(float))
+        self._write_ends([slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)])
         for system in self.systems:
             description = _description(system, self.protocol) | {
                 "n_frames": self.protocol.n_frames,
@@ -359,23 +380,16 @@ class _Group:
                 "openmm": openmm.version.version,
                 "platform": self.platform,
                 "group_seed": self.seed,
+                **({"lengthened_from": self.first} if self.first else {}),
             }
             write_json(self.out / system.name / PROTOCOL_FILE, description)
+            remove_older(self.out / system.name, self.protocol.n_frames)
 
-
-def _write_xtc(path: Path, frames: np.ndarray, first: int, interval: float) -> None:
-    numbers = np.arange(first + 1, first + len(frames) + 1)
-    with XTCTrajectoryFile(str(path), "w") as file:
-        file.write(frames, time=(numbers * interval).astype(np.float32), step=numbers.astype(np.int32))
-    _require_length(path, len(frames))
-
-
-def _require_length(path: Path, n_frames: int) -> None:
-    """Read a file back, since the writer does not say that the disk is full."""
-    try:
-        with XTCTrajectoryFile(str(path)) as file:
-            found = len(file.read()[0])
-    except (OSError, RuntimeError):
-        found = 0
-    if found != n_frames:
-        raise OSError(f"{path.parent}: {found} of {n_frames} frames could be written; is the disk full?")
+    def _write_ends(self, slices: Sequence[slice]) -> None:
+        """Keep where the trajectories ended; blocks of older versions come without it."""
+        if not (self.folder / _END).exists():
+            return
+        whole = End.load(self.folder / _END)  # with the solvent of what stands alone
+        ends = [whole] if len(self.systems) == 1 else [whole.part(atoms) for atoms in slices]
+        for system, end in zip(self.systems, ends, strict=True):
+            end.save(end_file(self.out / system.name, self.protocol.n_frames))

@@ -312,6 +312,9 @@ def test_the_command_takes_capped_peptides_and_files_to_be_completed(tmp_path, m
     assert stop.value.code == 0, told.err
     assert "fragment.pdb: heavy atoms added: OXT of VAL 4" in told.out
     assert sorted(path.name for path in (tmp_path / "md").iterdir()) == ["ACE-A-NME", "AG", "fragment"]
+    manifest = json.loads((tmp_path / "md/fragment/manifest.json").read_text())
+    assert manifest["inputs"].keys() == {str(case)} and manifest["settings"]["time"] == "40fs"
+    assert manifest["outputs"] == ["fragment.pdb", "fragment.xtc"] and manifest["machine"]["device"] == "Reference"
     trajectory = mdtraj.load(
         str(tmp_path / "md/ACE-A-NME/ACE-A-NME.xtc"), top=str(tmp_path / "md/ACE-A-NME/ACE-A-NME.pdb")
     )
@@ -331,3 +334,80 @@ def test_another_ph_is_another_protocol(tmp_path):
 def test_force_field_is_the_published_one():
     assert force_field()  # amber14 with GBn2 can be made
     assert MDProtocol().force_field == ("amber14-all.xml", "implicit/gbn2.xml")
+
+
+def xtc(folder, name):
+    return mdtraj.load(str(folder / name / f"{name}.xtc"), top=str(folder / name / f"{name}.pdb"))
+
+
+@pytest.mark.parametrize("solvent", ["implicit", "explicit"])
+def test_finished_systems_are_lengthened(tmp_path, solvent):
+    """The frames before stay bit for bit, and the motion goes on: the step over the seam is one as all others."""
+    names = ["GG", "AG"] if solvent == "implicit" else ["GG"]
+    systems, interval = planned(names, replicas=1, seed=1), 0.004
+    lengths = [
+        MDProtocol(solvent=solvent, duration=n * interval, frame_interval=interval, equilibration=0.1) for n in (7, 19)
+    ]
+    simulate(systems, tmp_path, lengths[0], platform="CPU", threads=1)
+    short = {name: xtc(tmp_path, name) for name in names}
+    pdb = (tmp_path / "GG" / "GG.pdb").read_bytes()
+    told = []
+    simulate(systems, tmp_path, lengths[1], platform="CPU", threads=1, progress=told.append)
+    assert sum(told) == 19 * len(names) and told[0] == 7 * len(names)
+    for name in names:
+        long = xtc(tmp_path, name)
+        assert long.n_frames == 19 and np.allclose(long.time, np.arange(1, 20) * interval)
+        assert np.array_equal(long.xyz[:7], short[name].xyz)
+        steps = np.linalg.norm(np.diff(long.xyz, axis=0), axis=-1).mean(axis=1)
+        assert 0.5 < steps[6] / np.delete(steps, 6).mean() < 2
+        turns = (np.diff(long.xyz, axis=0)[:-1] * np.diff(long.xyz, axis=0)[1:]).sum(axis=(1, 2))
+        assert (
+            turns[5] > 0 and turns[6] > 0
+        )  # in 4 fs most atoms keep their velocities: new ones would know nothing of them
+        assert sorted(path.name for path in (tmp_path / name).iterdir()) == sorted(
+            [f"{name}.19.end.npz", f"{name}.pdb", f"{name}.xtc", PROTOCOL_FILE]
+        )
+        made = json.loads((tmp_path / name / PROTOCOL_FILE).read_text())
+        assert made["n_frames"] == 19 and made["lengthened_from"] == 7
+    assert (tmp_path / "GG" / "GG.pdb").read_bytes() == pdb and not list(tmp_path.glob(".*"))
+    with pytest.raises(MDGenError, match="duration 0.076, asked for 0.028"):
+        simulate(systems, tmp_path, lengths[0], platform="CPU", threads=1)
+
+
+def test_a_lengthening_that_breaks_off_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(production, "_FRAMES_A_BLOCK", 3)
+    systems = planned(["GG", "AG"], replicas=1, seed=1)
+    short, long = (MDProtocol(duration=n * 0.02, frame_interval=0.02, equilibration=0.1) for n in (4, 14))
+    for folder in ("cut", "whole"):
+        simulate(systems, tmp_path / folder, short, platform="Reference")
+
+    def stop(n):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    left = [3]
+    with pytest.raises(KeyboardInterrupt):
+        simulate(systems, tmp_path / "cut", long, platform="Reference", progress=stop)
+    assert xtc(tmp_path / "cut", "GG").n_frames == 4  # until all are there
+    for folder in ("cut", "whole"):
+        simulate(systems, tmp_path / folder, long, platform="Reference")
+    for name in ("GG", "AG"):
+        assert np.abs(xtc(tmp_path / "cut", name).xyz - xtc(tmp_path / "whole", name).xyz).max() < 1.1e-3
+        assert xtc(tmp_path / "cut", name).n_frames == 14
+
+
+def test_new_systems_beside_those_that_are_lengthened_and_folders_of_older_versions(tmp_path):
+    short, long = (MDProtocol(duration=n * 0.02, frame_interval=0.02, equilibration=0.1) for n in (4, 6))
+    simulate(planned(["GG"], replicas=1, seed=1), tmp_path, short, platform="Reference")
+    simulate(planned(["GG", "SG"], replicas=1, seed=1), tmp_path, long, platform="Reference")
+    assert xtc(tmp_path, "GG").n_frames == xtc(tmp_path, "SG").n_frames == 6
+    (tmp_path / "SG" / "SG.6.end.npz").unlink()
+    longer = MDProtocol(duration=0.2, frame_interval=0.02, equilibration=0.1)
+    with pytest.raises(
+        MDGenError, match="SG was made with duration 0.12, asked for 0.2 and holds nothing to go on from"
+    ):
+        simulate(planned(["GG", "SG"], replicas=1, seed=1), tmp_path, longer, platform="Reference")
+    (tmp_path / "GG" / "GG.6.end.npz").write_bytes(b"mine")
+    with pytest.raises(MDGenError, match="GG.6.end.npz is where real MD kept its end, and cannot be read as that"):
+        simulate(planned(["GG"], replicas=1, seed=1), tmp_path, longer, platform="Reference")
