@@ -195,6 +195,13 @@ def _left_off(last: Path, config: TrainingConfig) -> tuple[TrajectoryFlow, int]:
     except Exception as error:  # whatever a damaged file makes a reader stumble over
         raise CheckpointError(f"{last} is no checkpoint of this command ({error}): give another --out") from error
     differing = config.differences(settings["training"])
+    before = differing.get("steps", (config.steps, 0))[0]
+    if set(differing) == {"steps"} and before < config.steps:
+        rank_zero_info(
+            f"the run is lengthened from {before} to {config.steps} steps: from step {saved['global_step']} on the "
+            f"learning rate is that of a run of {config.steps} steps"
+        )
+        differing = {}
     if differing:
         listed = "; ".join(f"{name} {before} there, {now} here" for name, (before, now) in differing.items())
         raise CheckpointError(f"{last} is of a run with other settings ({listed}): give these, or another --out")

@@ -76,6 +76,29 @@ def test_a_killed_run_taken_up_again_ends_as_if_nothing_had_happened(folder, tmp
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+def test_a_finished_run_is_lengthened_and_never_shortened(folder, tmp_path):
+    """Steps that are added are those which a run of that length takes, at its learning rate and with its batches."""
+    one, _ = read_folders([folder])
+
+    def curve(steps, out):
+        train([one], tmp_path / out, replace(TINY, steps=steps), INFO, save_every=5, progress=False)
+        rows = list(csv.DictReader((tmp_path / out / "curve.csv").read_text().splitlines()))
+        return [int(row["step"]) for row in rows], [float(row["loss"]) for row in rows]
+
+    steps, short = curve(8, "run")
+    assert steps == list(range(1, 9))
+    before = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    steps, long = curve(14, "run")
+    assert steps == list(range(1, 15)) and long[:8] == short
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() != before
+    _, info = checkpoints.header(tmp_path / "run" / "weights.safetensors")
+    assert info.about["steps_taken"] == 14
+    saved = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 14 and saved["lr_schedulers"][0]["last_epoch"] == 14
+    with pytest.raises(CheckpointError, match="steps 14 there, 8 here"):
+        curve(8, "run")
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_steps_of_every_task_lower_the_loss_of_a_batch(recordings, task):
     config = settings_of(task)
