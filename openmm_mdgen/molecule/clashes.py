@@ -10,6 +10,7 @@ lengths, angles and peptide bonds stay as they are, and frames without overlap a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -45,7 +46,7 @@ def relieve_clashes(
     def placed(_: Tensor, turned: Tensor) -> Tensor:
         return to_angstrom(template.place(template.chain_rigids(turned), turned))
 
-    return _relieved(template, torsions, free, placed, watched=float("inf"))
+    return _relieved(template, torsions, free, placed, watched=math.inf)
 
 
 def relieve_side_chains(
@@ -75,7 +76,7 @@ def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed:
     device = torch.device("cpu") if torsions.device.type == "mps" else torsions.device  # which has none
     contact, free = (values.to(device, torch.float64) for values in (contacts(template.chain), free))
     relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
-    for clashing in torch.arange(len(relieved), device=device).split(at_once(contact)):
+    for clashing in torch.arange(len(relieved), device=device).split(at_once(len(contact), watched)):
         for _ in range(_ROUNDS):
             depth, pairs = close_pairs(placed(clashing, relieved[clashing]), contact, watched)
             is_deep = depth > ALLOWED

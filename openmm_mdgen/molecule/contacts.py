@@ -5,6 +5,7 @@ Axes: ``F`` frames, ``n`` atoms of a chain, ``P`` pairs of atoms, each in one fr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.chain import ProteinChain
 
 ALLOWED = 0.1  # ångström of overlap that is left alone
-FRAMES_AT_ONCE, PAIRS_AT_ONCE = 500, 20_000_000  # whose pairs of atoms are held in memory
+FRAMES_AT_ONCE, PAIRS_AT_ONCE = 500, 5_000_000  # that are held in memory
+_NEIGHBOURS = 64  # of an atom, that are followed where not all pairs are: 5 Å hold some 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +54,10 @@ def contacts(chain: ProteinChain) -> Tensor:
     return torch.from_numpy(np.where(chain.graph.near(), 0.0, to_angstrom(np.array(COMFORTABLE))[hydrogens]))
 
 
-def at_once(contact: Tensor) -> int:
-    """How many frames of a chain are looked at together."""
-    return max(1, min(FRAMES_AT_ONCE, PAIRS_AT_ONCE // contact.numel()))
+def at_once(n_atoms: int, within: float) -> int:
+    """How many frames of a chain are looked at together, whose pairs within some ångström of contact are followed."""
+    pairs = n_atoms * (n_atoms if math.isinf(within) else min(n_atoms, _NEIGHBOURS))
+    return max(1, min(FRAMES_AT_ONCE, PAIRS_AT_ONCE // pairs))
 
 
 def close_pairs(atoms: Tensor, contact: Tensor, within: float) -> tuple[Tensor, Pairs]:
@@ -64,7 +67,7 @@ def close_pairs(atoms: Tensor, contact: Tensor, within: float) -> tuple[Tensor, 
     """
     depth = atoms.new_empty(len(atoms))
     found = []
-    for part in torch.arange(len(atoms), device=atoms.device).split(at_once(contact)):
+    for part in torch.arange(len(atoms), device=atoms.device).split(at_once(len(contact), math.inf)):
         near = contact - torch.cdist(atoms[part], atoms[part], compute_mode="donot_use_mm_for_euclid_dist")
         depth[part] = near.flatten(1).amax(dim=1)
         clashing = part[depth[part] > ALLOWED]

@@ -8,6 +8,7 @@ Axes: ``R`` trajectories, ``T`` frames, ``L`` residues, ``n`` atoms of the chain
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -186,7 +187,12 @@ class BackboneFitted(Backbone):
         return Placed(blended(first.chain, one, two, share.to(torsions)), chain.is_valid)
 
 
-BACKBONES = ("torsions", "fitted", "rigids")  # names that `backbone_named` knows
+_KINDS: dict[str, Callable[[bool], Backbone]] = {
+    "torsions": BackboneFromTorsions,
+    "fitted": lambda _: BackboneFitted(),
+    "rigids": lambda _: BackboneFromRigids(),
+}
+BACKBONES = tuple(_KINDS)  # names that `backbone_named` knows
 
 
 def backbone_named(name: str, *, turns_caps: bool = True) -> Backbone:
@@ -197,7 +203,6 @@ def backbone_named(name: str, *, turns_caps: bool = True) -> Backbone:
     ValueError
         If there is none of that name.
     """
-    named = {"torsions": BackboneFromTorsions(turns_caps), "rigids": BackboneFromRigids(), "fitted": BackboneFitted()}
-    if name not in named:
-        raise ValueError(f"backbone is {', '.join(map(repr, named))}, not {name!r}")
-    return named[name]
+    if name not in _KINDS:
+        raise ValueError(f"backbone is {', '.join(map(repr, _KINDS))}, not {name!r}")
+    return _KINDS[name](turns_caps)

@@ -7,6 +7,7 @@ the chain. Lengths inside are in ångström; positions come and go in nanometre.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.geometry.atom14 import backbone_rigids, group_rigids, table, torsions
+from openmm_mdgen.geometry.atom14 import backbone_rigids, dihedral, group_rigids, table, torsions
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom, to_nm
 from openmm_mdgen.molecule.backbone import PeptideLinks
@@ -110,7 +111,7 @@ class AllAtomTemplate:
         )
         # Sum of products: many times faster than one small matrix product per atom.
         turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
-        return to_nm(_with_ring_hydrogens(self, turned + per_atom.translation))
+        return to_nm(_with_ring_hydrogens(self._rings, turned + per_atom.translation))
 
     def state(self) -> dict[str, np.ndarray]:
         """What was measured, for checkpoints."""
@@ -148,6 +149,10 @@ class AllAtomTemplate:
             ring_bonds=stored["ring_bonds"],
             links=PeptideLinks(Rigid(stored["link_rotation"], stored["link_translation"])),
         )
+
+    @cached_property
+    def _rings(self) -> tuple[_Ring, ...]:
+        return _rings(self)
 
     def _usable(self, torsions: Tensor) -> Tensor:
         """(..., L, 7, 2) of unit length."""
@@ -229,56 +234,62 @@ def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Te
     return Rigid(rotation, translation)
 
 
-def _with_ring_hydrogens(template: AllAtomTemplate, atoms: Tensor) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Ring:
+    """The ring of a PRO with the hydrogens on its CD, as `atom_indices` counts them."""
+
+    atoms: list[int]  # CB, CG, CD, N
+    hydrogens: list[int]
+    own: Tensor  # (): the dihedral angle of the four in the structure, radian, float64
+
+
+def _rings(template: AllAtomTemplate) -> tuple[_Ring, ...]:
+    chain, found = template.chain, []
+    for residue in _prolines(chain):
+        atoms = np.searchsorted(chain.atom_indices, chain.atom14_index[residue, [_CB, _CG, _CD, _N]]).tolist()
+        bonded = chain.bonds[(chain.bonds == atoms[2]).any(axis=1)].ravel()
+        hydrogens = [k for k in bonded.tolist() if chain.is_hydrogen[k]]
+        if hydrogens:
+            found.append(_Ring(atoms, hydrogens, _own_dihedral(template, atoms)))
+    return tuple(found)
+
+
+def _own_dihedral(template: AllAtomTemplate, atoms: list[int]) -> Tensor:
+    """CB-CG-CD-N of the structure itself, from where its atoms lie in their groups."""
+    residue = int(template.chain.atom_residue[atoms[0]])
+    groups = template.default[residue]
+    chi1 = groups[4].turned(template.torsions[residue, 3])
+    places = {0: None, 4: chi1, 5: chi1 @ groups[5].turned(template.torsions[residue, 4])}
+    found = []
+    for atom in atoms:
+        group = places[int(template.chain.atom_group[atom])]
+        found.append(template.positions[atom] if group is None else group.apply(template.positions[atom]))
+    return _angle(torch.stack(found))
+
+
+def _with_ring_hydrogens(rings: tuple[_Ring, ...], atoms: Tensor) -> Tensor:
     """Atoms (..., n, 3) with the hydrogens on CD of each PRO about CG-CD as in the structure, seen from N.
 
     They are placed with CD, by chi1 and chi2, and know nothing of N on the other side of the ring: where the pucker is
     not the structure's, N lies about 60 degrees from where it was.
     """
-    for ring, hydrogens in _ring_hydrogens(template.chain):
-        own = _own_ring(template, ring).to(atoms)
-        turn = _dihedral(atoms[..., ring, :]) - own
-        axis = atoms[..., ring[2], :] - atoms[..., ring[1], :]
+    for ring in rings:
+        turn = _angle(atoms[..., ring.atoms, :]) - ring.own.to(atoms)
+        cg, cd = (atoms[..., ring.atoms[k], :] for k in (1, 2))
+        axis = cd - cg
         axis = (axis / axis.norm(dim=-1, keepdim=True))[..., None, :]
-        arm = atoms[..., hydrogens, :] - atoms[..., ring[2], None, :]
+        arm = atoms[..., ring.hydrogens, :] - cd[..., None, :]
         cos, sin = turn.cos()[..., None, None], turn.sin()[..., None, None]
         along = (axis * arm).sum(-1, keepdim=True) * axis
         turned = along + cos * (arm - along) + sin * torch.linalg.cross(axis.expand_as(arm), arm)
-        atoms = atoms.index_copy(
-            -2, torch.as_tensor(hydrogens, device=atoms.device), atoms[..., ring[2], None, :] + turned
-        )
+        hydrogens = torch.as_tensor(ring.hydrogens, device=atoms.device)
+        atoms = atoms.index_copy(-2, hydrogens, cd[..., None, :] + turned)
     return atoms
 
 
-def _own_ring(template: AllAtomTemplate, ring: list[int]) -> Tensor:
-    """CB-CG-CD-N of the structure itself, from where its atoms lie in their groups."""
-    residue = int(template.chain.atom_residue[ring[0]])
-    groups = template.default[residue]
-    chi1 = groups[4].turned(template.torsions[residue, 3])
-    places = {0: None, 4: chi1, 5: chi1 @ groups[5].turned(template.torsions[residue, 4])}
-    found = []
-    for atom in ring:
-        group = places[int(template.chain.atom_group[atom])]
-        found.append(template.positions[atom] if group is None else group.apply(template.positions[atom]))
-    return _dihedral(torch.stack(found))
-
-
-def _ring_hydrogens(chain: ProteinChain) -> list[tuple[list[int], list[int]]]:
-    """Of each PRO: its CB, CG, CD, N, and the hydrogens on CD, as `atom_indices` counts them."""
-    found = []
-    for residue in _prolines(chain):
-        slots = chain.atom14_index[residue, [_CB, _CG, _CD, _N]]
-        ring = np.searchsorted(chain.atom_indices, slots).tolist()
-        bonded = chain.bonds[(chain.bonds == ring[2]).any(axis=1)].ravel()
-        found.append((ring, [k for k in bonded.tolist() if chain.is_hydrogen[k]]))
-    return [pair for pair in found if pair[1]]
-
-
-def _dihedral(p: Tensor) -> Tensor:
+def _angle(points: Tensor) -> Tensor:
     """Dihedral angle of four points (..., 4, 3), radian."""
-    first, axis, last = (p[..., k + 1, :] - p[..., k, :] for k in range(3))
-    one, two = torch.linalg.cross(first, axis), torch.linalg.cross(axis, last)
-    return torch.atan2((torch.linalg.cross(one, two) * axis).sum(-1) / axis.norm(dim=-1), (one * two).sum(-1))
+    return torch.atan2(*dihedral(points).unbind(-1))
 
 
 def _prolines(chain: ProteinChain) -> np.ndarray:
