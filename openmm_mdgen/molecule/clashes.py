@@ -19,13 +19,13 @@ from torch import Tensor
 
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom
-from openmm_mdgen.molecule.contacts import ALLOWED, Pairs, at_once, close_pairs, contacts
+from openmm_mdgen.molecule.contacts import ALLOWED, at_once, close_pairs, contacts
+from openmm_mdgen.molecule.levers import Levers
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
-_ROUNDS, _STEPS, _RATE = 4, 12, 0.05  # rounds over what still clashes, of so many steps of Adam, in radian
-_SMALL = 0.1  # Å² per radian: slopes below are no reason to turn, and rounding does not decide
-_FLAT = 1e-3  # Å² per radian: where no slope is above, no torsion lifts what is left, and steps would swing about it
-_WATCHED = 3.0  # ångström beyond contact: pairs that side chains may bring together while they turn
+_STEPS = 12
+_DAMPING = 0.5  # Å² per radian²: a turn by a radian counts as an overlap of 0.7 Å
+_LONGEST_TURN = 0.4  # radian: of one torsion in one step
 _OMEGA, _PHI = range(2)
 _N_BACKBONE = 3  # omega, phi, psi
 
@@ -35,7 +35,7 @@ Placing = Callable[[Tensor, Tensor], Tensor]  # numbers of frames (F,), and thei
 def relieve_clashes(
     template: AllAtomTemplate, torsions: Float[Tensor, "*batch L 7 2"], *, turns_caps: bool = True
 ) -> Float[Tensor, "*batch L 7 2"]:
-    """Torsions of the same chains, with overlaps of atoms lifted where a few tens of small steps can.
+    """Torsions of the same chains, with overlaps of atoms lifted where some small steps can.
 
     Peptide bonds keep their omega, and prolines their ring. Without `turns_caps` a capped first residue keeps its phi.
     """
@@ -46,7 +46,7 @@ def relieve_clashes(
     def placed(_: Tensor, turned: Tensor) -> Tensor:
         return to_angstrom(template.place(template.chain_rigids(turned), turned))
 
-    return _relieved(template, torsions, free, placed, watched=math.inf)
+    return _relieved(template, torsions, free, placed)
 
 
 def relieve_side_chains(
@@ -54,8 +54,7 @@ def relieve_side_chains(
 ) -> Float[Tensor, "*batch L 7 2"]:
     """Torsions with which side chains overlap less, on backbones that stay where they are.
 
-    Chains may be long: only pairs of atoms that are near each other are followed. Half a disulfide keeps its chi1, and
-    so does proline its ring.
+    Half a disulfide keeps its chi1, and so does proline its ring.
     """
     free = _free(template)
     free[:, :_N_BACKBONE] = 0
@@ -65,67 +64,57 @@ def relieve_side_chains(
     def placed(frames: Tensor, turned: Tensor) -> Tensor:
         return to_angstrom(template.place(places[frames.to(torsions.device)].to(turned), turned))
 
-    return _relieved(template, torsions, free, placed, watched=_WATCHED)
+    return _relieved(template, torsions, free, placed)
 
 
-def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed: Placing, watched: float) -> Tensor:
-    """Torsions (*batch, L, 7, 2) turned where `free` (L, 7) is one; pairs within `watched` of contact are followed.
+def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed: Placing) -> Tensor:
+    """Torsions (*batch, L, 7, 2) after a few damped Gauss-Newton steps in those for which `free` (L, 7) is one.
 
-    Double precision: steps swing about the place where overlaps end, and what rounding changes grows with each.
+    Double precision, so that rounding does not grow from step to step.
     """
     device = torch.device("cpu") if torsions.device.type == "mps" else torsions.device  # which has none
     contact, free = (values.to(device, torch.float64) for values in (contacts(template.chain), free))
+    levers = Levers.of(template.chain, free)
     relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
-    for clashing in torch.arange(len(relieved), device=device).split(at_once(len(contact), watched)):
-        for _ in range(_ROUNDS):
-            depth, pairs = close_pairs(placed(clashing, relieved[clashing]), contact, watched)
+    for clashing in torch.arange(len(relieved), device=device).split(at_once(len(contact), math.inf)):
+        for _ in range(_STEPS):
+            atoms = placed(clashing, relieved[clashing])
+            depth, pairs = close_pairs(atoms, contact, 0.0)
             is_deep = depth > ALLOWED
             if not is_deep.any():
                 break
-            pairs = pairs.among(is_deep.nonzero()[:, 0], len(clashing))
-            clashing = clashing[is_deep]
-            relieved[clashing], is_steep = _pushed_apart(relieved[clashing], free, clashing, placed, pairs)
-            clashing = clashing[is_steep]
+            deep = is_deep.nonzero()[:, 0]
+            pairs, clashing = pairs.among(deep, len(clashing)), clashing[deep]
+            distance, slopes = levers.slopes(atoms[deep], pairs)
+            turn = _turn(pairs.frame, pairs.limit - distance, slopes, len(deep))
+            relieved[clashing] = levers.turned(relieved[clashing], turn)
     return relieved.to(torsions).unflatten(0, torsions.shape[:-3])
 
 
-def _pushed_apart(
-    torsions: Tensor, free: Tensor, frames: Tensor, placed: Placing, pairs: Pairs
-) -> tuple[Tensor, Tensor]:
-    """Torsions (F, L, 7, 2) after a few steps of Adam down the sum of squared overlaps, and (F,) where there were any.
+def _turn(frame: Tensor, depth: Tensor, slopes: Tensor, n_frames: int) -> Tensor:
+    """(F, K) radian: the least turns that undo depths (P,) of pairs, whose distances grow by slopes (P, K).
 
-    Where it is flat, no torsion lifts what overlaps.
+    The minimum of (depth - slopes turn)^2 + damping turn^2 is solved for in the space of a frame's pairs, of which
+    there are few: turn = slopes^T (slopes slopes^T + damping)^-1 depth; or in that of turns, where these are fewer.
     """
-    start = torch.atan2(torsions[..., 0], torsions[..., 1])
-    with torch.enable_grad():
-        change = torch.zeros_like(start, requires_grad=True)
-        optimizer = torch.optim.Adam([change], lr=_RATE, eps=_SMALL)
-
-        def slope(numbers: Tensor, among: Pairs) -> Tensor:
-            atoms = placed(frames[numbers], _pairs((start + change * free)[numbers]))
-            return torch.autograd.grad(_overlap(atoms, among), change)[0]
-
-        steep = everywhere = torch.arange(len(start), device=start.device)
-        change.grad = slope(everywhere, pairs)
-        is_steep = change.grad.abs().amax(dim=(1, 2)) > _FLAT
-        change.grad *= is_steep[:, None, None]
-        steep, pairs = everywhere[is_steep], pairs.among(everywhere[is_steep], len(start))
-        for step in range(_STEPS):
-            if step:
-                change.grad = slope(steep, pairs)
-            optimizer.step()
-    return torch.where(is_steep[:, None, None, None], _pairs(start + change.detach() * free), torsions), is_steep
+    counts = torch.bincount(frame, minlength=n_frames)
+    order = torch.argsort(frame, stable=True)
+    place = torch.empty_like(frame)
+    place[order] = torch.arange(len(frame), device=frame.device) - (counts.cumsum(0) - counts)[frame[order]]
+    rows = slopes.new_zeros(n_frames, int(counts.max()), slopes.shape[1])
+    asked = depth.new_zeros(rows.shape[:2])
+    rows[frame, place], asked[frame, place] = slopes, depth
+    columns = rows.transpose(1, 2)
+    if rows.shape[1] <= rows.shape[2]:
+        turn = columns @ _solved(rows @ columns, asked[..., None])
+    else:
+        turn = _solved(columns @ rows, columns @ asked[..., None])
+    return turn[..., 0].clamp(-_LONGEST_TURN, _LONGEST_TURN)
 
 
-def _overlap(atoms: Tensor, pairs: Pairs) -> Tensor:
-    """Å²: the sum of squared overlaps of pairs of atoms (F, n, 3), each counted from both its atoms."""
-    met = pairs.overlapping(atoms)  # slopes of these few alone are quick
-    gaps = torch.sqrt((atoms[met.frame, met.first] - atoms[met.frame, met.second]).square().sum(-1) + 1e-6)
-    return 2 * (met.limit - gaps).clamp_min(0).square().sum()
-
-
-def _pairs(angles: Tensor) -> Tensor:
-    return torch.stack([angles.sin(), angles.cos()], dim=-1)
+def _solved(products: Tensor, asked: Tensor) -> Tensor:
+    products.diagonal(dim1=1, dim2=2).add_(_DAMPING)
+    return torch.cholesky_solve(asked, torch.linalg.cholesky(products))
 
 
 def _free(template: AllAtomTemplate) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.molecule.chain import ProteinChain
-from openmm_mdgen.molecule.clashes import _overlap, relieve_clashes, relieve_side_chains
-from openmm_mdgen.molecule.contacts import ALLOWED, Pairs, contacts
+from openmm_mdgen.molecule.clashes import relieve_clashes, relieve_side_chains
+from openmm_mdgen.molecule.contacts import ALLOWED, contacts
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 
@@ -65,17 +65,6 @@ def test_pairs_within_three_bonds_do_not_count(template):
     for i, j in template.chain.bonds:
         assert contact[i, j] == contact[j, i] == 0
     assert (np.diag(contact) == 0).all() and (contact == contact.T).all() and contact.max() == 2.6
-
-
-def test_the_overlap_is_that_of_all_pairs(template):
-    """Pairs that do not overlap are left out of the sum, and change nothing."""
-    torsions = noisy(template, 0.8).double()
-    atoms = template.place(template.chain_rigids(torsions), torsions) * 10
-    contact = contacts(template.chain)
-    frame, first, second = (contact.triu(1) > 0).expand(len(atoms), -1, -1).nonzero().unbind(1)
-    found = _overlap(atoms, Pairs(frame, first, second, contact[first, second]))
-    gaps = np.linalg.norm(atoms.numpy()[:, :, None] - atoms.numpy()[:, None], axis=-1)
-    assert float(found) == pytest.approx((np.maximum(contact.numpy() - gaps, 0) ** 2).sum(), rel=1e-5)
 
 
 def test_rounding_of_torsions_does_not_grow(template):
