@@ -284,5 +284,5 @@ def test_between_two_structures_the_geometry_goes_over():
 
 def test_a_backbone_is_known_by_its_name():
     assert isinstance(backbone_named("fitted"), BackboneFitted)
-    with pytest.raises(ValueError, match="'torsions', 'rigids', 'fitted'.*not 'tight'"):
+    with pytest.raises(ValueError, match="'torsions', 'fitted', 'rigids'.*not 'tight'"):
         backbone_named("tight")
