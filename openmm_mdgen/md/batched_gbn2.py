@@ -15,7 +15,8 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import cache
+from types import FunctionType
 
 import numpy as np
 import openmm
@@ -89,14 +90,6 @@ class BatchedBorn:
         halves = [by_size] if len(by_size) < 16 else [by_size[: len(by_size) // 2], by_size[len(by_size) // 2 :]]
         self._batches = [_batch(force, half) for half in halves]
         self._compiled = compiled
-        self._function = _chosen(compiled)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Everything but the compiled function, so that a System with this force can be copied."""
-        return {name: value for name, value in vars(self).items() if name != "_function"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _function=_chosen(state["_compiled"]))
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Evaluate a State with positions, as `openmm.PythonForce` asks for it.
@@ -129,12 +122,21 @@ class BatchedBorn:
     def _evaluate(self, positions: Tensor, index: Tensor, parameters: _Parameters) -> tuple[Tensor, Tensor]:
         x = positions[index]
         x = (x - x[:, :1]).float()  # float32 is exact enough near the origin only
+        function = _compiled_for(*index.shape) if self._compiled else _energies_and_forces
         with torch.no_grad():
-            return self._function(x, *parameters.tensors())
+            return function(x, *parameters.tensors())
 
 
-def _chosen(compiled: bool) -> Callable[..., tuple[Tensor, Tensor]]:
-    return torch.compile(_energies_and_forces, dynamic=False) if compiled else _energies_and_forces
+@cache
+def _compiled_for(n_molecules: int, n_atoms: int) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The loops, compiled for one shape.
+
+    Each shape gets a copy of the function: of one function torch compiles eight shapes and no more, unless the user's
+    own setting of that limit is changed, and runs the others without a word as they are written, many times as slow.
+    """
+    own, name = _energies_and_forces, f"_energies_and_forces_of_{n_molecules}_times_{n_atoms}"
+    copy = FunctionType(own.__code__.replace(co_name=name), own.__globals__, name)
+    return torch.compile(copy, dynamic=False)
 
 
 def require_same_energy(born: BatchedBorn, force: openmm.CustomGBForce, positions: np.ndarray) -> None:

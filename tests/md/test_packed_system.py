@@ -1,11 +1,15 @@
 """Packed molecules against separate ones: energies, forces, distances, batched solvent."""
 
+from functools import partial
+
 import numpy as np
 import openmm
 import pytest
+import torch
 from openmm import app, unit
 
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md import batched_gbn2
 from openmm_mdgen.md.batched_gbn2 import BatchedBorn, can_compile
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.peptides import build_peptide
@@ -123,3 +127,26 @@ def test_a_system_without_implicit_solvent_cannot_be_packed(monkeypatch):
     monkeypatch.setattr("openmm_mdgen.md.packed_system.force_field", lambda: app.ForceField("amber14-all.xml"))
     with pytest.raises(MDGenError, match="no implicit solvent"):
         PackedSystem([molecule("GG")])
+
+
+def test_every_shape_is_compiled_whatever_torch_s_limit(monkeypatch):
+    """Without that, shapes beyond the limit run uncompiled, several times as slow."""
+    compiled = []
+
+    def backend(graph, inputs):
+        compiled.append(tuple(inputs[0].shape))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    batched_gbn2._compiled_for.cache_clear()
+    sequences = ["GG", "AG", "AA", "AAG", "AAA"]
+    try:
+        with torch._dynamo.config.patch(recompile_limit=2):
+            for _ in range(2):  # a System is compared with OpenMM's own force as it is made
+                for sequence in sequences:
+                    PackedSystem([molecule(sequence), molecule(sequence, seed=1)])
+            assert torch._dynamo.config.recompile_limit == 2
+    finally:
+        batched_gbn2._compiled_for.cache_clear()
+    sizes = [molecule(s).topology.getNumAtoms() for s in sequences]
+    assert compiled == [(2, size, 3) for size in sizes]
