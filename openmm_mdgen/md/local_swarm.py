@@ -35,6 +35,9 @@ _swarm: Swarm | None = None  # of a process that was started here
 class LocalSwarm:
     """Takes the place of a `Swarm` on all cores of this machine, and is ready to run: its kernels are compiled.
 
+    Processes are started anew and import the script that starts them: it has to keep its work under
+    ``if __name__ == "__main__":``.
+
     Parameters
     ----------
     topology : openmm.app.Topology or mdtraj.Topology

@@ -1,5 +1,9 @@
 """The measures of a card, of a generator that replays MD and of small weights."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +11,13 @@ import torch
 from models import INFO, small_forward_flow
 from openmm_mdgen.analysis.folders import replicas
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
+from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.ode import AdamsBashforth
 from openmm_mdgen.report.card import OTHER_HALF, CardPlan, Peptide, of_real_md, of_weights
 from openmm_mdgen.report.card_table import tables
 from torsion_walks import place, walk
 
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "card_of_weights.py"
 PLAN = CardPlan(nanoseconds=2.0, seconds=20.0, replicas=1, segments=6)
 
 
@@ -95,3 +101,43 @@ def test_tables_hold_all_weights_and_say_who_refused(rows, vsa):
     assert f"| {remembered:.3f} / {remembered:.3f} |" in text
     assert "| mean difference | +0.000 | +0.000 | +0.000 |" in text.replace("-0.000", "+0.000")
     assert "take exactly 4" in text and " / refused / " in text
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch, capsys):
+    """The script on MD of one tetrapeptide that small weights take."""
+    angles = {key: series for key, series in walk(120, 5).items() if key[0] > 0 or key[1] == "PSI"}
+    md = place("VSAG", angles, interval=10.0)
+    (tmp_path / "md").mkdir()
+    md[0].save_pdb(str(tmp_path / "md" / "VSAG.pdb"))
+    md.save_xtc(str(tmp_path / "md" / "VSAG.xtc"))
+    checkpoints.save(tmp_path / "small.safetensors", small_forward_flow(), INFO)
+
+    def run(*options):
+        words = [SCRIPT, tmp_path / "small.safetensors", tmp_path / "md", tmp_path / "card", "--nanoseconds", 0.3]
+        words += ["--replicas", 1, "--segments", 2, "--device", "cpu", *options]
+        monkeypatch.setattr(sys, "argv", [*map(str, words)])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_what_the_script_has_measured_it_does_not_measure_again(script, tmp_path, monkeypatch):
+    first = script("--training", tmp_path / "md")
+    assert "Flow loss: training" in first and "apart by +0.000" in first  # both are the same MD
+    kept = sorted(path.name for path in (tmp_path / "card").iterdir())
+    assert kept == ["VSAG.real_md.json", "VSAG.small.0.json", "card.json", "card.md"]
+    written = (tmp_path / "card" / "card.md").read_text()
+    assert "| VSAG | " in written and written in first
+
+    def fails(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("openmm_mdgen.report.card.of_weights", fails)
+    monkeypatch.setattr("openmm_mdgen.report.card.of_real_md", fails)
+    assert "| VSAG | " in script()
+    with pytest.raises(AssertionError, match="measured again"):
+        script("--seed", 3)
+    with pytest.raises(SystemExit, match="has no MD of AAAA"):
+        script("--peptides", "AAAA")
