@@ -1,5 +1,6 @@
 """The command ``openmm-mdgen``."""
 
+import os
 import pkgutil
 import sys
 import warnings
@@ -15,6 +16,9 @@ from openmm_mdgen.commands.from_settings import GroupedCommand
 from openmm_mdgen.commands.recording import WARNINGS
 from openmm_mdgen.commands.stops import Stopped, stoppable
 from openmm_mdgen.errors import MDGenError
+
+# Threads that wait sleep: spinning, they take the processor from others. It is read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 # A module of this folder that has a function of its own name is a command, or several if it is an app with commands of

@@ -87,8 +87,9 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="Threads of the CPU on which the start of a protein is minimised; that of a peptide of up to 10 "
-            "residues takes one. [default: as OPENMM_CPU_THREADS says, else one for each core]",
+            help="Largest number of threads of the CPU: of the network, which takes one for a small batch, and of the "
+            "minimisation of a protein's start. [default: one for each core; OPENMM_MDGEN_THREADS sets it for the "
+            "network, OPENMM_CPU_THREADS for the minimisation]",
         ),
     ] = None,
     start_iterations: Annotated[
@@ -127,6 +128,7 @@ def run(
     from openmm_mdgen.md.starts import start_file
     from openmm_mdgen.runs.continuing import Earlier, manifest_of
     from openmm_mdgen.runs.jobs import Job
+    from openmm_mdgen.threads import at_most
 
     [source] = with_files([structure], positions, parameters)
     outputs = _outputs(out, replicas)
@@ -137,7 +139,7 @@ def run(
         seed = secrets.randbelow(2**31) if earlier is None else earlier.manifest.seed
         assert seed is not None
     noted: list[str] = [] if earlier is None else list(earlier.manifest.warnings)
-    with noting_warnings(noted):
+    with noting_warnings(noted), at_most(threads):
         prepared = source.prepared(ph=ph, seed=seed, each_chain=each_chain)
         model = registry.loaded(
             generator,
@@ -190,7 +192,7 @@ def run(
 def _carry_out(job: Job, outputs: Outputs, manifest: Manifest, earlier: Earlier | None) -> None:
     """Generate, and tell what came of it."""
     from openmm_mdgen.runs.long_run import LongRun
-    from openmm_mdgen.runs.machine import threads_as
+    from openmm_mdgen.threads import at_most
 
     out, path = outputs.trajectories[0], beside(outputs.topology)
     checkpoint = None if earlier is None else earlier.checkpoint
@@ -201,7 +203,7 @@ def _carry_out(job: Job, outputs: Outputs, manifest: Manifest, earlier: Earlier 
         typer.echo(f"{out}: goes on after {before} of {n_reports} frames")
     begun = clock.perf_counter()
     try:
-        with threads_as(manifest.machine), _keeping(long_run, out, n_reports):
+        with at_most(manifest.machine.get("threads")), _keeping(long_run, out, n_reports):
             with progress_bar("generating", n_reports, done=before) as advance:
                 outcome = long_run.finish(advance)
     finally:
@@ -232,9 +234,13 @@ def _keeping(long_run: LongRun, out: Path, n_reports: int) -> Iterator[None]:
 
 def _tell_beforehand(structure: str, source: Source, prepared: Prepared, model: Generator, replicas: int) -> None:
     """Print what there is to know before long work."""
+    from openmm_mdgen.threads import allowed
+
     memory_of = getattr(model, "memory_of", None)  # generators of other packages say nothing of it
     memory = memory_of(prepared.topology, replicas) if memory_of else None
     tell_changes(structure, prepared)
+    if getattr(model, "device", "") == "cpu":
+        typer.echo(f"the network runs on the CPU: small batches on one thread, large ones on up to {allowed()}")
     if memory and memory.is_large:
         typer.echo(f"{structure}: {memory}")
     trained = getattr(model, "force_field", "")

@@ -98,9 +98,10 @@ class MoleculePropagator:
         centre = positions[:, chain.atom_indices].mean(axis=1)[:, None]  # float32 is exact enough near the origin only
         frames = frames_of(chain, (positions - centre)[:, None], device=sampler.device)
         frames = frames.repeat_first(sampler.info.n_frames)
-        tokens = sampler.sample(frames, seeds, temperature=self.temperature)
-        rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
-        placed = sampler.backbone.place(self.template, rigids, torsions)
+        with sampler.threads_for(frames):
+            tokens = sampler.sample(frames, seeds, temperature=self.temperature)
+            rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
+            placed = sampler.backbone.place(self.template, rigids, torsions)
         atoms, is_valid = placed.atoms.double().cpu().numpy() + centre[:, None], placed.is_valid.cpu().numpy()
         return [
             frames if valid.all() else GeneratedSegment(frames, valid, sampler.backbone.fault)

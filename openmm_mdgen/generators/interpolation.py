@@ -100,10 +100,12 @@ class Interpolator:
 
         def drawn(members: np.ndarray, attempt: int) -> np.ndarray:
             frames = Frames.cat([window] * len(members)).to(sampler.device)
-            tokens = sampler.sample(frames, [segment_seed(seed, attempt, int(path)) for path in members])
-            rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0], frames.rigids[:, -1])
-            torsions = sampler.backbone.settled(first, torsions[:, 1:-1])
-            placed = sampler.backbone.place_between(first, second, rigids[:, 1:-1], torsions, share)
+            with sampler.threads_for(frames):
+                tokens = sampler.sample(frames, [segment_seed(seed, attempt, int(path)) for path in members])
+                ends = frames.rigids[:, 0], frames.rigids[:, -1]
+                rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, *ends)
+                torsions = sampler.backbone.settled(first, torsions[:, 1:-1])
+                placed = sampler.backbone.place_between(first, second, rigids[:, 1:-1], torsions, share)
             result[members, 1:-1] = placed.atoms.double().cpu().numpy() + keys.centres[0]
             return placed.is_valid.all(dim=1).cpu().numpy()
 

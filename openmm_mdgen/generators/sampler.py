@@ -6,7 +6,9 @@ file builds on a sampler: it holds the task, typed, and turns tokens into what a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from openmm_mdgen import threads
 from openmm_mdgen.arguments import positive
 from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.generators.memory import Memory, available, needed
@@ -150,13 +153,18 @@ class Sampler:
             states = torch.stack([uniform_states(shape[1], g) for g in random])
             noise = torch.cat([noise, states[:, None].expand(*noise.shape[:3], N_TYPES)], dim=-1)
         frames = frames.at_temperature(self.temperature if temperature is None else temperature)
-        sample = self.flow.sample(frames, noise.to(self.device), self.solver)
+        with self.threads_for(frames):
+            sample = self.flow.sample(frames, noise.to(self.device), self.solver)
         self.evaluations += sample.evaluations
         if not torch.isfinite(sample.tokens).all():
             raise GenerationError(
                 "the network generated values that are not finite: use other weights, or another solver"
             )
         return sample.tokens
+
+    def threads_for(self, frames: Frames) -> AbstractContextManager[None]:
+        """A block in which torch has as many threads as the network is quick with over such a batch."""
+        return threads.taken_for(math.prod(frames.rigids.shape) * self.flow.config.network.width**2)
 
     def memory_of(self, n_residues: int, n_trajectories: int = 1, n_frames: int | None = None) -> Memory:
         """What trajectories need when they are drawn at once, and what there is.

@@ -99,18 +99,19 @@ class Upsampler:
             made = [keys.window(order[w * per_window : (w + 1) * per_window + 1], spread) for w in members]
             frames = Frames.cat([window for window, _ in made]).to(torch.float32).to(sampler.device)
             seeds = [segment_seed(seed, int(w), attempt) for w in members]
-            tokens = sampler.sample(frames, seeds, temperature=temperature)
-            rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
-            torsions = sampler.backbone.settled(keys.templates[0], torsions)
             is_valid = np.ones(len(members), dtype=bool)
-            for row, (w, (_, motions)) in enumerate(zip(members, made, strict=True)):
-                for i in range(min(per_window, n_intervals - w * per_window)):
-                    k = int(w) * per_window + i
-                    part = slice(i * factor + 1, (i + 1) * factor)
-                    poses = motions[i], motions[i + 1]
-                    inside, valid = self._between(keys, k, rigids[row, part], torsions[row, part], *poses)
-                    result[k * factor + 1 : (k + 1) * factor] = inside
-                    is_valid[row] &= valid
+            with sampler.threads_for(frames):
+                tokens = sampler.sample(frames, seeds, temperature=temperature)
+                rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, frames.rigids[:, 0])
+                torsions = sampler.backbone.settled(keys.templates[0], torsions)
+                for row, (w, (_, motions)) in enumerate(zip(members, made, strict=True)):
+                    for i in range(min(per_window, n_intervals - w * per_window)):
+                        k = int(w) * per_window + i
+                        part = slice(i * factor + 1, (i + 1) * factor)
+                        poses = motions[i], motions[i + 1]
+                        inside, valid = self._between(keys, k, rigids[row, part], torsions[row, part], *poses)
+                        result[k * factor + 1 : (k + 1) * factor] = inside
+                        is_valid[row] &= valid
             return is_valid
 
         for members in batches(n_windows, sampler.info.n_frames * len(chain.sequence)):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from openmm_mdgen import threads
 from openmm_mdgen.manifest import this_machine
 from openmm_mdgen.protocol import Generator
 
 
 def machine_of(generator: Generator) -> dict[str, Any]:
-    """System and processor; where the generator says so, its device and precision; torch's number of threads."""
+    """System and processor; where the generator says so, its device and precision; the number of threads allowed."""
     inner = getattr(generator, "generator", generator)
     said = {name: getattr(inner, name, None) for name in ("device", "precision")}
-    torch = sys.modules.get("torch")  # generators of other packages may do without it
-    threads = None if torch is None else torch.get_num_threads()
-    known = {**said, "threads": threads}
+    known = {**said, "threads": threads.allowed()}
     return this_machine() | {name: _plain(value) for name, value in known.items() if value is not None}
 
 
@@ -40,21 +36,6 @@ def known_of(generator: Generator) -> dict[str, Any]:
         "machine": machine_of(generator),
         "conditions": conditions_of(generator),
     }
-
-
-@contextmanager
-def threads_as(machine: dict[str, Any]) -> Iterator[None]:
-    """Let torch take as many threads in this block as a machine had: other numbers of them round differently."""
-    wanted, torch = machine.get("threads"), sys.modules.get("torch")
-    if wanted is None or torch is None or wanted == torch.get_num_threads():
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
