@@ -28,6 +28,10 @@ class StateError(MDGenError):
     """Positions that are unset or not finite."""
 
 
+class BusyError(MDGenError):
+    """Files that another process is writing."""
+
+
 class LandingError(MDGenError):
     """Real MD cannot go on from a generated frame."""
 

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib import metadata
@@ -24,6 +25,7 @@ from openmm_mdgen.files import write_json
 FORMAT = "openmm_mdgen manifest 1"
 OF_FOLDER = "manifest.json"
 _SUFFIX = ".manifest.json"
+COMMAND: ContextVar[tuple[str, ...]] = ContextVar("COMMAND")  # of the process for which a worker is at work
 _PACKAGES = ("openmm_mdgen", "openmm", "torch", "numpy", "mdtraj")
 
 
@@ -137,7 +139,9 @@ def noting_warnings(noted: list[str]) -> Iterator[None]:
 
 
 def command_line() -> list[str]:
-    """The words that started this process."""
+    """The words that started this process, or the work that it does for another one."""
+    if words := COMMAND.get(()):
+        return list(words)
     return [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
 
 

@@ -50,4 +50,19 @@ FrameInterval = Annotated[
     str | None,
     typer.Option(help="Time between the given frames, such as 10ps. [default: as the trajectory's file says]"),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a dask scheduler, such as tcp://head:8786, whose workers do the work; they see the same "
+        "folders as this machine. [default: this machine does it]"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes on this machine that share the work. [default: of run on a list one a core, or one a GPU; of "
+        "simulate none but this one]",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]

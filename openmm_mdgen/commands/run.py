@@ -12,11 +12,12 @@ import time as clock
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from openmm_mdgen.commands.lengths import asked_for, length_of, shown_time
+from openmm_mdgen.commands.lists import Row, run_list
 from openmm_mdgen.commands.options import (
     Device,
     Evaluations,
@@ -24,14 +25,16 @@ from openmm_mdgen.commands.options import (
     GeneratorName,
     OdeSolver,
     Ph,
+    Scheduler,
     Seed,
     Temperature,
+    Workers,
 )
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import minimisation, progress_bar, tell_changes
-from openmm_mdgen.errors import GenerationError, MDGenError
+from openmm_mdgen.errors import BusyError, GenerationError, MDGenError
 from openmm_mdgen.files import sha256_of
 from openmm_mdgen.manifest import Manifest, beside, noting_warnings, now
 
@@ -54,7 +57,8 @@ def run(
     structure: Annotated[
         str,
         typer.Argument(
-            help="Structure file (.pdb, .cif, .gro, .prmtop or .psf), or a sequence such as AKLV or ACE-A-NME."
+            help="Structure file (.pdb, .cif, .gro, .prmtop or .psf), a sequence such as AKLV or ACE-A-NME, or a CSV "
+            "file of sequences with the columns name, seqres, or both."
         ),
     ],
     time: Annotated[
@@ -67,7 +71,11 @@ def run(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Trajectory file, .dcd or .xtc; its topology is written to a .pdb file beside it.")
+        Path,
+        typer.Option(
+            help="Trajectory file, .dcd or .xtc; its topology is written to a .pdb file beside it. For a list of "
+            "sequences: folder for NAME/NAME.dcd of each of them."
+        ),
     ] = Path("traj.dcd"),
     seed: Seed = None,
     generator: GeneratorName = None,
@@ -109,6 +117,8 @@ def run(
             "options are those of that run, of which --time may be left out."
         ),
     ] = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     force: Force = False,
 ) -> None:
     """Generate the trajectory of a peptide.
@@ -121,7 +131,16 @@ def run(
     A run that was stopped, even by a power cut, goes on from its last checkpoint when the same command is given again,
     and ends in the same trajectory bit for bit. NAME.checkpoint.npz holds what that needs, NAME.manifest.json how the
     trajectory was made.
+
+    The sequences of a list are shared out among workers, each run with its own files; summary.csv lists them all.
     """
+    if Path(structure).suffix.lower() == ".csv":
+        options = {name: value for name, value in locals().items() if name not in ("scheduler", "workers")}
+        run_list(Path(structure), options, run_one, scheduler=scheduler, workers=workers)
+        return
+    if scheduler is not None or workers is not None:
+        raise MDGenError("--scheduler and --workers go with a list of sequences, a file that ends in .csv")
+
     from openmm_mdgen.generators import registry
     from openmm_mdgen.generators.each_chain import Overlaps
     from openmm_mdgen.md.minimisation import Minimiser
@@ -132,6 +151,7 @@ def run(
 
     [source] = with_files([structure], positions, parameters)
     outputs = _outputs(out, replicas)
+    stamp = outputs.stamp
     earlier = None if force else Earlier.at(out, outputs)
     asked = asked_for(time, samples, report_interval, replicas, extend, earlier)
     _check_outputs(outputs, files_of([source]), earlier, force=force)
@@ -176,6 +196,8 @@ def run(
         _tell_beforehand(structure, source, prepared, model, replicas)
         checkpoint = None if earlier is None else earlier.checkpoint
         with outputs.reserved():
+            if outputs.stamp != stamp:
+                raise BusyError(f"another run has gone on with {out} meanwhile: give the command again")
             start = (
                 _minimised(prepared, start_file(out), Minimiser(start_iterations), threads)
                 if checkpoint is None
@@ -187,6 +209,16 @@ def run(
             manifest = manifest_of(job, outputs, settings, files_of([source]), earlier, noted)
             manifest.about = {"frames": length.n_reports, "added": added}
             _carry_out(job, outputs, manifest, earlier)
+
+
+def run_one(**options: Any) -> Row:
+    """On a worker: a run of a list, from where its files end."""
+    out = options["out"]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    run(**options)
+    made = Manifest.read(beside(out))
+    assert made is not None
+    return Row(out.stem, "finished", made.about["frames"], made.seed, round(made.seconds, 3), str(out))
 
 
 def _carry_out(job: Job, outputs: Outputs, manifest: Manifest, earlier: Earlier | None) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import time as clock
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openmm_mdgen.commands.options import Ph
+from openmm_mdgen.commands.options import Ph, Scheduler, Workers
 from openmm_mdgen.commands.outputs import check_folder, check_inputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
@@ -69,6 +69,8 @@ def simulate(
         int | None, typer.Option(min=1, help="Threads of the CPU platform. [default: one for each core]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the starts and the random forces.")] = 0,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
 ) -> None:
     """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
@@ -124,14 +126,46 @@ def simulate(
     if threads is not None:
         torch.set_num_threads(threads)
     start, record, before = clock.perf_counter(), Recording([]), _stamps(out, systems)
-    with going_on(), progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
-        for part, members in parts:
-            produce(members, out, part, group_size=packed, platform=platform, threads=threads, progress=advance)
+    options: dict[str, Any] = {"group_size": packed, "platform": platform, "threads": threads}
+    if scheduler is not None or workers is not None:
+        _share_out(parts, out, options, scheduler, workers)
+    else:
+        with going_on(), progress_bar("simulating", len(systems) * protocol.n_frames) as advance:
+            for part, members in parts:
+                produce(members, out, part, progress=advance, **options)
     for part, members in parts:
         _record(record, out, part, [s for s in members if before[s.name] != _stamps(out, [s])[s.name]], platform)
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
     _tell_drift(out, [system.name for system in systems])
+
+
+def _share_out(
+    parts: list[tuple[MDProtocol, list[MDSystem]]],
+    out: Path,
+    options: dict[str, Any],
+    scheduler: str | None,
+    workers: int | None,
+) -> None:
+    """Let workers simulate, each a packed group at a time; by default on one thread."""
+    from openmm_mdgen.md.production import grouped
+    from openmm_mdgen.md.production import simulate as produce
+    from openmm_mdgen.runs.many import Task, carry_out, connected
+
+    common = {**options, "out": out.resolve(), "threads": options["threads"] or 1}
+    tasks = [
+        Task(group[0].name, produce, {**common, "systems": list(group), "protocol": part})
+        for part, members in parts
+        for group in grouped(members, out, part, group_size=options["group_size"])
+    ]
+    with (
+        going_on(),
+        connected(scheduler, workers) as client,
+        progress_bar("simulating", len(tasks), "groups") as advance,
+    ):
+        failed = [ended for ended in carry_out(tasks, client, advance) if ended.error]
+    if failed:
+        raise MDGenError(f"{failed[0].name}: {failed[0].error}" + (f"; {len(failed) - 1} more" if failed[1:] else ""))
 
 
 def _stamps(out: Path, systems: Iterable[MDSystem]) -> dict[str, int]:

@@ -51,9 +51,11 @@ class End:
             ends[0].box,
         )
 
-    def part(self, atoms: slice) -> End:
-        """Of some of the atoms."""
-        return End(self.positions[atoms], self.velocities[atoms], self.box)
+    def share_out(self, folders: Sequence[Path], slices: Sequence[slice], n_frames: int) -> None:
+        """Keep the part of each molecule in its folder; what stands alone keeps all, with its solvent."""
+        parts = [slice(None)] if len(folders) == 1 else slices
+        for folder, atoms in zip(folders, parts, strict=True):
+            End(self.positions[atoms], self.velocities[atoms], self.box).save(end_file(folder, n_frames))
 
     def put(self, engine: Engine, context: openmm.Context) -> None:
         """Let a Context of the engine's System go on from here."""

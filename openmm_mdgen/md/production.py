@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from mdtraj.formats import XTCTrajectoryFile
 from openmm import app
 
-from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.errors import BusyError, MDGenError, StateError
 from openmm_mdgen.files import replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
@@ -151,14 +151,26 @@ def simulate(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    there = {system.name: _frames_there(out, system, protocol) for system in systems}
-    begun = {name: n if n < protocol.n_frames else 0 for name, n in there.items()}
-    for group in _groups(systems, group_size if protocol.solvent == "implicit" else 1, begun):
-        if all(there[system.name] == protocol.n_frames for system in group):
+    for group in grouped(systems, out, protocol, group_size=group_size):
+        there = [_frames_there(out, system, protocol) for system in group]
+        if all(n == protocol.n_frames for n in there):
             progress(len(group) * protocol.n_frames)
             continue
+        first = there[0] if there[0] < protocol.n_frames else 0
         chosen = platform or fastest_platform().getName()
-        _Group(group, out, protocol, chosen, threads or os.cpu_count() or 1, first=begun[group[0].name]).run(progress)
+        _Group(group, out, protocol, chosen, threads or os.cpu_count() or 1, first=first).run(progress)
+
+
+def grouped(
+    systems: Sequence[MDSystem], out: str | Path, protocol: MDProtocol, *, group_size: int = 16
+) -> list[Sequence[MDSystem]]:
+    """The groups of systems that `simulate` works on one after the other: those of each are simulated together.
+
+    Given one by one, to whatever process, they give the same trajectories. Parameters are those of `simulate`.
+    """
+    there = {system.name: _frames_there(Path(out), system, protocol) for system in systems}
+    begun = {name: n if n < protocol.n_frames else 0 for name, n in there.items()}
+    return list(_groups(systems, group_size if protocol.solvent == "implicit" else 1, begun))
 
 
 def _groups(systems: Sequence[MDSystem], size: int, begun: dict[str, int]) -> Iterator[Sequence[MDSystem]]:
@@ -239,7 +251,7 @@ class _Group:
         try:
             return FileLock(self.folder / "lock").acquire(timeout=0)
         except Timeout:
-            raise MDGenError(f"another run works in {self.out}: wait for it, or choose another folder") from None
+            raise BusyError(f"another run works in {self.out}: wait for it, or choose another folder") from None
 
     def _produce(self, engine: Engine, progress: Callable[[int], None]) -> None:
         simulation = self._simulation(engine, engine.system)
@@ -247,7 +259,8 @@ class _Group:
         if start:
             simulation.context.loadCheckpoint(self._block(start - 1).with_suffix(".chk").read_bytes())
         elif self.first:
-            self._earlier_end().put(engine, simulation.context)
+            end = End.joined([End.load(end_file(self.out / s.name, self.first)) for s in self.systems])
+            end.put(engine, simulation.context)
         else:
             simulation.context.setState(self._equilibrated(engine))
         for block in range(start, -(-self.n_new // _FRAMES_A_BLOCK)):
@@ -257,10 +270,6 @@ class _Group:
                 End.of(simulation.context).save(self.folder / _END)
             self._write_block(block, engine, frames, simulation)
             progress(n_frames * len(self.systems))
-
-    def _earlier_end(self) -> End:
-        """Where the trajectories that are lengthened ended."""
-        return End.joined([End.load(end_file(self.out / system.name, self.first)) for system in self.systems])
 
     def _engine(self, prepared: Sequence[Prepared], molecules: Sequence[Molecule]) -> Engine:
         if isinstance(prepared[0], PreparedInOwnField):
@@ -372,7 +381,10 @@ class _Group:
                 folder = self.out / system.name
                 if not self.first:
                     write_pdb(folder / f"{system.name}.pdb", molecule.topology, first[end - size : end].astype(float))
-        self._write_ends([slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)])
+        if (self.folder / _END).exists():  # blocks of older versions come without it
+            slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
+            folders = [self.out / system.name for system in self.systems]
+            End.load(self.folder / _END).share_out(folders, slices, self.protocol.n_frames)
         for system in self.systems:
             description = _description(system, self.protocol) | {
                 "n_frames": self.protocol.n_frames,
@@ -384,12 +396,3 @@ class _Group:
             }
             write_json(self.out / system.name / PROTOCOL_FILE, description)
             remove_older(self.out / system.name, self.protocol.n_frames)
-
-    def _write_ends(self, slices: Sequence[slice]) -> None:
-        """Keep where the trajectories ended; blocks of older versions come without it."""
-        if not (self.folder / _END).exists():
-            return
-        whole = End.load(self.folder / _END)  # with the solvent of what stands alone
-        ends = [whole] if len(self.systems) == 1 else [whole.part(atoms) for atoms in slices]
-        for system, end in zip(self.systems, ends, strict=True):
-            end.save(end_file(self.out / system.name, self.protocol.n_frames))

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from openmm_mdgen.errors import CheckpointError, MDGenError
+from openmm_mdgen.errors import BusyError, CheckpointError
 from openmm_mdgen.files import replacing
+from openmm_mdgen.manifest import beside
 from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.runs.checkpoints import SUFFIX, Checkpoint
 from openmm_mdgen.runs.growing import Growing, growing
@@ -83,22 +84,26 @@ class Outputs:
         if self.checkpoint.exists() and not force:
             Checkpoint.load(self.checkpoint)
 
+    @property
+    def stamp(self) -> list[tuple[int, int] | None]:
+        """What changes whenever a run goes on here."""
+        paths = (beside(self.topology), self.checkpoint)
+        return [(path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else None for path in paths]
+
     @contextmanager
     def reserved(self) -> Iterator[None]:
         """Let no other process write these files meanwhile; the operating system lets go of them if this one dies.
 
         Raises
         ------
-        MDGenError
+        BusyError
             If another one writes them.
         """
         lock = FileLock(self.lock)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise MDGenError(
-                f"another run writes {self.trajectories[0]}: wait for it, or choose another name"
-            ) from None
+            raise BusyError(f"another run writes {self.trajectories[0]}: wait for it, or choose another name") from None
         except NotImplementedError:  # a file system without locks
             pass
         try:

@@ -1,0 +1,104 @@
+"""``openmm-mdgen run LIST.csv``: a run of each sequence of a list, shared out among workers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from openmm_mdgen.commands.outputs import check_folder
+from openmm_mdgen.commands.stops import going_on
+from openmm_mdgen.commands.terminal import progress_bar
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import replacing
+
+if TYPE_CHECKING:
+    from openmm_mdgen.runs.many import Task
+
+SUMMARY = "summary.csv"
+_ALONE = ("positions", "parameters", "samples")  # options that one structure alone can have
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the summary."""
+
+    name: str
+    state: str  # finished, or why not
+    frames: int | None = None
+    seed: int | None = None
+    seconds: float | None = None
+    trajectory: str = ""
+
+
+def run_list(
+    path: Path, options: dict[str, Any], function: Callable[..., Row], *, scheduler: str | None, workers: int | None
+) -> None:
+    """Run all sequences of a list.
+
+    Parameters
+    ----------
+    path : Path
+        CSV file with the columns name, seqres, or both.
+    options : dict
+        Options of ``run`` for each of them; `out` is the folder, `replicas` become runs of their own.
+    function : callable
+        Called on a worker with the options of one run; gives its row of the summary.
+    scheduler, workers
+        As in `runs.many.connected`.
+
+    Raises
+    ------
+    MDGenError
+        If some of them failed: the summary says why.
+    """
+    from openmm_mdgen.runs.many import carry_out, connected
+
+    tasks = _tasks(path, options, function)
+    out = check_folder(options["out"], parents=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with going_on(), connected(scheduler, workers) as client, progress_bar("running", len(tasks), "runs") as advance:
+        ended = carry_out(tasks, client, advance)
+    rows = [one.result if not one.error else Row(one.name, one.error) for one in ended]
+    with replacing(out / SUMMARY) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(asdict(rows[0])))
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    failed = [one for one in ended if one.error]
+    typer.echo(f"{out}: {len(ended) - len(failed)} of {len(ended)} runs finished, listed in {out / SUMMARY}")
+    if failed:
+        raise MDGenError(f"{failed[0].name}: {failed[0].error}" + (f"; {len(failed) - 1} more" if failed[1:] else ""))
+
+
+def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) -> list[Task]:
+    """One for each sequence and replica; each has a folder and a seed of its own."""
+    import numpy as np
+
+    from openmm_mdgen.data import read_split
+    from openmm_mdgen.runs.many import Task
+
+    for name in _ALONE:
+        if options.get(name):
+            raise MDGenError(f"--{name} goes with one structure, and not with a list of them")
+    out = options["out"]
+    if out.suffix.lower() in (".dcd", ".xtc"):
+        raise MDGenError(f"--out {out}: runs of a list need a folder, such as --out runs")
+    common = {key: value for key, value in options.items() if key not in ("structure", "out", "seed", "replicas")}
+    if common["generator"] and Path(common["generator"]).is_file():
+        common["generator"] = str(Path(common["generator"]).resolve())  # workers may be in another folder
+    replicas, seed = options["replicas"], options["seed"]
+    tasks = []
+    for name, sequence in read_split(path).items():
+        for replica in range(replicas):
+            own = name if replicas == 1 else f"{name}_{replica}"
+            entropy = [] if seed is None else [seed, replica, *name.encode()]
+            drawn = None if seed is None else int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+            place = {"structure": sequence, "out": (out / own / f"{own}.dcd").resolve(), "seed": drawn}
+            tasks.append(Task(own, function, {**common, **place}))
+    if not tasks:
+        raise MDGenError(f"{path} lists no sequence")
+    return tasks
