@@ -199,12 +199,16 @@ def compare(name: str, topology: app.Topology, positions: object, reference: Lon
             packing = f"{packed.told}, made ready in {packed.swarm.seconds_of_preparation:.0f} s, which are not counted"
             made["packed_md"] = packed_md = packed.run(plan.seconds)
             longer = packed.run
-        made["generated"] = generated = generate(
+        made["generated"] = generate(
             plan.generator, plan.frame_interval, topology, start, plan.seconds, replicas=plan.replicas, seed=plan.seed
         )
         if packed is not None:
-            speeds = {"generation": _speed(generated) / plan.replicas, "md": _speed(packed_md)}
-            explored = attempt(lambda: explore(plan.generator, packed, start, plan.seconds, **speeds, seed=plan.seed))
+            speed = packed_md.nanoseconds / packed_md.seconds
+            explored = attempt(
+                lambda: explore(
+                    plan.generator, packed, start, plan.seconds, replicas=plan.replicas, md=speed, seed=plan.seed
+                )
+            )
             made["from_generated"] = attempt(lambda both: both.as_it_is, explored)
             made["explored"] = attempt(lambda both: both.weighted, explored)
         if reference is None:
@@ -234,10 +238,6 @@ def worth_markdown(found: list[Comparison]) -> list[str]:
     """The lines of that table."""
     header, lines = worth_table(found)
     return [f"| {' | '.join(header)} |", "|---" * len(header) + "|"] + [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _speed(run: TimedRun) -> float:
-    return run.nanoseconds / run.seconds
 
 
 def _measured(run: TimedRun, reference: LongMD) -> Run:

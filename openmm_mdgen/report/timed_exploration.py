@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time as clock
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
-from openmm_mdgen.exploration import Exploration, Kinetics, Plan, generated_frames
-from openmm_mdgen.report.timed_runs import MD_INTERVAL, PackedMD, TimedRun, known_interval
+from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
+from openmm_mdgen.exploration import Exploration, Kinetics, Plan
+from openmm_mdgen.report.timed_runs import MD_INTERVAL, PackedMD, TimedRun, generate, known_interval
 
 if TYPE_CHECKING:
+    from openmm_mdgen.md.local_swarm import LocalSwarm
     from openmm_mdgen.protocol import Generator
 
 _SHARE_OF_GENERATION, _SHARE_OF_MODEL = 0.2, 0.05  # of the wall time
@@ -39,7 +41,7 @@ def explore(
     start: np.ndarray,
     seconds: float,
     *,
-    generation: float,
+    replicas: int,
     md: float,
     seed: int,
 ) -> TimedExploration:
@@ -54,8 +56,10 @@ def explore(
         A relaxed structure, from which generation starts.
     seconds : float
         Wall time.
-    generation, md : float
-        Speeds of either, ns a second, by which the work is planned.
+    replicas : int
+        Number of trajectories generated at once.
+    md : float
+        Speed of packed MD, ns a second, by which rounds are planned.
     seed : int
 
     Returns
@@ -65,26 +69,61 @@ def explore(
     Raises
     ------
     UndefinedError
-        If there is too little time for MD.
+        If there is too little time for MD, too few frames are generated, or they lack atoms of the molecule.
     """
-    runs = sum(packed.swarm.places)
+    runs, topology = sum(packed.swarm.places), packed.swarm.topology
     interval = known_interval(generator, "an exploration")
-    n_frames = max(runs, round(_SHARE_OF_GENERATION * seconds * generation * 1000 / interval))
+    made = generate(
+        generator, interval, topology, start, _SHARE_OF_GENERATION * seconds, replicas=replicas, seed=seed
+    )  # fmt: skip
     began = clock.perf_counter()
-    generated = generated_frames(generator, packed.swarm.topology, start, n_frames, seed=seed)
-    once = clock.perf_counter()
-    packed.swarm.relaxed(generated.xyz[-1:])  # as each start will be
-    left = (1 - _SHARE_OF_MODEL) * seconds - runs * (clock.perf_counter() - once) - (clock.perf_counter() - began)
-    plan, n_rounds = _plan(left * md * 1000 / runs, runs, seconds, seed)
+    generated = mdtraj.join(made.trajectories, check_topology=False)
+    if generated.n_atoms != topology.getNumAtoms() or generated.n_frames < runs:
+        raise UndefinedError(f"{runs} runs need as many generated frames of all atoms")
+    end = began - made.seconds + (1 - _SHARE_OF_MODEL) * seconds
+    plan, n_rounds = _plan((end - began) * md * 1000 / runs, runs, seconds, seed)
     with tempfile.TemporaryDirectory() as folder:
-        exploration = Exploration(packed.swarm, Path(folder), plan)
-        rounds = [attempt(exploration.round, generated) for _ in range(n_rounds)]
-    spent = clock.perf_counter() - began
-    weighted = attempt(lambda kinetics: _in_equilibrium(kinetics, exploration.pieces, seed), rounds[-1])
+        exploration = Exploration(_Until(packed.swarm, end), Path(folder), plan)
+        kinetics: Kinetics | NotDefined = NotDefined("there was no time for a round")
+        for k in range(n_rounds):
+            if k == 0 or end - clock.perf_counter() > (end - began) / n_rounds / 2:
+                kinetics = attempt(exploration.round, generated)
+        if not exploration.pieces:
+            known(kinetics)
+    spent = made.seconds + clock.perf_counter() - began
+    weighted = attempt(lambda model: _in_equilibrium(model, exploration.pieces, seed), kinetics)
     return TimedExploration(
         TimedRun(exploration.pieces, MD_INTERVAL, spent),
         attempt(lambda frames: TimedRun([frames], MD_INTERVAL, spent), weighted),
     )
+
+
+class _Until:
+    """A swarm whose runs end when the time is over, `end` by the clock, all of one round after as many frames."""
+
+    def __init__(self, swarm: LocalSwarm, end: float) -> None:
+        self.topology, self.swarm, self.end = swarm.topology, swarm, end
+
+    def relaxed(self, frames: np.ndarray) -> np.ndarray:
+        return self.swarm.relaxed(frames)
+
+    def run(
+        self,
+        starts: Sequence[np.ndarray] | np.ndarray,
+        *,
+        n_frames: int,
+        frame_interval: float = MD_INTERVAL,
+        seed: int = 0,
+        progress: Callable[[int], None] = lambda runs: None,
+    ) -> list[np.ndarray]:
+        left = max(self.end - clock.perf_counter(), 0.0)
+        found = self.swarm.run(
+            starts, n_frames=n_frames, frame_interval=frame_interval, seed=seed, seconds=left, progress=progress
+        )
+        shortest = min(map(len, found))
+        if shortest * frame_interval < _SETTLING + _SHORTEST_PIECE:
+            raise UndefinedError(f"{shortest * frame_interval:g} ps of MD from generated frames are too few")
+        return [run[:shortest] for run in found]
 
 
 def _plan(time: float, runs: int, seconds: float, seed: int) -> tuple[Plan, int]:
@@ -98,7 +137,7 @@ def _plan(time: float, runs: int, seconds: float, seed: int) -> tuple[Plan, int]
         piece=frames * MD_INTERVAL,
         settling=_SETTLING,
         frame_interval=MD_INTERVAL,
-        lagtime=min(_LAGTIME, frames // 2 * MD_INTERVAL),
+        lagtime=min(_LAGTIME, max(1, frames // 3) * MD_INTERVAL),
         n_microstates=min(_MOST_MICROSTATES, max(4, n_rounds * runs * frames // _FRAMES_OF_A_MICROSTATE)),
         seed=seed,
     )

@@ -71,6 +71,17 @@ def test_real_md_goes_on_where_it_stopped():
     assert md.platform
 
 
+class Scattered(Walker):
+    """Frames about a structure, whose bonds are off by up to a fifth."""
+
+    def __init__(self, structure):
+        super().__init__(2.0, np.arange(len(structure)))
+        self.structure = structure
+
+    def segment(self, positions, seed):
+        return self.structure + np.random.default_rng(seed).normal(0, 0.01, (3, *self.structure.shape))
+
+
 @pytest.fixture(scope="module")
 def packed():
     topology, positions = peptide("AG")
@@ -95,24 +106,28 @@ def test_copies_go_on_where_they_stopped_and_part(packed):
 
 
 def test_an_exploration_takes_generated_starts_and_gives_frames_of_real_md(packed, monkeypatch):
-    for name, value in {"MD_INTERVAL": 0.04, "_SETTLING": 0.12, "_SHORTEST_PIECE": 0.4}.items():
+    options = {"MD_INTERVAL": 0.04, "_SETTLING": 0.12, "_SHORTEST_PIECE": 0.2, "_SHARE_OF_GENERATION": 0.001}
+    for name, value in options.items():
         monkeypatch.setattr(timed_exploration, name, value)
     topology, positions = peptide("AG")
-    walker = Walker(2.0, np.arange(len(positions)))
-    found = explore(walker, packed, positions, 20.0, generation=0.003, md=3 * 0.1e-3, seed=1)  # 0.1 ps a second
-    n_frames = {piece.n_frames for piece in found.as_it_is.trajectories}
-    (length,) = n_frames  # of what is left of 2 ps after generation, minimisation and settling
-    assert len(found.as_it_is.trajectories) == 3 and 10 < length < (2 - 0.12) / 0.04
+    scattered = Scattered(positions)
+    found = explore(scattered, packed, positions, 60.0, replicas=2, md=3 * 3e-5, seed=1)  # 0.03 ps a second of each run
+    (length,) = {piece.n_frames for piece in found.as_it_is.trajectories}
+    assert len(found.as_it_is.trajectories) == 3 and 30 <= length <= 40  # 1.7 ps less the settling
     assert found.as_it_is.nanoseconds == pytest.approx(3 * length * 0.04 / 1000)
     (frames,) = found.weighted.trajectories
     assert frames.n_frames == 3 * length and not frames.time.any()
-    assert found.weighted.seconds == found.as_it_is.seconds > 0
+    assert found.weighted.seconds == found.as_it_is.seconds > 0.06
     real = {frame.tobytes() for piece in found.as_it_is.trajectories for frame in piece.xyz}
     assert all(frame.tobytes() in real for frame in frames.xyz)
     lengths = mdtraj.compute_distances(frames, [(b[0].index, b[1].index) for b in frames.topology.bonds])
-    assert np.abs(lengths / lengths.mean(axis=0) - 1).max() < 0.3  # unlike the walker's, these are molecules
-    with pytest.raises(UndefinedError, match="20 s are too short"):
-        explore(walker, packed, positions, 20.0, generation=0.003, md=1e-6, seed=1)
+    assert np.abs(lengths / lengths.mean(axis=0) - 1).max() < 0.3  # unlike what was generated, these are molecules
+    with pytest.raises(UndefinedError, match="0.1 s are too short"):
+        explore(scattered, packed, positions, 0.1, replicas=2, md=1e-6, seed=1)
+    with pytest.raises(UndefinedError, match="ps of MD from generated frames are too few"):
+        explore(scattered, packed, positions, 0.1, replicas=2, md=1.0, seed=1)  # a speed that is not reached
+    with pytest.raises(UndefinedError, match="frames of all atoms"):
+        explore(Walker(2.0, [0, 4]), packed, positions, 0.1, replicas=2, md=1.0, seed=1)
 
 
 def test_frames_are_drawn_as_often_as_their_weights_say():
