@@ -7,6 +7,7 @@ A `Rigid` holds rotations ``(..., 3, 3)`` (acting on column vectors) and transla
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,8 +122,10 @@ def _batch_index(index: Any) -> tuple[tuple, tuple]:
     return index, (slice(None),) if any(i is Ellipsis for i in index) else ()
 
 
-def full_precision(device: torch.device) -> torch.autocast:
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Coordinates and Fourier transforms keep their type where mixed precision is on around them."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
     return torch.autocast(device.type, enabled=False)
 
 

@@ -276,3 +276,15 @@ def test_a_small_network_learns_a_distribution():
     distance = torch.minimum((psi - 1.0).abs(), (psi + 2.0).abs())
     assert (distance < 0.35).float().mean() > 0.9
     assert 0.3 < (psi > 0).float().mean() < 0.7
+
+
+@pytest.mark.parametrize("n_batch", [1, 2])
+def test_half_precision_is_near_full_precision(n_batch):
+    flow = random_flow(FlowConfig(NetworkConfig(**SMALL), Tokenizer(), ForwardSimulation()), scale=0.1)
+    tokens, condition = flow.condition(random_frames(1, n_batch=n_batch))
+    x, t = torch.randn(tokens.shape, generator=torch.Generator().manual_seed(0)), torch.full((n_batch,), 0.4)
+    with torch.no_grad():
+        full = flow.network(x, t, condition)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = flow.network(x, t, condition)
+    assert 0 < float((half - full).square().mean() / full.square().mean()) < 1e-3

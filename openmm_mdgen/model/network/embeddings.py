@@ -75,7 +75,7 @@ def modulated_norm(
 ) -> Float[Tensor, "B *between C"]:
     """Layer norm without gain, then x (1 + scale) + shift; the two broadcast over the axes between."""
     if len(shift) == 1:  # the same for the whole batch: one pass
-        return F.layer_norm(x, x.shape[-1:], 1 + scale[0], shift[0], eps=1e-6)
+        return F.layer_norm(x, x.shape[-1:], (1 + scale[0]).to(x), shift[0].to(x), eps=1e-6)
     between = [1] * (x.ndim - 2)
     shift, scale = (v.reshape(v.shape[0], *between, v.shape[-1]) for v in (shift, scale))
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
