@@ -84,14 +84,13 @@ def explore(
     plan, n_rounds = _plan((end - began) * md * 1000 / runs, runs, seconds, seed)
     with tempfile.TemporaryDirectory() as folder:
         exploration = Exploration(_Until(packed.swarm, end), Path(folder), plan)
-        kinetics: Kinetics | NotDefined = NotDefined("there was no time for a round")
         for k in range(n_rounds):
             if k == 0 or end - clock.perf_counter() > (end - began) / n_rounds / 2:
-                kinetics = attempt(exploration.round, generated)
+                done = attempt(exploration.round, generated)
         if not exploration.pieces:
-            known(kinetics)
+            known(done)  # which says why
+        weighted = attempt(lambda: _in_equilibrium(exploration.kinetics(), exploration.pieces, seed))
     spent = made.seconds + clock.perf_counter() - began
-    weighted = attempt(lambda model: _in_equilibrium(model, exploration.pieces, seed), kinetics)
     return TimedExploration(
         TimedRun(exploration.pieces, MD_INTERVAL, spent),
         attempt(lambda frames: TimedRun([frames], MD_INTERVAL, spent), weighted),
