@@ -363,8 +363,8 @@ class TrajectoryGenerator:
         samples : int
             How many designs.
         seed : int
-        frame_interval : float, optional
-            As in `upsample`; here the weights' interval may also be a whole multiple of that of the given frames.
+        frame_interval : float or quantity, optional
+            As in `upsample` (ps); the weights' interval may also be a whole multiple of that of the given frames.
         accept_chance : bool
             Whether weights may be used that were measured to find residues no better than chance, as the bundled ones
             do; else they are refused.

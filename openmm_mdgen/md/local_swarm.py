@@ -125,7 +125,7 @@ class LocalSwarm:
         starts : (n_runs, n_atoms, 3) nm
         n_frames : int
             Frames of each run, without its start. Default: as many as there is time for.
-        frame_interval : float
+        frame_interval : float, ps
             Time between frames.
         seed : int
             Source of the seeds of velocities.

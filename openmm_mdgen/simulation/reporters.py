@@ -69,6 +69,11 @@ class SegmentReporter:
     reportInterval : int
         Number of steps between reports. `write_segments(file, simulation.segments)` writes what came after the last
         report.
+
+    Raises
+    ------
+    MDGenError
+        If the name ends in neither .csv nor .jsonl, or the interval is below 1.
     """
 
     def __init__(self, file: str | Path, reportInterval: int) -> None:
@@ -102,6 +107,11 @@ class MaskReporter:
         Number of steps between frames: that of the trajectory's reporter.
     append : bool
         True to go on with the file of a run that was stopped; rows beyond the step of the restart are removed first.
+
+    Raises
+    ------
+    MDGenError
+        If the interval is below 1, or there is no mask to go on with.
     """
 
     def __init__(self, file: str | Path, reportInterval: int, append: bool = False) -> None:

@@ -176,6 +176,11 @@ class TransitionPath(nn.Module):
     nodes : (K, *F) Tensor
         Features at places about equally far apart.
 
+    Raises
+    ------
+    MDGenError
+        If there are fewer than two nodes, or all are at one place.
+
     Examples
     --------
     >>> space = TorsionSpace.backbone(trajectory.topology)

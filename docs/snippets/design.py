@@ -1,0 +1,14 @@
+import mdtraj
+
+from openmm_mdgen import TrajectoryGenerator
+from openmm_mdgen.generators.design import frequencies
+from openmm_mdgen.md.designed_peptides import PeptideBuilder
+
+trajectory = mdtraj.load("traj.dcd", top="traj.pdb")
+generator = TrajectoryGenerator.load(task="inpainting")
+designs = generator.inpaint(trajectory, samples=20, seed=1, frame_interval=10.0, accept_chance=True)
+for sequence, count in frequencies(designs):
+    print(sequence, count)
+
+builder = PeptideBuilder(seed=1)
+peptide = builder.all_atoms(designs[0])  # topology and minimised positions, for OpenMM
