@@ -190,3 +190,19 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_goes_on(tmp_path, number, c
         seeds.add(json.loads((tmp_path / "traj.manifest.json").read_text())["seed"])
         assert mdtraj.load(tmp_path / "traj.dcd", top=tmp_path / "traj.pdb").n_frames == kept[-1]
     assert 0 < kept[0] < kept[1] and len(seeds) == 1
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_a_line(tmp_path):
+    """The import of the first command is where the signal comes."""
+    code = (
+        "import os, signal, sys; sys.argv = ['openmm-mdgen', 'weights']\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'openmm_mdgen.commands.main': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from openmm_mdgen.__main__ import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 130 and done.stdout == ""
+    assert done.stderr == "stopped by Ctrl-C: nothing was begun; to begin, give the same command\n"

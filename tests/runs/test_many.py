@@ -173,9 +173,9 @@ def refuse():
 @pytest.mark.slow
 def test_a_worker_and_then_the_client_are_killed(command, weights, tmp_path):
     """All is done, nothing twice, and files are those of runs without faults."""
-    sequences = ["AKGS", "GGAG", "AVGA", "AAAA", "SGSG", "VVAA"]
+    sequences = ["AKGS", "GGAG", "AVGA", "AAAA"]
     (tmp_path / "list.csv").write_text("seqres\n" + "\n".join(sequences) + "\n")
-    words = ["run", "list.csv", "--time", "4ns", "--seed", "3", "--generator", str(weights), "--out", "runs"]
+    words = ["run", "list.csv", "--time", "2ns", "--seed", "3", "--generator", str(weights), "--out", "runs"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from openmm_mdgen.commands.main import main; main()", *words, "--workers", "2"],
         cwd=tmp_path,
@@ -196,16 +196,16 @@ def test_a_worker_and_then_the_client_are_killed(command, weights, tmp_path):
         manifests = list(tmp_path.glob("runs/*/*.manifest.json"))
         return [path.parent for path in manifests if json.loads(path.read_text())["is_finished"]]
 
-    wait_for(lambda: len(finished()) >= 2)
+    wait_for(lambda: len(finished()) >= 1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = {path: path.stat().st_mtime_ns for folder in finished() for path in folder.glob("*.dcd")}
     with connected(workers=2) as local:
         code, out, errors = command(*words, "--scheduler", local.scheduler_info()["address"])
-    assert code == 0 and "6 of 6 runs finished" in out, errors
+    assert code == 0 and "4 of 4 runs finished" in out, errors
     assert {path: path.stat().st_mtime_ns for path in before} == before
     for name, row in rows("runs/summary.csv").items():
-        alone = ("--time", "4ns", "--seed", row["seed"], "--generator", weights, "--out", f"{name}.dcd")
+        alone = ("--time", "2ns", "--seed", row["seed"], "--generator", weights, "--out", f"{name}.dcd")
         assert command("run", name, *alone)[0] == 0
         assert after_header(tmp_path / f"{name}.dcd") == after_header(Path(f"runs/{name}/{name}.dcd"))
         assert {path.name for path in Path(f"runs/{name}").iterdir()} == {
