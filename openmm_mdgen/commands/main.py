@@ -3,8 +3,10 @@
 import os
 import pkgutil
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Annotated
 
@@ -20,15 +22,20 @@ from openmm_mdgen.errors import MDGenError
 # Threads that wait sleep: spinning, they take the processor from others. It is read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP)
 # A module of this folder that has a function of its own name is a command, or several if it is an app with commands of
 # its own; this one is what they are started by.
 for _name in sorted(module.name for module in pkgutil.iter_modules(commands.__path__) if module.name != "main"):
     _command = getattr(import_module(f"{commands.__name__}.{_name}"), _name, None)
     if isinstance(_command, typer.Typer):
-        app.add_typer(_command, name=_name)
+        app.add_typer(_command, name=_name, context_settings=_HELP)
     elif _command is not None:
-        app.command(cls=GroupedCommand)(_command)
+        app.command(cls=GroupedCommand, context_settings=_HELP)(_command)
+
+
+_DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -42,8 +49,12 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where in the program an error came from; give it before the command.")
+    ] = False,
 ) -> None:
     """Generated molecular dynamics trajectories."""
+    _DEBUG.set(debug)
 
 
 def _teller(told: list[str]) -> Callable[..., None]:
@@ -69,6 +80,8 @@ def main() -> None:
             warnings.showwarning = _teller(told)
             app()
     except (MDGenError, OSError) as error:
+        if _DEBUG.get():
+            traceback.print_exc()
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except Stopped as stopped:

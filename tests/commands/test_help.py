@@ -1,6 +1,9 @@
 """What ``--help`` says: each text stands alone, and fits a terminal of 80 columns."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.main import get_command
@@ -31,3 +34,34 @@ def test_every_option_has_a_help_that_stands_alone(name):
         if not getattr(parameter, "hidden", False) and not re.fullmatch(STANDS_ALONE, parameter.help or "")
     }
     assert poor == {}
+
+
+def started(*words, **options):
+    return subprocess.run([sys.executable, "-m", "openmm_mdgen", *words], capture_output=True, text=True, **options)
+
+
+def test_the_package_is_the_command_too():
+    assert started("--version").stdout.startswith("openmm-mdgen ")
+    short, long = started("run", "-h"), started("run", "--help")
+    assert short.returncode == 0 and short.stdout == long.stdout and "--time" in short.stdout
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path):
+    words = ("run", "AKXV", "--time", "1ns", "--out", str(tmp_path / "traj.dcd"))
+    plain, debug = started(*words), started("--debug", *words)
+    assert plain.returncode == debug.returncode == 2
+    assert plain.stderr.startswith("error: ") and "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr and debug.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Windows end otherwise")
+def test_a_reader_that_goes_away_is_told_nothing():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "openmm_mdgen", "weights"], stdout=writer, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 1 and done.stderr == ""
