@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +109,9 @@ class Outputs:
         try:
             yield
         finally:
+            with suppress(OSError):  # Windows removes it when it is released
+                self.lock.unlink()  # while it is held: else it could be another process's by then
             lock.release()
-            self.lock.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
