@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 
 import mdtraj
+import numpy as np
 import pytest
 import typer
 from openmm import app
@@ -54,7 +55,7 @@ SLOW = {
     "explore.py": {
         "3000": "100",
         "Swarm(pdb.topology, pdb.positions)": "Swarm(pdb.topology, pdb.positions, n_places=8)",
-        "runs=16, piece=200.0, lagtime=40.0": "runs=8, piece=20.0, lagtime=4.0, n_microstates=4",
+        "runs=16, piece=200.0, lagtime=40.0": "runs=8, piece=2.0, frame_interval=0.04, lagtime=0.08, n_microstates=4",
         "n_rounds < 3": "n_rounds < 1",
     },
     "upsampling_simulation.py": {"step(25_000)": "step(2_500)"},
@@ -81,11 +82,14 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     topology, built = build_peptide("AKLV", seed=1)
     positions = relaxed(topology, built)
-    for name in ("traj.pdb", "md.pdb"):
-        write_pdb(folder / name, topology, positions)
+    md = folder / "md" / "AKLV_0"
+    md.mkdir(parents=True)
+    for path in (folder / "traj.pdb", md / "AKLV_0.pdb"):
+        write_pdb(path, topology, positions)
     ours, other = TrajectoryGenerator.load().rollouts(topology, positions, 245, replicas=2, seed=1)
     ours.save_dcd(str(folder / "traj.dcd"))
-    other.save_xtc(str(folder / "md.xtc"))
+    other.time = np.arange(1.0, 1 + len(other))  # ps, as real MD has them
+    other.save_xtc(str(md / "AKLV_0.xtc"))
     return folder
 
 
@@ -123,6 +127,34 @@ def test_table_of_options_has_every_option_that_the_help_tells(site):
             assert option in section, f"{name} {option}"
             n_found += 1
     assert n_found > 120
+
+
+def said():
+    """All that the package says, with ``{}`` for what is filled in, in one text."""
+    found = []
+    for path in (ROOT / "openmm_mdgen").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                found.append(
+                    "".join(
+                        str(getattr(part, "value", "")) if isinstance(part, ast.Constant) else "{}"
+                        for part in node.values
+                    )
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\n".join(found)
+
+
+def test_messages_of_the_page_of_errors_are_those_of_the_package():
+    text, unknown, n_seen = said(), [], 0
+    rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs" / "reference" / "errors.md").read_text(), flags=re.MULTILINE)
+    for message in [message for row in rows for message in re.findall(r"`(.+?)`", row)]:
+        pieces = re.split(r"\.\.\.|\S*\d\S*|'[^']*'|[()]", message)  # without what is filled in
+        longest = max(pieces, key=len).strip(" .,:;")
+        n_seen += 1
+        unknown += [] if longest in text else [f"{message}: {longest!r}"]
+    assert n_seen > 100 and not unknown, "\n".join(unknown)
 
 
 def public():

@@ -11,13 +11,18 @@ from typing import Any
 
 import typer
 
+_ARGUMENTS = "Arguments"
 MARKER = "<!-- options of all commands -->"
-_HEAD = "| option | what it does |\n|---|---|\n"
+_HEAD = "| {} | what it does |\n|---|---|\n"
 
 
 def on_page_markdown(markdown: str, **about: Any) -> str:
     """The page, with the tables in place of the marker."""
-    return markdown.replace(MARKER, options_in_markdown()) if MARKER in markdown else markdown
+    return (
+        markdown.replace(MARKER, f'<div class="options" markdown>\n\n{options_in_markdown()}\n\n</div>')
+        if MARKER in markdown
+        else markdown
+    )
 
 
 def options_in_markdown() -> str:
@@ -42,7 +47,8 @@ def _commands(group: Any, context: Any) -> Iterator[tuple[Any, Any]]:
 def _section(command: Any, context: Any) -> str:
     lines = [f"## {context.command_path}", " ".join(_paragraphs(command.help)[:1])]
     for heading, rows in _groups(command, context).items():
-        lines += [f"**{heading}**", _HEAD + "\n".join(f"| {name} | {told} |" for name, told in rows)]
+        kind = "argument" if heading == _ARGUMENTS else "option"
+        lines += [f"**{heading}**", _HEAD.format(kind) + "\n".join(f"| {name} | {told} |" for name, told in rows)]
     return "\n\n".join(lines)
 
 
@@ -58,7 +64,7 @@ def _groups(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
         if parameter.name in choices:
             told += f" Choices: {', '.join(choices[parameter.name]())}."
         is_argument = parameter.param_type_name == "argument"
-        heading = getattr(parameter, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
+        heading = getattr(parameter, "rich_help_panel", None) or (_ARGUMENTS if is_argument else "Options")
         groups.setdefault(heading, []).append((f"`{names}`", told))
     return groups
 

@@ -52,8 +52,13 @@ class MDGenSimulation(app.Simulation):
 
     Parameters
     ----------
-    topology, system, integrator, platform, platformProperties, state
-        As for `openmm.app.Simulation`; the topology may also be mdtraj's.
+    topology : openmm.app.Topology or mdtraj.Topology
+    system : openmm.System or str
+    integrator : openmm.Integrator or str
+    platform : openmm.Platform, optional
+    platformProperties : dict of str to str, optional
+    state : str, optional
+        These six as for `openmm.app.Simulation`.
     generator : Generator or str or Path, optional
         The model, or the name or file of its weights, such as ``"mdgen/forward_sim"``; default: the bundled weights.
         None is loaded where the schedule never generates.
