@@ -1,7 +1,7 @@
 """Measures whether chains of proteins hold together in generated frames.
 
     python benchmarks/holds_together.py villin.pdb bpti.pdb --frames 250
-    python benchmarks/holds_together.py bpti.pdb --weights weights.safetensors
+    python benchmarks/holds_together.py bpti.pdb --weights weights.safetensors --frames 250
 
 Without weights a network of the published size for proteins stands in their place, with random numbers: its frames
 are as wild as frames can be. Structures are minimised first, with 100 steps at most. Each row tells: bonds of the
@@ -13,6 +13,7 @@ other's way; and the seconds that placing a frame takes.
 """
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from openmm_mdgen.model.flow import FlowConfig, TrajectoryFlow
 from openmm_mdgen.model.network import NetworkConfig
 from openmm_mdgen.model.ode import Euler
 from openmm_mdgen.model.tasks import ForwardSimulation
-from openmm_mdgen.model.tokens import Tokenizer
+from openmm_mdgen.model.tokens import Frames, Tokenizer
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.nearest import nearest_apart, nearest_chain
 from openmm_mdgen.molecule.placement import BackboneFitted
@@ -79,30 +80,33 @@ def minimised(path: Path) -> tuple[app.Topology, np.ndarray]:
     return modeller.topology, np.array(positions.value_in_unit(unit.nanometer))
 
 
-def generated(sampler: Sampler, chain: ProteinChain, positions: np.ndarray) -> tuple[Rigid, torch.Tensor]:
-    """Rigids and torsions of one segment."""
+def generated(
+    sampler: Sampler, chain: ProteinChain, positions: np.ndarray, n_frames: int
+) -> tuple[Rigid, torch.Tensor]:  # fmt: skip
+    """Rigids and torsions (R, T, L) of as many segments from the structure as have so many frames."""
     frames = frames_of(chain, (positions - positions.mean(axis=0))[None, None])
     frames = frames.repeat_first(sampler.info.n_frames)
-    tokens = sampler.sample(frames, [1])
+    seeds = range(1, 1 + max(1, math.ceil(n_frames / (sampler.info.n_frames - 1))))
+    tokens = sampler.sample(Frames.cat([frames] * len(seeds)), list(seeds))
     return sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
 
 
-def row(path: Path, sampler: Sampler) -> str:
+def row(path: Path, sampler: Sampler, n_frames: int) -> str:
     topology, positions = minimised(path)
     chain = ProteinChain.from_openmm(topology)
     template = AllAtomTemplate.measure(chain, positions)
     chain = template.chain
     begun = time.perf_counter()
-    rigids, torsions = generated(sampler, chain, positions)
+    rigids, torsions = generated(sampler, chain, positions, n_frames)
     network, begun = time.perf_counter() - begun, time.process_time()
     placed = BackboneFitted().place(template, rigids, torsions)
-    seconds = (time.process_time() - begun) / len(placed.atoms[0])
-    is_valid = placed.is_valid[0].numpy()
+    seconds = (time.process_time() - begun) / placed.is_valid.numel()
+    is_valid = placed.is_valid.flatten().numpy()
     nearest, handed_out = (
-        float(near(template, rigids[:, :20], torsions[:, :20]).distance.mean()) / 10
+        float(near(template, rigids[:3, :20], torsions[:3, :20]).distance.mean()) / 10
         for near in (nearest_chain, nearest_apart)
     )
-    atoms, own = placed.atoms[0].double().numpy()[is_valid], positions[chain.atom_indices]
+    atoms, own = placed.atoms.flatten(0, 1).double().numpy()[is_valid], positions[chain.atom_indices]
     bonds = chain.graph.bonds
     lengths = np.linalg.norm(atoms[:, bonds[:, 0]] - atoms[:, bonds[:, 1]], axis=-1)
     worst = np.abs(lengths - np.linalg.norm(own[bonds[:, 0]] - own[bonds[:, 1]], axis=-1)).max(axis=0)
@@ -129,19 +133,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("structures", nargs="+", type=Path, help="PDB files of one protein each")
     parser.add_argument("--weights", help="weights of forward simulation; without them random ones")
-    parser.add_argument("--frames", type=int, default=250, help="frames of a segment of random weights")
+    parser.add_argument(
+        "--frames", type=int, default=250, help="of each structure, at least; random weights give one segment"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.weights:
         sampler = Sampler.load(options.weights, task=ForwardSimulation.name, device="cpu")
     else:
-        sampler = Sampler(*random_weights(options.frames), Euler(1), torch.device("cpu"))
+        sampler = Sampler(*random_weights(options.frames + 1), Euler(1), torch.device("cpu"))
     print(
         "structure        residues frames bonds/nm S-S/nm CA% invalid clash% overlap% nearest/nm handed-out/nm s/frame "
         "network/s"
     )
     for path in options.structures:
-        print(row(path, sampler), flush=True)
+        print(row(path, sampler, options.frames), flush=True)
 
 
 if __name__ == "__main__":
