@@ -18,6 +18,7 @@ from openmm_mdgen.molecule.chain import ProteinChain
 
 ALLOWED = 0.1  # ångström of overlap that is left alone
 FRAMES_AT_ONCE, PAIRS_AT_ONCE = 500, 5_000_000  # that are held in memory
+_UNSURE = 0.1  # Å²: more than single precision errs by in squares of distances
 _NEIGHBOURS = 64  # of an atom, that are followed where not all pairs are: 5 Å hold some 50
 
 
@@ -63,16 +64,22 @@ def at_once(n_atoms: int, within: float) -> int:
 def close_pairs(atoms: Tensor, contact: Tensor, within: float) -> tuple[Tensor, Pairs]:
     """(F,) the deepest overlap of atoms (F, n, 3), and the pairs of frames that overlap by more than is allowed.
 
-    Pairs are those nearer than contact (n, n) and `within` ångström; frames keep their numbers.
+    Pairs are those nearer than contact (n, n) and `within` ångström; frames keep their numbers. A frame without such
+    pairs has minus `within` as its deepest overlap.
     """
-    depth = atoms.new_empty(len(atoms))
-    found = []
+    reach = torch.where(contact > 0, contact + within, 0.0).square() + _UNSURE
+    reach[~(contact > 0).triu(diagonal=1)] = -math.inf
+    reach, found = reach.to(torch.float32), []
     for part in torch.arange(len(atoms), device=atoms.device).split(at_once(len(contact), math.inf)):
-        near = contact - torch.cdist(atoms[part], atoms[part], compute_mode="donot_use_mm_for_euclid_dist")
-        depth[part] = near.flatten(1).amax(dim=1)
-        clashing = part[depth[part] > ALLOWED]
-        near = near[depth[part] > ALLOWED]
-        frame, first, second = ((near > -within).triu(diagonal=1) & (contact > 0)).nonzero().unbind(1)
-        found.append((clashing[frame], first, second))
+        # Squares of distances by a product of matrices in single precision: most pairs are far apart, and this tells
+        # so soonest.
+        centred = (atoms[part] - atoms[part].mean(1, keepdim=True)).to(torch.float32)
+        square = centred.square().sum(-1)
+        apart = torch.baddbmm(square[:, :, None] + square[:, None], centred, centred.mT, alpha=-2)
+        frame, first, second = (apart < reach).nonzero().unbind(1)
+        found.append((part[frame], first, second))
     frame, first, second = (torch.cat(column) for column in zip(*found, strict=True))
-    return depth, Pairs(frame, first, second, contact[first, second])
+    limit = contact[first, second]
+    overlap = limit - (atoms[frame, first] - atoms[frame, second]).norm(dim=-1)
+    depth = atoms.new_full((len(atoms),), -within).scatter_reduce(0, frame, overlap, "amax")
+    return depth, Pairs(frame, first, second, limit).where((overlap > -within) & (depth[frame] > ALLOWED))
