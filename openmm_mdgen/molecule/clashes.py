@@ -75,6 +75,8 @@ def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed:
     device = torch.device("cpu") if torsions.device.type == "mps" else torsions.device  # which has none
     contact, free = (values.to(device, torch.float64) for values in (contacts(template.chain), free))
     levers = Levers.of(template.chain, free)
+    if not len(levers.torsions):  # such as side chains of glycines and of a disulfide
+        return torsions
     relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
     for clashing in torch.arange(len(relieved), device=device).split(at_once(len(contact), math.inf)):
         for _ in range(_STEPS):

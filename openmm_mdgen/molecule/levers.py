@@ -49,7 +49,7 @@ class Levers:
             slots = {_PHI: (_N, _CA), _PSI: (_CA, _C)}.get(torsion)
             ends.append(row[i, list(slots or residues.CHI_SLOTS[chain.aatype[i]][torsion - _FIRST_CHI][1:3])].tolist())
             carried.append(_carried(residue, group, i, torsion))
-        at = torch.tensor(ends, device=free.device).reshape(-1, 2)
+        at = torch.tensor(ends, dtype=torch.int64, device=free.device).reshape(-1, 2)
         return cls(chosen, at, torch.stack(carried).to(free) if carried else free.new_zeros(0, len(residue)))
 
     def slopes(self, atoms: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
