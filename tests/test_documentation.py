@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -127,6 +128,26 @@ def test_table_of_options_has_every_option_that_the_help_tells(site):
             assert option in section, f"{name} {option}"
             n_found += 1
     assert n_found > 120
+
+
+def test_commands_in_the_pages_are_commands_with_their_options():
+    from openmm_mdgen.commands.main import app as commands
+
+    main, wrong, n_seen = typer.main.get_command(commands), [], 0
+    for page in (ROOT / "docs").rglob("*.md"):
+        text = page.read_text().replace("\\\n", " ")
+        lines = re.findall(r"^ *openmm-mdgen .*$", text, flags=re.MULTILINE)
+        for line in lines + re.findall(r"`(openmm-mdgen [^`]*)`", text.replace("\n", " ")):
+            words = shlex.split(line.split(";")[0], comments=True)[1:]
+            command = main
+            while words and not words[0].startswith("-") and words[0] in getattr(command, "commands", {}):
+                command = command.commands[words.pop(0)]
+            known = {"--help"}.union(*(parameter.opts + parameter.secondary_opts for parameter in command.params))
+            unknown = [word for word in words if word.startswith("--") and word not in known]
+            is_command = command is not main or words[:1] == ["COMMAND"] or words[0].startswith("-")
+            n_seen += 1
+            wrong += [] if is_command and not unknown else [f"{page.name}: {line}"]
+    assert n_seen > 50 and not wrong, "\n".join(wrong)
 
 
 def said():

@@ -31,7 +31,8 @@ def options_in_markdown() -> str:
 
     main = typer.main.get_command(app)
     context = typer.Context(main, info_name="openmm-mdgen")
-    return "\n\n".join(_section(command, context) for command, context in _commands(main, context))
+    every = [(main, context), *_commands(main, context)]
+    return "\n\n".join(_section(command, context) for command, context in every)
 
 
 def _commands(group: Any, context: Any) -> Iterator[tuple[Any, Any]]:
