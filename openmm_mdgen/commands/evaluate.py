@@ -203,9 +203,7 @@ def _kinetic_lines(evaluation: Evaluation) -> list[str]:
         _line(f"cosine after {name}", " / ".join(_text(x, "{:.3f}") for x in (found.generated, found.reference)))
         for name, found in evaluation.memory.items()
     ]
-    heading = (
-        "relaxation times (95 % intervals) and mean cosines of the angles that torsions turn, generated / real MD:"
-    )
+    heading = _line("relaxation times, with 95 % intervals, and mean cosines of torsions", "generated / real MD")
     return [heading, *slow, *remembered]
 
 
