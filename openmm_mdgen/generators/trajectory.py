@@ -65,11 +65,14 @@ class TrajectoryGenerator:
         The loaded weights, on which every task builds.
     temperature : float
         Kelvin, of what is generated; can be set within `temperature_range`. A simulation asks for its integrator's.
+    precision : str
+        Type of the network's numbers, such as "float32".
     """
 
     def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
         self.sampler = Sampler(flow, info, solver, device)
         self.flow, self.info, self.solver, self.device = self.sampler.flow, info, solver, device
+        self.precision = str(next(flow.parameters()).dtype).removeprefix("torch.")
 
     @property
     def temperature(self) -> float:

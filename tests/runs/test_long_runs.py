@@ -270,7 +270,12 @@ def test_environment_that_has_changed_is_told(command, tmp_path):
     path = tmp_path / "traj.manifest.json"
     made = json.loads(path.read_text())
     assert made["command"][1:3] == ["run", "AKGS"] and len(made["weights"]["sha256"]) == 64
-    assert made["machine"]["device"] == "cpu" and made["machine"]["threads"] == 1 and made["warnings"] == []
+    assert (
+        made["machine"]["device"] == "cpu"
+        and made["machine"]["threads"] == 1
+        and made["machine"]["precision"] == "float32"
+        and made["warnings"] == []
+    )
     assert made["conditions"] == {"temperature": 350.0, "frame_interval": 10.0, "force_field": INFO.force_field}
     made["versions"]["torch"] = "2.9.0"
     path.write_text(json.dumps(made))
