@@ -66,9 +66,9 @@ SLOW = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr  # with --quiet, warnings would not be counted
     return folder
 
 
@@ -106,6 +106,11 @@ def run(name, shorter, folder, monkeypatch):
 def test_site_is_built_without_a_warning_and_has_its_pages(site):
     for page in ("index", "first_hour/index", "concepts/index", "reference/errors/index", "molecules/index"):
         assert (site / f"{page}.html").is_file()
+
+
+def test_every_card_of_bundled_weights_has_a_page(site):
+    cards = list((ROOT / "openmm_mdgen" / "weights").glob("*.md"))
+    assert cards and all((site / "weights" / card.stem / "index.html").is_file() for card in cards)
 
 
 def test_every_public_name_has_an_entry_in_the_reference(site):
