@@ -32,8 +32,8 @@ class Timescale:
     high: float  # infinite where it does not decay
 
     def __str__(self) -> str:
-        time = f"{self.time:.3g}" if not isinstance(self.time, NotDefined) else "none"
-        return f"{time} ps ({self.low:.3g} to {self.high:.3g} ps)"
+        time = "none" if isinstance(self.time, NotDefined) else f"{self.time:.3g} ps"
+        return f"{time} ({self.low:.3g} to {self.high:.3g} ps)"
 
 
 @dataclass(frozen=True)
