@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from openmm_mdgen.runs.long_run import LongRun, Outcome, Outputs
 
 _FORMATS = (".dcd", ".xtc")
+_MADE_OF_THEM = (".nc", ".h5", ".trr")  # by mdconvert
 
 
 # Long by its options, which typer reads from the signature.
@@ -313,7 +314,13 @@ def _outputs(out: Path, replicas: int) -> Outputs:
     if out.is_dir():
         raise MDGenError(f"--out {out} is a folder: name a file in it, such as {out / 'traj.dcd'}")
     if out.suffix.lower() not in _FORMATS:
-        raise MDGenError(f"--out {out}: name a file that ends in {' or '.join(_FORMATS)}")
+        other = out.name if out.suffix.lower() in _MADE_OF_THEM else f"{out.stem}.nc"
+        needs = " (it needs PyTables: pip install tables)" if out.suffix.lower() == ".h5" else ""
+        raise MDGenError(
+            f"--out {out}: name a file that ends in {' or '.join(_FORMATS)}; in those a run that was stopped goes on, "
+            "bit for bit. Of a finished one mdtraj's mdconvert makes other formats: "
+            f"mdconvert {out.stem}.xtc -t {out.stem}.pdb -o {other}{needs}"
+        )
     return Outputs.of(out, replicas)
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import mdtraj
@@ -206,3 +207,15 @@ def test_ctrl_c_while_the_command_is_loaded_is_a_line(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 130 and done.stdout == ""
     assert done.stderr == "stopped by Ctrl-C: nothing was begun; to begin, give the same command\n"
+
+
+def test_the_line_that_makes_another_format_makes_it(command, tmp_path, monkeypatch):
+    code, _, errors = command("run AKLV --time 30ps --seed 1 --out traj.nc")
+    assert code == 2 and not list(tmp_path.iterdir())
+    line = re.search(r"mdconvert traj\.xtc .+", errors)[0]
+    assert command("run AKLV --time 30ps --seed 1 --out traj.xtc")[0] == 0
+    monkeypatch.setattr(sys, "argv", line.split())
+    entry_points(group="console_scripts")["mdconvert"].load()()
+    written, made = (mdtraj.load(name, top="traj.pdb") for name in ("traj.xtc", "traj.nc"))
+    assert made.n_frames == 3
+    np.testing.assert_allclose(made.xyz, written.xyz, atol=1e-6)
