@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ _N, _CA, _C = range(3)
 _OMEGA, _PHI = range(2)
 _OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP = 1, 2, 3
 _CB, _CG, _CD = (residues.ATOM14_NAMES["PRO"].index(name) for name in ("CB", "CG", "CD"))
+_RING_CORNERS = ((_CB, _CG, _CD, _N), (_CB, _CA, _N, _CD))  # see `_RingCorner.atoms`
 _LARGEST_BEND = 0.35  # rad
 _SHORTEST_PAIR = 1e-6  # a (sin, cos) pair shorter than this has no direction
 
@@ -111,7 +113,7 @@ class AllAtomTemplate:
         )
         # Sum of products: many times faster than one small matrix product per atom.
         turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
-        return to_nm(_with_ring_hydrogens(self._rings, turned + per_atom.translation))
+        return to_nm(_with_ring_hydrogens(self._ring_corners, turned + per_atom.translation))
 
     def state(self) -> dict[str, np.ndarray]:
         """What was measured, for checkpoints."""
@@ -151,8 +153,8 @@ class AllAtomTemplate:
         )
 
     @cached_property
-    def _rings(self) -> tuple[_Ring, ...]:
-        return _rings(self)
+    def _ring_corners(self) -> tuple[_RingCorner, ...]:
+        return _ring_corners(self)
 
     def _usable(self, torsions: Tensor) -> Tensor:
         """(..., L, 7, 2) of unit length."""
@@ -235,27 +237,28 @@ def _bend_rings(chain: ProteinChain, groups: Rigid, positions: Tensor, bonds: Te
 
 
 @dataclass(frozen=True, eq=False)
-class _Ring:
-    """The ring of a PRO with the hydrogens on its CD, as `atom_indices` counts them."""
+class _RingCorner:
+    """An atom where the two sides of a PRO's ring meet, with its hydrogens, as `atom_indices` counts them."""
 
-    atoms: list[int]  # CB, CG, CD, N
+    atoms: list[int]  # along the ring; the third is the corner, the fourth moves with the other side
     hydrogens: list[int]
     own: Tensor  # (): the dihedral angle of the four in the structure, radian, float64
 
 
-def _rings(template: AllAtomTemplate) -> tuple[_Ring, ...]:
+def _ring_corners(template: AllAtomTemplate) -> tuple[_RingCorner, ...]:
+    """Those that carry hydrogens: CD, and N where the chain begins with PRO and is not capped."""
     chain, found = template.chain, []
-    for residue in _prolines(chain):
-        atoms = np.searchsorted(chain.atom_indices, chain.atom14_index[residue, [_CB, _CG, _CD, _N]]).tolist()
+    for residue, slots in product(_prolines(chain), _RING_CORNERS):
+        atoms = np.searchsorted(chain.atom_indices, chain.atom14_index[residue, list(slots)]).tolist()
         bonded = chain.bonds[(chain.bonds == atoms[2]).any(axis=1)].ravel()
         hydrogens = [k for k in bonded.tolist() if chain.is_hydrogen[k]]
         if hydrogens:
-            found.append(_Ring(atoms, hydrogens, _own_dihedral(template, atoms)))
+            found.append(_RingCorner(atoms, hydrogens, _own_dihedral(template, atoms)))
     return tuple(found)
 
 
 def _own_dihedral(template: AllAtomTemplate, atoms: list[int]) -> Tensor:
-    """CB-CG-CD-N of the structure itself, from where its atoms lie in their groups."""
+    """The dihedral angle of four ring atoms in the structure itself, from where they lie in their groups."""
     residue = int(template.chain.atom_residue[atoms[0]])
     groups = template.default[residue]
     chi1 = groups[4].turned(template.torsions[residue, 3])
@@ -267,23 +270,24 @@ def _own_dihedral(template: AllAtomTemplate, atoms: list[int]) -> Tensor:
     return _angle(torch.stack(found))
 
 
-def _with_ring_hydrogens(rings: tuple[_Ring, ...], atoms: Tensor) -> Tensor:
-    """Atoms (..., n, 3) with the hydrogens on CD of each PRO about CG-CD as in the structure, seen from N.
+def _with_ring_hydrogens(corners: tuple[_RingCorner, ...], atoms: Tensor) -> Tensor:
+    """Atoms (..., n, 3) with the hydrogens on CD and N of each PRO about CG-CD and CA-N as in the structure.
 
-    They are placed with CD, by chi1 and chi2, and know nothing of N on the other side of the ring: where the pucker is
-    not the structure's, N lies about 60 degrees from where it was.
+    Those on CD are placed with CD, by chi1 and chi2, and know nothing of N on the other side of the ring; those on N
+    are placed with the backbone and know nothing of CD. Where the pucker is not the structure's, the other side lies
+    up to 60 degrees from where it was, and they turn after it.
     """
-    for ring in rings:
-        turn = _angle(atoms[..., ring.atoms, :]) - ring.own.to(atoms)
-        cg, cd = (atoms[..., ring.atoms[k], :] for k in (1, 2))
-        axis = cd - cg
+    for corner in corners:
+        turn = _angle(atoms[..., corner.atoms, :]) - corner.own.to(atoms)
+        before, centre = (atoms[..., corner.atoms[k], :] for k in (1, 2))
+        axis = centre - before
         axis = (axis / axis.norm(dim=-1, keepdim=True))[..., None, :]
-        arm = atoms[..., ring.hydrogens, :] - cd[..., None, :]
+        arm = atoms[..., corner.hydrogens, :] - centre[..., None, :]
         cos, sin = turn.cos()[..., None, None], turn.sin()[..., None, None]
         along = (axis * arm).sum(-1, keepdim=True) * axis
         turned = along + cos * (arm - along) + sin * torch.linalg.cross(axis.expand_as(arm), arm)
-        hydrogens = torch.as_tensor(ring.hydrogens, device=atoms.device)
-        atoms = atoms.index_copy(-2, hydrogens, cd[..., None, :] + turned)
+        hydrogens = torch.as_tensor(corner.hydrogens, device=atoms.device)
+        atoms = atoms.index_copy(-2, hydrogens, centre[..., None, :] + turned)
     return atoms
 
 

@@ -221,3 +221,31 @@ def test_hydrogens_on_rings_of_proline_stay_in_their_places_in_the_other_pucker(
 
     for residue in prolines:
         np.testing.assert_allclose(angles(mirrored, residue), angles(own, residue), atol=15)
+
+
+@pytest.mark.parametrize("sequence", ["PGP", "PPA"])
+def test_hydrogens_on_n_of_a_first_proline_follow_its_pucker(sequence):
+    template = template_of(sequence)
+    chain, own = template.chain, template.torsions
+    phase = torch.arange(0, 2 * np.pi, np.pi / 10, dtype=torch.float64)
+    puckers = torch.deg2rad(torch.stack([32 * phase.cos(), 37 * (phase + 0.8 * np.pi).cos()], dim=-1))  # chi1, chi2
+    asked = own.repeat(len(phase), 1, 1, 1)
+    asked[:, 0, 3:5] = torch.stack([puckers.sin(), puckers.cos()], dim=-1)
+    names = [name if k == 0 else "" for k, name in zip(chain.atom_residue, chain.atom_names, strict=True)]
+    corner = [names.index(name) for name in ("N", "CA", "CD", "H2", "H3")]
+
+    def around_n(turned):
+        n, *others = template.place(template.chain_rigids(turned), turned).numpy()[..., corner, :].swapaxes(0, -2)
+        arms = np.stack(others) - n
+        return np.linalg.norm(arms, axis=-1), arms / np.linalg.norm(arms, axis=-1, keepdims=True)
+
+    lengths, found = around_n(asked)
+    own_lengths, expected = around_n(own[None])
+    np.testing.assert_allclose(lengths, np.broadcast_to(own_lengths, lengths.shape), atol=1e-4)
+    for first, second, tolerance in ((0, 2, 1e-4), (0, 3, 1e-4), (2, 3, 1e-4), (1, 2, 6), (1, 3, 6)):  # degree
+        angles, angle = (np.degrees(np.arccos((x[first] * x[second]).sum(-1))) for x in (found, expected))
+        np.testing.assert_allclose(angles, np.broadcast_to(angle, angles.shape), atol=tolerance)
+    for x in (found, expected):  # which hydrogen is on which side of the ring
+        assert (
+            np.sign(np.linalg.det(np.moveaxis(x[[1, 2, 3]], 0, -2))) == np.sign(np.linalg.det(expected[1:, 0]))
+        ).all()
