@@ -1,7 +1,9 @@
 """Files that an earlier version wrote open, and go on to what that version itself made of them.
 
 They lie in ``tests/data/written_by_7f378a1`` with the script that made them. Generated frames are compared to 1e-4 nm,
-trained weights to the precision of their file, since another processor may round another way.
+trained weights to the precision of their file, since another processor may round another way. Overlaps of atoms are
+lifted otherwise since then: the frames in which there are any (of ``rollout``, ``path``, ``upsampled`` and
+``generating``) were made anew by the first version that did so, and all others are still those of the earlier one.
 """
 
 import csv
