@@ -216,13 +216,24 @@ class LongRun:
                 self._overlapping += int(self._job.overlaps.among(frames).sum())
         self.n_reports += block.shape[1]
 
+    def _is_saved(self, checkpoint: Checkpoint) -> bool:
+        with suppress(CheckpointError, OSError):
+            saved = Checkpoint.load(self._outputs.checkpoint)
+            return (saved.run, saved.n_reports) == (checkpoint.run, checkpoint.n_reports)
+        return False
+
     def _save(self, source: Source, files: list[Growing]) -> None:
         begun = clock.perf_counter()
         extents = tuple(file.flush() for file in files)
         checkpoint = Checkpoint(
             self._run, self.n_reports, self._job.start, extents, self._overlapping, self.seconds, source.state()
         )
-        checkpoint.save(self._outputs.checkpoint)
-        self._last = checkpoint
+        before = self._last
+        try:  # a signal may come at any time: what is kept is what is on disk
+            self._last = checkpoint
+            checkpoint.save(self._outputs.checkpoint)
+        except BaseException:
+            self._last = checkpoint if self._is_saved(checkpoint) else before
+            raise
         ended = clock.perf_counter()
         self._due = ended + (ended - begun) / _SHARE

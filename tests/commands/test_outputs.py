@@ -197,6 +197,7 @@ def test_ctrl_c_while_the_command_is_loaded_is_a_line(tmp_path):
     """The import of the first command is where the signal comes."""
     code = (
         "import os, signal, sys; sys.argv = ['openmm-mdgen', 'weights']\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells let background work ignore it
         "class Interrupting:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'openmm_mdgen.commands.main': os.kill(os.getpid(), signal.SIGINT)\n"

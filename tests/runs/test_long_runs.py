@@ -17,6 +17,7 @@ from openmm_mdgen.files import os as files_os
 from openmm_mdgen.generators.forward import MoleculePropagator
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.runs import long_run
+from openmm_mdgen.runs.checkpoints import Checkpoint
 from openmm_mdgen.runs.growing import Growing
 
 INTERVAL = 10  # ps, of the small model's frames, of which a segment has five
@@ -309,3 +310,24 @@ def test_a_full_disk_keeps_what_was_written(command, tmp_path, monkeypatch, suff
     np.testing.assert_array_equal(
         mdtraj.load(f"a{suffix}", top="a.pdb").xyz, mdtraj.load(f"b{suffix}", top="b.pdb").xyz
     )
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_stop_while_a_checkpoint_is_written_keeps_what_is_on_disk(command, tmp_path, monkeypatch, is_written):
+    """The first checkpoint of a run: before its file appears nothing is left, after it everything is."""
+    save = Checkpoint.save
+
+    def stopped(self, path):
+        if is_written:
+            save(self, path)
+        raise OSError(5, "stopped here", str(path))
+
+    monkeypatch.setattr(Checkpoint, "save", stopped)
+    words = ("--time", "200ps", "--out", "a.dcd")
+    code, _, errors = command(*words, "--seed", 1)
+    assert code == 2 and "stopped here" in errors
+    names = {path.name for path in tmp_path.iterdir()} & {"a.dcd", "a.pdb", "a.checkpoint.npz", "a.manifest.json"}
+    assert len(names) == (4 if is_written else 0)
+    monkeypatch.setattr(Checkpoint, "save", save)
+    code, out, _ = command(*words, *([] if is_written else ["--seed", 1]))
+    assert code == 0 and ("goes on after" in out) == is_written
