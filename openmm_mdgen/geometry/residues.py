@@ -24,6 +24,7 @@ ATOM14_NAMES: dict[str, list[str]] = {ONE_TO_THREE.get(k, k): v for k, v in _fac
 CHI_ATOMS: dict[str, list[list[str]]] = {ONE_TO_THREE.get(k, k): v for k, v in _facts["chi_atoms"].items()}
 
 N_TORSIONS, N_GROUPS, N_SLOTS = 7, 8, 14
+OMEGA_GROUP, PHI_GROUP, PSI_GROUP, CHI1_GROUP = 1, 2, 3, 4  # of the rigid groups; 0 is the backbone
 
 
 def _frame(ex: np.ndarray, ey: np.ndarray, origin: np.ndarray) -> np.ndarray:

@@ -122,6 +122,11 @@ def _batch_index(index: Any) -> tuple[tuple, tuple]:
     return index, (slice(None),) if any(i is Ellipsis for i in index) else ()
 
 
+def exact_device(like: Tensor) -> torch.device:
+    """Where to compute in double precision beside a tensor: some devices have none."""
+    return torch.device("cpu") if like.device.type == "mps" else like.device
+
+
 def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Coordinates and Fourier transforms keep their type where mixed precision is on around them."""
     if not torch.amp.is_autocast_available(device.type):

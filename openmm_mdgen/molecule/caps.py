@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openmm_mdgen.errors import UnsupportedTopologyError
+from openmm_mdgen.geometry.residues import OMEGA_GROUP, PHI_GROUP, PSI_GROUP
 from openmm_mdgen.molecule.names import CAP_ALIASES
 
 if TYPE_CHECKING:
     from openmm.app.topology import Atom, Residue
 
-_OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP = 1, 2, 3
 
 N_CAPS, C_CAPS = ("ACE", "FOR"), ("NME", "NH2")
 _ELEMENTS = {"ACE": "CCO", "FOR": "CO", "NME": "CN", "NH2": "N"}  # of the heavy atoms, in the order of the alphabet
@@ -107,8 +107,8 @@ class Cap:
     def group(self, atom: Atom) -> int:
         """The rigid group, of the residue the cap is bonded to, that carries an atom of the cap."""
         if not self.is_first:
-            return _PSI_GROUP
-        return _PHI_GROUP if atom == self.link else _OMEGA_GROUP
+            return PSI_GROUP
+        return PHI_GROUP if atom == self.link else OMEGA_GROUP
 
     @property
     def before_index(self) -> np.ndarray:

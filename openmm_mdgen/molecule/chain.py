@@ -20,6 +20,7 @@ from openmm_mdgen.errors import StateError, UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids, torsion_mask
 from openmm_mdgen.geometry.bonds import METHYL_CENTRES, BondGraph, stereocentres, triple_products
+from openmm_mdgen.geometry.residues import PHI_GROUP, PSI_GROUP
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule import caps
@@ -33,7 +34,6 @@ from openmm_mdgen.molecule.strand import Strand, describe, only_strand, protein_
 if TYPE_CHECKING:
     from openmm.app import Topology
 
-_PSI_GROUP, _PHI_GROUP = 3, 2
 _ONE_CENTRE = np.arange(4)[None]  # of four points
 
 
@@ -316,7 +316,7 @@ class ProteinChain:
 def _heavy_group(parent: str, name: str) -> int:
     """Rigid group of an atom in a slot of a standard residue; a carboxyl end turns as a whole, so OXT goes with O."""
     if name not in residues.ATOM14_NAMES[parent]:
-        return _PSI_GROUP
+        return PSI_GROUP
     return int(residues.ATOM14_GROUP[residues.RESTYPE_INDEX[parent], residues.ATOM14_NAMES[parent].index(name)])
 
 
@@ -326,9 +326,9 @@ def _group_on(parent: str, root: str, *, is_free: bool) -> int:
     `is_free` marks the first residue of a chain without a cap, which has no phi.
     """
     if root == "N":
-        return 0 if is_free else _PHI_GROUP
+        return 0 if is_free else PHI_GROUP
     if root == "C":
-        return _PSI_GROUP
+        return PSI_GROUP
     for k, (_, _, axis_end, _) in enumerate(residues.CHI_ATOMS[parent]):
         if root == axis_end:
             return 4 + k

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.geometry.rigid import Rigid, exact_device
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.contacts import ALLOWED, at_once, close_pairs, contacts
 from openmm_mdgen.molecule.levers import Levers
@@ -26,6 +27,7 @@ from openmm_mdgen.molecule.template import AllAtomTemplate
 _STEPS = 12
 _DAMPING = 0.5  # Å² per radian²: a turn by a radian counts as an overlap of 0.7 Å
 _LONGEST_TURN = 0.4  # radian: of one torsion in one step
+_MOLECULES = 8  # whose levers are kept
 _OMEGA, _PHI = range(2)
 _N_BACKBONE = 3  # omega, phi, psi
 
@@ -39,14 +41,11 @@ def relieve_clashes(
 
     Peptide bonds keep their omega, and prolines their ring. Without `turns_caps` a capped first residue keeps its phi.
     """
-    free = _free(template)
-    if template.chain.is_cyclic or (template.chain.n_cap is not None and not turns_caps):
-        free[0, _PHI] = 0
 
     def placed(_: Tensor, turned: Tensor) -> Tensor:
         return to_angstrom(template.place(template.chain_rigids(turned), turned))
 
-    return _relieved(template, torsions, free, placed)
+    return _relieved(template, torsions, _levers(template, turns_caps=turns_caps), placed)
 
 
 def relieve_side_chains(
@@ -56,27 +55,23 @@ def relieve_side_chains(
 
     Half a disulfide keeps its chi1, and so does proline its ring.
     """
-    free = _free(template)
-    free[:, :_N_BACKBONE] = 0
-    free[[residue for bond in template.chain.disulfides for residue in bond]] = 0
     places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3))
 
     def placed(frames: Tensor, turned: Tensor) -> Tensor:
         return to_angstrom(template.place(places[frames.to(torsions.device)].to(turned), turned))
 
-    return _relieved(template, torsions, free, placed)
+    return _relieved(template, torsions, _side_chain_levers(template), placed)
 
 
-def _relieved(template: AllAtomTemplate, torsions: Tensor, free: Tensor, placed: Placing) -> Tensor:
-    """Torsions (*batch, L, 7, 2) after a few damped Gauss-Newton steps in those for which `free` (L, 7) is one.
+def _relieved(template: AllAtomTemplate, torsions: Tensor, levers: Levers, placed: Placing) -> Tensor:
+    """Torsions (*batch, L, 7, 2) after a few damped Gauss-Newton steps in those of the levers.
 
     Double precision, so that rounding does not grow from step to step.
     """
-    device = torch.device("cpu") if torsions.device.type == "mps" else torsions.device  # which has none
-    contact, free = (values.to(device, torch.float64) for values in (contacts(template.chain), free))
-    levers = Levers.of(template.chain, free)
     if not len(levers.torsions):  # such as side chains of glycines and of a disulfide
         return torsions
+    device = exact_device(torsions)
+    contact, levers = contacts(template.chain).to(device), levers.to(device)
     relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
     for clashing in torch.arange(len(relieved), device=device).split(at_once(len(contact), math.inf)):
         for _ in range(_STEPS):
@@ -119,10 +114,27 @@ def _solved(products: Tensor, asked: Tensor) -> Tensor:
     return torch.cholesky_solve(asked, torch.linalg.cholesky(products))
 
 
+@lru_cache(maxsize=_MOLECULES)
+def _levers(template: AllAtomTemplate, *, turns_caps: bool) -> Levers:
+    """Of all torsions that may turn; once a molecule, not once a segment."""
+    free = _free(template)
+    if template.chain.is_cyclic or (template.chain.n_cap is not None and not turns_caps):
+        free[0, _PHI] = 0
+    return Levers.of(template.chain, free)
+
+
+@lru_cache(maxsize=_MOLECULES)
+def _side_chain_levers(template: AllAtomTemplate) -> Levers:
+    free = _free(template)
+    free[:, :_N_BACKBONE] = 0
+    free[[residue for bond in template.chain.disulfides for residue in bond]] = 0
+    return Levers.of(template.chain, free)
+
+
 def _free(template: AllAtomTemplate) -> Tensor:
     """(L, 7): 1.0 for the torsions that may turn."""
     chain = template.chain
-    free = chain.torsion_mask
+    free = chain.torsion_mask.double()
     free[:, _OMEGA] = 0
     free[[letter == "P" for letter in chain.sequence], 3:] = 0
     return free

@@ -14,12 +14,12 @@ import numpy as np
 
 from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
+from openmm_mdgen.geometry.residues import PHI_GROUP
 from openmm_mdgen.molecule.positions import Bonded, describe_atom
 
 _DISULFIDE, _PEPTIDE_BOND = 0.25, 0.17  # nm: S to S, C to N; atoms that are not bonded are farther apart
 _SG = residues.ATOM14_NAMES["CYS"].index("SG")
 _N, _C = 0, 2
-_PHI_GROUP = 2
 
 
 class Closable(Bonded, Protocol):
@@ -125,7 +125,7 @@ def _with_ends_joined(chain: AnyChain, positions: np.ndarray) -> AnyChain:
         )
     # What hangs on N turns with the bond before it, as in an inner residue.
     group = chain.atom_group.copy()
-    group[hydrogens] = _PHI_GROUP
+    group[hydrogens] = PHI_GROUP
     return replace(_bonded(chain, [(last, first)]), is_cyclic=True, atom_group=group)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -49,8 +50,9 @@ class Pairs:
             return self.where(apart < self.limit.square())
 
 
+@lru_cache(maxsize=8)  # molecules: once each, not once a segment
 def contacts(chain: ProteinChain) -> Tensor:
-    """(n, n) how near each pair of atoms may come, 0 within three bonds."""
+    """(n, n) float64: how near each pair of atoms may come, 0 within three bonds."""
     hydrogens = chain.is_hydrogen[:, None].astype(int) + chain.is_hydrogen[None]
     return torch.from_numpy(np.where(chain.graph.near(), 0.0, to_angstrom(np.array(COMFORTABLE))[hydrogens]))
 

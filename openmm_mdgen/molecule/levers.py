@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from openmm_mdgen.geometry import residues
+from openmm_mdgen.geometry.residues import CHI1_GROUP, OMEGA_GROUP, PHI_GROUP, PSI_GROUP
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.contacts import Pairs
 
 _N, _CA, _C = range(3)
 _PHI, _PSI, _FIRST_CHI = 1, 2, 3
-_OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP, _FIRST_CHI_GROUP = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,10 @@ class Levers:
         at = torch.tensor(ends, dtype=torch.int64, device=free.device).reshape(-1, 2)
         return cls(chosen, at, torch.stack(carried).to(free) if carried else free.new_zeros(0, len(residue)))
 
+    def to(self, device: torch.device) -> Levers:
+        """The same on a device."""
+        return Levers(self.torsions.to(device), self.ends.to(device), self.carried.to(device))
+
     def slopes(self, atoms: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """(P,) distances of pairs in atoms (F, n, 3), and (P, K) how each grows with each torsion of its frame."""
         origin = atoms[:, self.ends[:, 0]]
@@ -78,7 +82,7 @@ class Levers:
 def _carried(residue: Tensor, group: Tensor, i: int, torsion: int) -> Tensor:
     """(n,) which atoms turn with a torsion of residue i."""
     if torsion == _PHI:
-        return (residue > i) | ((residue == i) & (group != _OMEGA_GROUP) & (group != _PHI_GROUP))
+        return (residue > i) | ((residue == i) & (group != OMEGA_GROUP) & (group != PHI_GROUP))
     if torsion == _PSI:
-        return (residue > i) | ((residue == i) & (group == _PSI_GROUP))
-    return (residue == i) & (group >= _FIRST_CHI_GROUP + torsion - _FIRST_CHI)
+        return (residue > i) | ((residue == i) & (group == PSI_GROUP))
+    return (residue == i) & (group >= CHI1_GROUP + torsion - _FIRST_CHI)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from openmm_mdgen.geometry.rigid import Rigid
+from openmm_mdgen.geometry.rigid import Rigid, exact_device
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.backbone import laid_over
 from openmm_mdgen.molecule.clashes import relieve_side_chains
@@ -94,7 +94,7 @@ def nearest_apart(template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tens
     batch, length = torsions.shape[:-3], torsions.shape[-3]
     if length == 1:
         return nearest_chain(template, rigids, torsions)
-    device = _exact_device(torsions)
+    device = exact_device(torsions)
     flat = Rigid(rigids.rotation.reshape(-1, length, 3, 3), rigids.translation.reshape(-1, length, 3))
     flat, pairs = flat.to(device).to(torch.float64), torsions.reshape(-1, length, 7, 2).to(device, torch.float64)
     near = nearest_chain(template, flat, pairs)
@@ -135,7 +135,7 @@ def _nearest(
     if length == 1:  # nothing turns
         return Nearest(rigids, torsions, torsions.new_zeros(batch), torsions.isfinite().all(-1).all(-1).all(-1))
     # Double precision: errors of angles add up along a chain.
-    device = _exact_device(torsions)
+    device = exact_device(torsions)
     flat = Rigid(rigids.rotation.reshape(-1, length, 3, 3), rigids.translation.reshape(-1, length, 3))
     flat = flat.to(device).to(torch.float64)
     pairs = torsions.reshape(-1, length, 7, 2).to(device, torch.float64)
@@ -145,11 +145,6 @@ def _nearest(
         own = skeleton.each(None if per_frame is None else part % per_frame)
         made.append(_fitted(kind, _Asked.of(kind, own, flat[part], pairs[part]), flat[part], pairs[part]))
     return _shaped(Nearest.cat(made), batch, torsions)
-
-
-def _exact_device(like: Tensor) -> torch.device:
-    """Where to compute in double precision: some devices have none."""
-    return torch.device("cpu") if like.device.type == "mps" else like.device
 
 
 def _shaped(near: Nearest, batch: torch.Size, like: Tensor) -> Nearest:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from openmm_mdgen.geometry.residues import PHI_GROUP, PSI_GROUP
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.contacts import Pairs
 from openmm_mdgen.molecule.hinges import Articulated, Poses, load_of
 
 _STIFFNESS = 30.0  # of an overlap beside one atom's distance from where it was generated
-_PHI_GROUP, _PSI_GROUP = 2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def nodes_of(chain: ProteinChain) -> Tensor:
     residue, group = (torch.as_tensor(values) for values in (chain.atom_residue, chain.atom_group))
     last, is_open = len(chain.sequence) - 1, not chain.is_cyclic
     nodes = 3 * residue
-    carries_psi = (group == _PSI_GROUP) & ~((residue == last) & is_open)
-    carries_phi = (group == _PHI_GROUP) & ~((residue == 0) & is_open)
+    carries_psi = (group == PSI_GROUP) & ~((residue == last) & is_open)
+    carries_phi = (group == PHI_GROUP) & ~((residue == 0) & is_open)
     before = torch.where(residue == 0, last, residue - 1)
     return torch.where(carries_psi, nodes + 1, torch.where(carries_phi, 3 * before + 2, nodes))

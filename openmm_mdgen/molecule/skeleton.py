@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from openmm_mdgen.geometry import residues
+from openmm_mdgen.geometry.residues import CHI1_GROUP, PSI_GROUP
 from openmm_mdgen.geometry.rigid import Rigid, between
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.fitting import OMEGA_REACH
@@ -22,7 +23,6 @@ from openmm_mdgen.molecule.hinges import wrapped
 from openmm_mdgen.molecule.template import AllAtomTemplate
 
 _OMEGA, _CHI1 = 0, 3
-_PSI_GROUP, _CHI1_GROUP = 3, 4
 _CB, _SG = (residues.ATOM14_NAMES["CYS"].index(name) for name in ("CB", "SG"))
 
 
@@ -42,7 +42,7 @@ class Skeleton:
         """That of a template."""
         links, chain = template.links.rigids, template.chain
         n_links = links.shape[1]
-        steps = Rigid.stack([template.default[:n_links, _PSI_GROUP], *(links[k] for k in range(3))])
+        steps = Rigid.stack([template.default[:n_links, PSI_GROUP], *(links[k] for k in range(3))])
 
         def inside(members: np.ndarray, slot: int) -> Tensor:
             place = np.searchsorted(chain.atom_indices, chain.atom14_index[members, slot])
@@ -53,7 +53,7 @@ class Skeleton:
             steps,
             torch.stack([inside(everywhere, slot) for slot in range(3)], dim=1),
             inside(halves, _CB),
-            template.default[torch.as_tensor(halves), _CHI1_GROUP],
+            template.default[torch.as_tensor(halves), CHI1_GROUP],
             inside(halves, _SG),
             _lengths(template),
         )

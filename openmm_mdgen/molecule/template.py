@@ -18,6 +18,7 @@ from torch import Tensor
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.geometry.atom14 import backbone_rigids, dihedral, group_rigids, table, torsions
+from openmm_mdgen.geometry.residues import OMEGA_GROUP, PHI_GROUP, PSI_GROUP
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom, to_nm
 from openmm_mdgen.molecule.backbone import PeptideLinks
@@ -25,7 +26,6 @@ from openmm_mdgen.molecule.chain import ProteinChain
 
 _N, _CA, _C = range(3)
 _OMEGA, _PHI = range(2)
-_OMEGA_GROUP, _PHI_GROUP, _PSI_GROUP = 1, 2, 3
 _CB, _CG, _CD = (residues.ATOM14_NAMES["PRO"].index(name) for name in ("CB", "CG", "CD"))
 _RING_CORNERS = ((_CB, _CG, _CD, _N), (_CB, _CA, _N, _CD))  # see `_RingCorner.atoms`
 _LARGEST_BEND = 0.35  # rad
@@ -84,12 +84,12 @@ class AllAtomTemplate:
         atoms = to_angstrom(torch.as_tensor(positions[chain.atom_indices]))
         rings = atom14[_prolines(chain)]
         ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
-        links = PeptideLinks.measure(aatype, atom14, groups[:, _PSI_GROUP], before if chain.is_cyclic else None)
+        links = PeptideLinks.measure(aatype, atom14, groups[:, PSI_GROUP], before if chain.is_cyclic else None)
         return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
 
     def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"]) -> Rigid:
         """Backbone rigids (..., L) from torsions, with the structure's own peptide bonds; the first at the origin."""
-        return self.links.build(self._usable(torsions), self.default[:, _PSI_GROUP].to(torsions))
+        return self.links.build(self._usable(torsions), self.default[:, PSI_GROUP].to(torsions))
 
     def place(self, rigids: Rigid, torsions: Float[Tensor, "*#batch L 7 2"]) -> Float[Tensor, "*#batch n 3"]:
         """Every atom of the chain, in the order of `chain.atom_indices`.
@@ -173,15 +173,15 @@ def _groups(chain: ProteinChain, rigids: Rigid, torsions: Tensor, default: Rigid
     groups = group_rigids(rigids, torsions, default)
     if chain.n_cap is None:
         return groups
-    omega = groups[..., 0, _PHI_GROUP] @ default[0, _OMEGA_GROUP].turned(torsions[..., 0, _OMEGA, :])
-    return groups.replaced((..., 0, _OMEGA_GROUP), omega)
+    omega = groups[..., 0, PHI_GROUP] @ default[0, OMEGA_GROUP].turned(torsions[..., 0, _OMEGA, :])
+    return groups.replaced((..., 0, OMEGA_GROUP), omega)
 
 
 def _with_cap_frame(default: Rigid, atom14: Tensor, before: Tensor, torsions: Tensor) -> Rigid:
     """Default frames (L, 8) with that of omega in the first residue relative to its phi group, at omega zero."""
-    phi = backbone_rigids(atom14)[0] @ default[0, _PHI_GROUP].turned(torsions[0, _PHI])
+    phi = backbone_rigids(atom14)[0] @ default[0, PHI_GROUP].turned(torsions[0, _PHI])
     omega = Rigid.from_three_points(atom14[0, _N], before[1], atom14[0, _CA])
-    return default.replaced((0, _OMEGA_GROUP), phi.inverse() @ omega)
+    return default.replaced((0, OMEGA_GROUP), phi.inverse() @ omega)
 
 
 def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
