@@ -12,11 +12,16 @@ import os
 import re
 import socket
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openmm_mdgen.errors import MDGenError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<host>[^.]+)-(?P<pid>\d+)\.partial(?P<suffix>\.[^.]*)?")
 
@@ -88,13 +93,34 @@ def _runs(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
+def digest_of(path: str | Path, digest: hashlib._Hash) -> str:
+    """A digest that has been begun, such as ``hashlib.sha256()``, of a file; in hexadecimal digits."""
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    return digest_of(path, hashlib.sha256())
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file; reading it runs no code.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read as that, with the reason.
+    """
+    import numpy as np  # here, so that the command's help is quick
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(str(error)) from error
 
 
 def write_json(path: str | Path, content: object) -> None:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import sha256_of
+from openmm_mdgen.files import read_arrays, sha256_of
 from openmm_mdgen.manifest import OF_FOLDER, Manifest, find
 
 Facts = dict[str, Any]
@@ -75,27 +75,22 @@ def _protocol_file(path: Path) -> Facts:
 
 def _arrays(path: Path) -> Facts:
     """A checkpoint of a run, or the start of one."""
-    import numpy as np
-
     if path.suffix != ".npz":
         return {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            kind = str(file["format"]) if "format" in file else ""
-            if kind.startswith("openmm_mdgen run"):
-                said = json.loads(str(file["said"]))
-                atoms = len(file["start"])
-                return {
-                    "what": "the checkpoint of a run, from which it goes on",
-                    "frames": said["n_reports"],
-                    "atoms": atoms,
-                    "seconds": said["seconds"],
-                }
-            if kind.startswith("openmm_mdgen start"):
-                numbers = {name: file[name].item() for name in ("iterations", "energy", "rms_force", "end")}
-                return {"what": "the minimised start of a run", "atoms": len(file["positions"]), **numbers}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass
+    with suppress(ValueError, KeyError):
+        arrays = read_arrays(path)
+        kind = str(arrays.get("format", ""))
+        if kind.startswith("openmm_mdgen run"):
+            said = json.loads(str(arrays["said"]))
+            return {
+                "what": "the checkpoint of a run, from which it goes on",
+                "frames": said["n_reports"],
+                "atoms": len(arrays["start"]),
+                "seconds": said["seconds"],
+            }
+        if kind.startswith("openmm_mdgen start"):
+            numbers = {name: arrays[name].item() for name in ("iterations", "energy", "rms_force", "end")}
+            return {"what": "the minimised start of a run", "atoms": len(arrays["positions"]), **numbers}
     return {}
 
 

@@ -79,13 +79,14 @@ def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) ->
     import numpy as np
 
     from openmm_mdgen.data import read_split
+    from openmm_mdgen.runs.growing import FORMATS
     from openmm_mdgen.runs.many import Task
 
     for name in _ALONE:
         if options.get(name):
             raise MDGenError(f"--{name} goes with one structure, and not with a list of them")
     out = options["out"]
-    if out.suffix.lower() in (".dcd", ".xtc"):
+    if out.suffix.lower() in FORMATS:
         raise MDGenError(f"--out {out}: runs of a list need a folder, such as --out runs")
     common = {key: value for key, value in options.items() if key not in ("structure", "out", "seed", "replicas")}
     if common["generator"] and Path(common["generator"]).is_file():

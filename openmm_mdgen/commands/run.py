@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from openmm_mdgen.runs.jobs import Job
     from openmm_mdgen.runs.long_run import LongRun, Outcome, Outputs
 
-_FORMATS = (".dcd", ".xtc")
 _MADE_OF_THEM = (".nc", ".h5", ".trr")  # by mdconvert
 
 
@@ -146,7 +145,7 @@ def run(
     from openmm_mdgen.generators.each_chain import Overlaps
     from openmm_mdgen.md.minimisation import Minimiser
     from openmm_mdgen.md.starts import start_file
-    from openmm_mdgen.runs.continuing import Earlier, manifest_of
+    from openmm_mdgen.runs.continuing import ADDED, Earlier, manifest_of
     from openmm_mdgen.runs.jobs import Job
     from openmm_mdgen.threads import at_most
 
@@ -208,7 +207,7 @@ def run(
                 model, prepared, start, length, seed, replicas, Overlaps(prepared.topology) if each_chain else None
             )
             manifest = manifest_of(job, outputs, settings, files_of([source]), earlier, noted)
-            manifest.about = {"frames": length.n_reports, "added": added}
+            manifest.about = {"frames": length.n_reports, ADDED: added}
             _carry_out(job, outputs, manifest, earlier)
 
 
@@ -309,15 +308,16 @@ def _tell(job: Job, outputs: Outputs, outcome: Outcome, before: int, seconds: fl
 
 
 def _outputs(out: Path, replicas: int) -> Outputs:
+    from openmm_mdgen.runs.growing import FORMATS
     from openmm_mdgen.runs.long_run import Outputs
 
     if out.is_dir():
         raise MDGenError(f"--out {out} is a folder: name a file in it, such as {out / 'traj.dcd'}")
-    if out.suffix.lower() not in _FORMATS:
+    if out.suffix.lower() not in FORMATS:
         other = out.name if out.suffix.lower() in _MADE_OF_THEM else f"{out.stem}.nc"
         needs = " (it needs PyTables: pip install tables)" if out.suffix.lower() == ".h5" else ""
         raise MDGenError(
-            f"--out {out}: name a file that ends in {' or '.join(_FORMATS)}; in those a run that was stopped goes on, "
+            f"--out {out}: name a file that ends in {' or '.join(FORMATS)}; in those a run that was stopped goes on, "
             "bit for bit. Of a finished one mdtraj's mdconvert makes other formats: "
             f"mdconvert {out.stem}.xtc -t {out.stem}.pdb -o {other}{needs}"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import sha256_of
 
 if TYPE_CHECKING:
     from openmm_mdgen.model.catalogue import Entry
@@ -59,7 +60,7 @@ def fetch(
             f"{name}: fetch takes {', '.join(KNOWN)} or hf://owner/repository/file; other weights are on this machine"
         )
     path = checkpoints.fetched(name, newest=True)
-    typer.echo(f"{name}: {_size(path.stat().st_size)}, SHA-256 {hub.checksum_of(path)}\n{path}")
+    typer.echo(f"{name}: {_size(path.stat().st_size)}, SHA-256 {sha256_of(path)}\n{path}")
 
 
 @weights.command()
@@ -70,11 +71,10 @@ def show(
     """Show all that is known of weights, without fetching them: what they are for, and how they were trained."""
     from pathlib import Path
 
-    from openmm_mdgen.model import hub
     from openmm_mdgen.model.catalogue import entry_of
 
     entry = entry_of(name)
-    values = asdict(entry) | {"sha256": None if entry.path is None else hub.checksum_of(Path(entry.path))}
+    values = asdict(entry) | {"sha256": None if entry.path is None else sha256_of(Path(entry.path))}
     typer.echo(_as_json(values) if json else "\n".join(_page(entry, values["sha256"])))
 
 

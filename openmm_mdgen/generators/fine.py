@@ -18,6 +18,7 @@ from openmm_mdgen.generators.upsampling import Upsampler
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.protocol import GeneratedSegment, as_segment
 from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.temperatures import nearest
 from openmm_mdgen.times import STATED
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ class FinePropagator:
         made = segment.frames
         keys = np.repeat(np.asarray(positions, dtype=np.float64)[None], len(made) + 1, axis=0)
         keys[1:, self.atom_indices] = made
-        low, high = self._upsampler.sampler.info.temperature_range
-        kelvin = min(max(self.temperature, low), high)
+        kelvin = nearest(self.temperature, self._upsampler.sampler.info.temperature_range)
         chain, seed = self._forward.template.chain, segment_seed(seed, 0)
         return self._upsampler.filled(chain, keys, seed=seed, temperature=kelvin)[1:]
 

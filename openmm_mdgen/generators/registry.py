@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.protocol import ENTRY_POINTS, Generator, temperature_range
+from openmm_mdgen.temperatures import in_words
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -89,12 +90,12 @@ def set_temperature(generator: Generator, kelvin: float | None) -> None:
     """
     if kelvin is None or kelvin == generator.temperature:
         return
-    low, high = temperature_range(generator)
+    low, high = known = temperature_range(generator)
     if not low <= kelvin <= high:
-        known = f"{low:g} K" if low == high else f"{low:g} to {high:g} K"
         raise MDGenError(
             f"temperature {kelvin:g} K: generator {getattr(generator, 'name', '') or type(generator).__name__!r} was "
-            f"trained at {known}, and says nothing of other temperatures; ask for what it knows, or use another"
+            f"trained at {in_words(known)}, and says nothing of other temperatures; ask for what it knows, or use "
+            "another"
         )
     generator.temperature = kelvin
 

@@ -7,8 +7,8 @@ in nanometre, velocities in nanometre per picosecond.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import openmm
 from openmm import unit
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import read_arrays, replacing
 from openmm_mdgen.md.engines import Engine
 
 _FORMAT = "openmm_mdgen end 1"
@@ -78,12 +78,10 @@ class End:
         MDGenError
             If it is damaged, or something else.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                if str(file["format"]) == _FORMAT:
-                    return cls(file["positions"], file["velocities"], file["box"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass
+        with suppress(ValueError, KeyError):
+            arrays = read_arrays(path)
+            if str(arrays["format"]) == _FORMAT:
+                return cls(arrays["positions"], arrays["velocities"], arrays["box"])
         raise MDGenError(f"{path} is where real MD kept its end, and cannot be read as that: it cannot be lengthened")
 
 

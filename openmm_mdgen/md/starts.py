@@ -8,8 +8,8 @@ and a run that finds it there goes on from the same bits. Positions are ``(n_ato
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import openmm
 from openmm import app
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import read_arrays, replacing
 from openmm_mdgen.md.minimisation import Minimised, Minimiser, Watch, is_peptide, minimise, require_sound
 from openmm_mdgen.md.prepared import Prepared
 
@@ -109,13 +109,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     MDGenError
         If it holds something else.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        arrays = {}
-    if str(arrays.get("format", "")) == _FORMAT:
-        return arrays
+    with suppress(ValueError):
+        arrays = read_arrays(path)
+        if str(arrays.get("format", "")) == _FORMAT:
+            return arrays
     raise MDGenError(
         f"{path} is where the start of the run is to be kept, and holds something else: move it away, or choose "
         "another --out"

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openmm_mdgen.errors import CheckpointError
-from openmm_mdgen.files import sha256_of, write_json
+from openmm_mdgen.files import digest_of, sha256_of, write_json
 
 PREFIX = "hf://"
 _NAME = re.compile(
     r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<early>[^@/]+))?/(?P<file>[^@]+?)(@(?P<late>[^@]+))?", re.ASCII
 )
 _TRIES = 3  # of a transfer, where the connection is torn down; what huggingface_hub itself resumes is not counted
-_CHUNK = 1 << 20  # bytes that are read at a time
 
 
 @dataclass(frozen=True)
@@ -130,11 +129,6 @@ def fetch(name: str, location: Location, check: Callable[[Path], object], *, new
     return path
 
 
-def checksum_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return sha256_of(path)
-
-
 def cached_files() -> Iterator[tuple[Location, Path]]:
     """Files that were fetched by this package and are in the cache, each with its commit as the revision."""
     for record in sorted(_records().rglob("*.json")) if _records().is_dir() else []:
@@ -238,11 +232,11 @@ def _held_to_checksum(name: str, location: Location, path: Path) -> Path:
     kept = _kept(location, path)
     blob = _blob(path)
     if kept is not None:
-        is_whole = checksum_of(path) == kept
+        is_whole = sha256_of(path) == kept
     elif blob is not None and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        is_whole = checksum_of(path) == blob.name
+        is_whole = sha256_of(path) == blob.name
     elif blob is not None and re.fullmatch(r"[0-9a-f]{40}", blob.name):  # as git names small files
-        is_whole = _digest(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size)) == blob.name
+        is_whole = digest_of(path, hashlib.sha1(b"blob %d\0" % path.stat().st_size)) == blob.name
     else:
         is_whole = True
     if is_whole:
@@ -252,13 +246,6 @@ def _held_to_checksum(name: str, location: Location, path: Path) -> Path:
         f"{name}: the file in the cache is damaged, its checksum is not that of what was published; it was removed. "
         "Run the same again to fetch it anew"
     )
-
-
-def _digest(path: Path, digest: hashlib._Hash) -> str:
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _commit_folder(location: Location, path: Path) -> Path:
@@ -297,7 +284,7 @@ def _keep(location: Location, path: Path) -> None:
         "repository": location.repository,
         "file": location.file,
         "commit": _commit_folder(location, path).name,
-        "sha256": checksum_of(path),
+        "sha256": sha256_of(path),
     }
     try:
         record.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from openmm_mdgen.temperatures import in_words
+
 _ADDED = ("evaluations", "temperatures")  # fields that are left out of files where they say nothing
 
 
@@ -61,8 +63,7 @@ class ModelInfo:
     @property
     def temperature_in_words(self) -> str:
         """The temperatures that the weights take, such as ``"300 to 350 K"``."""
-        low, high = self.temperature_range
-        return f"{low:g} K" if low == high else f"{low:g} to {high:g} K"
+        return in_words(self.temperature_range)
 
     def values(self) -> dict[str, Any]:
         """As plain values, for JSON; versions that do not know a field read what leaves it out."""

@@ -22,7 +22,7 @@ from openmm_mdgen.analysis.sources import Source, measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.md.systems import relaxed
-from openmm_mdgen.report.table import Row, distances
+from openmm_mdgen.report.table import Row, distances, markdown_table
 from openmm_mdgen.report.timed_exploration import explore
 from openmm_mdgen.report.timed_runs import PackedMD, RealMD, TimedRun, generate
 
@@ -236,8 +236,7 @@ def worth_table(found: list[Comparison]) -> tuple[list[str], list[list[str]]]:
 
 def worth_markdown(found: list[Comparison]) -> list[str]:
     """The lines of that table."""
-    header, lines = worth_table(found)
-    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|"] + [f"| {' | '.join(line)} |" for line in lines]
+    return markdown_table(*worth_table(found))
 
 
 def _measured(run: TimedRun, reference: LongMD) -> Run:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from openmm_mdgen.analysis.memory import TIMES
 from openmm_mdgen.report.card import OTHER_HALF
-from openmm_mdgen.report.table import DISTANCES, LENGTHS, Row, markdown
+from openmm_mdgen.report.table import DISTANCES, LENGTHS, Row, markdown, markdown_table
 
 MINOR = "minor states"
 _NONE = ""
@@ -72,7 +71,7 @@ def _each(found: dict[str, dict[str, dict[str, Any]]], weights: list[str]) -> li
         [peptide, *(" / ".join(_distance(rows[label], column) for label in labels) for column in DISTANCES)]
         for peptide, rows in found.items()
     ]
-    return _table(["peptide", *DISTANCES], body)
+    return markdown_table(["peptide", *DISTANCES], body)
 
 
 def _motion(taken: dict[str, dict[str, Any]]) -> list[str]:
@@ -88,7 +87,7 @@ def _motion(taken: dict[str, dict[str, Any]]) -> list[str]:
     apart = [[ours - theirs for ours, theirs in found if ours is not None and theirs is not None] for found in pairs]
     body.append(["mean difference", *(f"{np.mean(d):+.3f}" if d else _NONE for d in apart), "", ""])
     header = ["peptide", *(f"cosine after {t}" for t in times), "slowest", "relaxation, ps (95 % interval)"]
-    return _table(header, body)
+    return markdown_table(header, body)
 
 
 def _cosine(row: dict[str, Any], side: str, time: str) -> float | None:
@@ -109,7 +108,7 @@ def _whole(taken: dict[str, dict[str, Any]]) -> list[str]:
         for peptide, row in taken.items()
     ]
     header = ["peptide", "frames", *shares.values(), "segments, torsions (all)", "made, ns", "as near as MD of"]
-    return _table(header, body)
+    return markdown_table(header, body)
 
 
 def _relaxation(found: Any) -> str:
@@ -125,7 +124,3 @@ def _distance(row: dict[str, Any], column: str) -> str:
 
 def _number(value: Any, form: str = "{:.3f}") -> str:
     return form.format(value) if isinstance(value, float | int) else _NONE
-
-
-def _table(header: list[str], body: Iterable[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(row)} |" for row in body)]

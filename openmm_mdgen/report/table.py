@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,10 +100,15 @@ def distances(evaluation: Evaluation) -> dict[str, float | str]:
     return {column: str(value) if isinstance(value, NotDefined) else value for column, value in values.items()}
 
 
+def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(row)} |" for row in body)]
+
+
 def markdown(rows: list[Row]) -> list[str]:
     """The lines of the table, followed by the reasons of what is not defined."""
     header = ["", *DISTANCES, "seconds a peptide"]
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    body: list[list[str]] = []
     reasons: list[str] = []
     for row in rows:
         cells = [row.mean(column) for column in DISTANCES]
@@ -111,8 +117,9 @@ def markdown(rows: list[Row]) -> list[str]:
                 reasons += [] if cell in reasons else [cell]
                 cells[k] = f"not defined [{reasons.index(cell) + 1}]"
         seconds = f"{np.mean(list(row.seconds.values())):.3g}" if row.seconds else ""
-        lines.append(f"| {' | '.join([row.name, *cells, seconds])} |")
-    return lines + [f"[{k}] {reason.removeprefix('not defined: ')}" for k, reason in enumerate(reasons, start=1)]
+        body.append([row.name, *cells, seconds])
+    told = [f"[{k}] {reason.removeprefix('not defined: ')}" for k, reason in enumerate(reasons, start=1)]
+    return markdown_table(header, body) + told
 
 
 def _beginning(

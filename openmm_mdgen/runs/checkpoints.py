@@ -7,14 +7,13 @@ It is an npz archive of plain arrays, and opening it runs no code. A *report* is
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from openmm_mdgen.errors import CheckpointError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import read_arrays, replacing
 from openmm_mdgen.runs.growing import Extent
 
 Arrays = dict[str, np.ndarray]
@@ -77,9 +76,8 @@ class Checkpoint:
             If it is damaged, or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path)
+        except ValueError as error:
             raise CheckpointError(f"{path} cannot be read as the checkpoint of a run ({error})") from error
         if str(arrays.get("format", "")) != _FORMAT:
             raise CheckpointError(f"{path} is no checkpoint of a run of openmm-mdgen run")

@@ -20,6 +20,7 @@ from openmm_mdgen.simulation.record import Record, Segment
 from openmm_mdgen.simulation.rollout import INVALID, Rollout, fault_of, unbound_arrays
 from openmm_mdgen.simulation.schedule import Phase, require_end_on_frame, require_report_on_frame, steps_per_frame
 from openmm_mdgen.simulation.warn import warn
+from openmm_mdgen.temperatures import nearest
 
 
 class WithGenerator(Advance):
@@ -95,10 +96,10 @@ class WithGenerator(Advance):
 
     def ask_for_temperature(self) -> None:
         """Let the segments to come be of the integrator's temperature, or the nearest that the generator takes."""
-        low, high = temperature_range(self.generator)
+        low, high = known = temperature_range(self.generator)
         propagator = self.rollout.propagator if self.rollout else None
         if low < high and isinstance(propagator, TemperaturePropagator):
-            propagator.set_temperature(min(max(self.temperature(), low), high))
+            propagator.set_temperature(nearest(self.temperature(), known))
 
     def warn_of_atoms_left_behind(self, rollout: Rollout) -> None:
         n_left = self.engine.topology.getNumAtoms() - len(rollout.moved)

@@ -19,6 +19,7 @@ from openmm_mdgen.simulation.bonding import BondGraph
 from openmm_mdgen.simulation.forces import Bias, biases
 from openmm_mdgen.simulation.training_conditions import differences
 from openmm_mdgen.simulation.warn import warn
+from openmm_mdgen.temperatures import in_words, nearest
 
 _TEMPERATURE_TOLERANCE = 1.0  # K
 _TEMPERING = ("openmm.app.simulatedtempering", "openmm.app.expandedensemblesampler")  # modules of their reporters
@@ -114,14 +115,12 @@ class Honoured:
         self._temperature = temperature
         if temperature is None or not has_changed:
             return
-        low, high = self._range
-        nearest = min(max(temperature, low), high)
-        if abs(temperature - nearest) > _TEMPERATURE_TOLERANCE:
+        taken = nearest(temperature, self._range)
+        if abs(temperature - taken) > _TEMPERATURE_TOLERANCE:
             verb = "is" if is_first else "is now"
-            trained = f"{low:g} K" if low == high else f"{low:g} to {high:g} K"
             self._tell(
-                f"the integrator {verb} at {temperature:g} K and the generator was trained at {trained}: "
-                f"generated frames are of {nearest:g} K, whatever the integrator says",
+                f"the integrator {verb} at {temperature:g} K and the generator was trained at {in_words(self._range)}: "
+                f"generated frames are of {taken:g} K, whatever the integrator says",
                 key=f"temperature {verb}",
             )
 
