@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import mdtraj
@@ -11,9 +10,9 @@ import numpy as np
 import pytest
 from openmm import app
 
+from called import called
 from models import INFO, small_forward_flow
 from openmm_mdgen.analysis import Definitions, TrajectoryFile, evaluate
-from openmm_mdgen.commands.main import main
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.report.benchmark import COUNTED, METHODS
@@ -44,10 +43,7 @@ def command(files, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capfd.readouterr()
+        return called(monkeypatch, capfd, *arguments)
 
     return call
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import openmm
 import pytest
 from openmm import app, unit
 
+from called import called
 from models import INFO, small_forward_flow
 from openmm_mdgen import MDGenSimulation
-from openmm_mdgen.commands.main import main
 from openmm_mdgen.generators.registry import loaded
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.peptides import build_peptide
@@ -37,10 +36,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 

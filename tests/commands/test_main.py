@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from openmm import app, unit
 
+from called import called
 from models import INFO, SMALL, random_flow, small_forward_flow
 from openmm_mdgen import __version__
-from openmm_mdgen.commands.main import main
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.peptides import build_peptide
@@ -41,10 +41,7 @@ def command(weights, tmp_path, monkeypatch, capsys):
     def call(*arguments, subcommand="run", generator=weights):
         options = ["--generator", str(generator)] if subcommand == "run" else []
         words = [subcommand, *map(str, arguments), *options]
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 

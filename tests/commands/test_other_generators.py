@@ -11,7 +11,7 @@ import mdtraj
 import numpy as np
 import pytest
 
-from openmm_mdgen.commands.main import main
+from called import called
 from packages import install
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,10 +25,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "work")
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", "run", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, "run", *words)
 
     return call
 

@@ -16,7 +16,7 @@ import numpy as np
 import openmm
 import pytest
 
-from openmm_mdgen.commands.main import main
+from called import called
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.stops import Stopped, going_on, stoppable
 from openmm_mdgen.errors import MDGenError
@@ -32,10 +32,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words.split()])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words.split())
 
     return call
 

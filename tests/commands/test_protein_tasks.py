@@ -1,13 +1,12 @@
 """The commands interpolate and upsample on a protein, with small weights of the published form."""
 
-import sys
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 import pytest
 
-from openmm_mdgen.commands.main import main
+from called import called
 from openmm_mdgen.commands.trajectories import write_dcd
 from published_weights import write_published
 
@@ -20,10 +19,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, words), "--device", "cpu", "--evaluations", "2"])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *map(str, words), "--device", "cpu", "--evaluations", "2")
 
     return call
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from openmm import app, unit
 
+from called import called
 from models import small_flow
-from openmm_mdgen.commands.main import main
 from openmm_mdgen.commands.trajectories import write_dcd
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.structures import write_pdb
@@ -58,10 +58,7 @@ def command(weights, tmp_path, monkeypatch, capsys):
         chosen = generator or weights / f"{tasks[name]}.safetensors"
         words = [name, *map(str, arguments), "--device", "cpu", "--evaluations", "4"]
         words += [] if chosen == "default" else ["--generator", str(chosen)]
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from dataclasses import replace
 
 import mdtraj
@@ -10,9 +9,10 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
+from called import called
 from hub_server import NOBODY, HubServer, ask_at, empty_cache, published
 from openmm_mdgen import MDGenSimulation
-from openmm_mdgen.commands.main import app, main
+from openmm_mdgen.commands.main import app
 from openmm_mdgen.generators import registry
 from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.md.peptides import build_peptide
@@ -40,10 +40,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 

@@ -1,17 +1,20 @@
 """Topologies and structures for the tests: from lists of atom names, from ideal geometry, and real peptides."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from openmm import Vec3, unit
-from openmm.app import Element, Modeller, Topology
+from openmm.app import Element, Modeller, PDBFile, Topology
 from scipy.spatial.transform import Rotation
 
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids
 from openmm_mdgen.geometry.rigid import Rigid, rotation_from_quaternion
 from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.molecule.template import AllAtomTemplate
 
 ALL_RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -167,3 +170,17 @@ def molecules(*sequences, apart=AWAY, waters=0):
     for letter, chain in zip("ABC", modeller.topology.chains(), strict=False):
         chain.id = letter
     return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer))
+
+
+@cache
+def villin():
+    """Template and positions of villin's headpiece, 35 residues."""
+    pdb = PDBFile(str(Path(__file__).parent.parent / "data" / "proteins" / "villin_hp35.pdb"))
+    positions = np.array(pdb.positions.value_in_unit(unit.nanometer))
+    return AllAtomTemplate.measure(ProteinChain.from_openmm(pdb.topology), positions), positions
+
+
+def template_of(sequence):
+    """The template of a peptide that is built and relaxed."""
+    topology, positions = peptide(sequence)
+    return AllAtomTemplate.measure(ProteinChain.from_openmm(topology), positions)

@@ -5,7 +5,6 @@
 
 import json
 import shutil
-import sys
 import warnings
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import openmm
 import pytest
 from openmm import app, unit
 
-from openmm_mdgen.commands.main import main
+from called import called
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.md.prepare import prepare
 from openmm_mdgen.molecule.chain import ProteinChain
@@ -147,10 +146,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 

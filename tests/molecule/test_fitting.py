@@ -1,13 +1,10 @@
 """Chains fitted to rigids: what is known comes back, each step is least squares', and wild rigids give chains too."""
 
 import math
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from openmm import app, unit
 
 from openmm_mdgen.geometry.atom14 import backbone_rigids
 from openmm_mdgen.geometry.rigid import Rigid, rotation_from_quaternion
@@ -20,23 +17,9 @@ from openmm_mdgen.molecule.nearest import nearest_between, nearest_chain
 from openmm_mdgen.molecule.placement import BackboneFitted, backbone_named
 from openmm_mdgen.molecule.skeleton import Skeleton, planar_omega
 from openmm_mdgen.molecule.template import AllAtomTemplate
-from structures import ideal_structure, peptide, random_rigids, random_torsions
+from structures import ideal_structure, peptide, random_rigids, random_torsions, template_of, villin
 
-VILLIN = Path(__file__).parent.parent / "data" / "proteins" / "villin_hp35.pdb"
 OMEGA, PHI, PSI = range(3)
-
-
-@cache
-def villin():
-    """Template and positions of villin's headpiece, 35 residues."""
-    pdb = app.PDBFile(str(VILLIN))
-    positions = np.array(pdb.positions.value_in_unit(unit.nanometer))
-    return AllAtomTemplate.measure(ProteinChain.from_openmm(pdb.topology), positions), positions
-
-
-def template_of(sequence):
-    topology, positions = peptide(sequence)
-    return AllAtomTemplate.measure(ProteinChain.from_openmm(topology), positions)
 
 
 def angles_of(torsions):

@@ -1,42 +1,24 @@
 """Backbones of fitted chains give way where atoms overlap, by little, and hold together."""
 
 import math
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from openmm import app, unit
 
 from openmm_mdgen.geometry.atom14 import backbone_rigids
 from openmm_mdgen.geometry.bonds import TOO_CLOSE
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.molecule.backbone import laid_over
-from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.contacts import close_pairs, contacts
 from openmm_mdgen.molecule.fitting import OMEGA_REACH
 from openmm_mdgen.molecule.hinges import Articulated, Geometry, Poses, wrapped
 from openmm_mdgen.molecule.nearest import nearest_apart, nearest_chain
 from openmm_mdgen.molecule.overlaps import Overlaps, nodes_of
 from openmm_mdgen.molecule.skeleton import Skeleton, planar_omega
-from openmm_mdgen.molecule.template import AllAtomTemplate
-from structures import peptide
+from structures import template_of, villin
 
-VILLIN = Path(__file__).parent.parent / "data" / "proteins" / "villin_hp35.pdb"
 OMEGA, PHI, PSI = range(3)
-
-
-@cache
-def villin():
-    pdb = app.PDBFile(str(VILLIN))
-    positions = np.array(pdb.positions.value_in_unit(unit.nanometer))
-    return AllAtomTemplate.measure(ProteinChain.from_openmm(pdb.topology), positions), positions
-
-
-def small(sequence):
-    topology, positions = peptide(sequence)
-    return AllAtomTemplate.measure(ProteinChain.from_openmm(topology), positions)
 
 
 def articulated(template, rigids, torsions):
@@ -74,7 +56,7 @@ def deepest(template, near):
 @pytest.mark.parametrize("sequence", ["AKPVGW", "ACE-PIRY-NME"])
 def test_atoms_stay_where_they_are_in_their_nodes(sequence):
     """Of two chains that differ in the backbone alone, one is placed by the nodes of the other's atoms."""
-    template = small(sequence)
+    template = template_of(sequence)
     length = len(template.chain.sequence)
     torsions = turned(template, 40, 2)
     # The last psi, and what a cap before the first residue turns by, are no hinges.

@@ -13,14 +13,17 @@ from openmm_mdgen.geometry.atom14 import backbone_rigids, torsion_mask, torsions
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.template import AllAtomTemplate
-from structures import ALL_RESIDUES, exchanged_methyls, ideal_structure, peptide, random_rigids, random_torsions
+from structures import (
+    ALL_RESIDUES,
+    exchanged_methyls,
+    ideal_structure,
+    peptide,
+    random_rigids,
+    random_torsions,
+    template_of,
+)
 
 SEEDS = st.integers(0, 10_000)
-
-
-def template_of(sequence):
-    topology, positions = peptide(sequence)
-    return AllAtomTemplate.measure(ProteinChain.from_openmm(topology), positions)
 
 
 def decomposed(chain, positions):

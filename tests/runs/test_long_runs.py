@@ -4,15 +4,14 @@ import json
 import os
 import random
 import signal
-import sys
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 import pytest
 
+from called import called
 from models import INFO, small_forward_flow
-from openmm_mdgen.commands.main import main
 from openmm_mdgen.files import os as files_os
 from openmm_mdgen.generators.forward import MoleculePropagator
 from openmm_mdgen.model import checkpoints
@@ -40,10 +39,7 @@ def command(weights, tmp_path, monkeypatch, capsys):
 
     def call(*arguments, structure="AKGS"):
         words = ["run", structure, "--generator", str(weights), *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *words])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from distributed import Client
 
+from called import called
 from models import INFO, small_forward_flow
-from openmm_mdgen.commands.main import main
 from openmm_mdgen.commands.run import run_one
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.model import checkpoints
@@ -44,10 +44,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["openmm-mdgen", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        return leaving.value.code, *capsys.readouterr()
+        return called(monkeypatch, capsys, *words)
 
     return call
 
