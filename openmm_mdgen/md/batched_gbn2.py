@@ -46,10 +46,11 @@ class _Parameters:
     alpha: Tensor  # (R, N)
     beta: Tensor  # (R, N)
     gamma: Tensor  # (R, N)
-    neck_height: Tensor  # (R, N, N)
+    neck_height: Tensor  # (R, N, N); 0 where there is no pair
     neck_distance: Tensor  # (R, N, N)
-    is_atom: Tensor  # (R, N) bool
-    is_pair: Tensor  # (R, N, N) bool: two different atoms
+    pair_charge: Tensor  # (R, N, N) kJ/mol nm: prefactor and both charges; 0 where there is no pair
+    is_atom: Tensor  # (R, N): 1 or, for padding, 0
+    is_pair: Tensor  # (R, N, N): 1 for two different atoms, else 0. Numbers are faster here than bool
 
     def tensors(self) -> tuple[Tensor, ...]:
         return tuple(getattr(self, field.name) for field in fields(self))
@@ -89,6 +90,8 @@ class BatchedBorn:
         by_size = sorted(molecules, key=lambda s: s.stop - s.start)
         halves = [by_size] if len(by_size) < 16 else [by_size[: len(by_size) // 2], by_size[len(by_size) // 2 :]]
         self._batches = [_batch(force, half) for half in halves]
+        self._atoms = [parameters.is_atom.bool() for _, parameters in self._batches]
+        self._particles = [index[atoms].numpy() for (index, _), atoms in zip(self._batches, self._atoms, strict=True)]
         self._compiled = compiled
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
@@ -102,11 +105,10 @@ class BatchedBorn:
         positions = torch.from_numpy(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
         forces = np.zeros((self._n_particles, 3))
         total = self.constant
-        for index, parameters in self._batches:
-            energies, batch_forces = self._evaluate(positions, index, parameters)
+        for batch, atoms, particles in zip(self._batches, self._atoms, self._particles, strict=True):
+            energies, batch_forces = self._evaluate(positions, *batch)
             total += float(energies.double().sum())
-            atoms = parameters.is_atom
-            forces[index[atoms].numpy()] = batch_forces[atoms].numpy()
+            forces[particles] = batch_forces[atoms].numpy()
         return total, forces
 
     def energies(self, positions: np.ndarray) -> np.ndarray:
@@ -120,11 +122,11 @@ class BatchedBorn:
         return torch.cat([self._evaluate(tensor, *batch)[0] for batch in self._batches]).double().numpy()
 
     def _evaluate(self, positions: Tensor, index: Tensor, parameters: _Parameters) -> tuple[Tensor, Tensor]:
-        x = positions[index]
-        x = (x - x[:, :1]).float()  # float32 is exact enough near the origin only
+        xyz = positions.T[:, index]
+        xyz = (xyz - xyz[:, :, :1]).float()  # float32 is exact enough near the origin only
         function = _compiled_for(*index.shape) if self._compiled else _energies_and_forces
         with torch.no_grad():
-            return function(x, *parameters.tensors())
+            return function(*xyz, *parameters.tensors())
 
 
 @cache
@@ -221,22 +223,27 @@ def _batch(force: openmm.CustomGBForce, molecules: Sequence[slice]) -> tuple[Ten
         necks[force.getTabulatedFunctionName(k)] = grid[radii[:, :, None], radii[:, None]]
     atoms = torch.from_numpy(is_atom)
     column = {name: torch.tensor(values, dtype=torch.float32) for name, values in columns.items()}
+    charge = column["charge"] * atoms
+    is_pair = (atoms[:, :, None] & atoms[:, None] & ~torch.eye(size, dtype=torch.bool)).float()
     return torch.from_numpy(index), _Parameters(
-        charge=column["charge"] * atoms,
+        charge=charge,
         offset_radius=column["or"],
         scaled_radius=column["sr"],
         alpha=column["alpha"],
         beta=column["beta"],
         gamma=column["gamma"],
-        neck_height=torch.tensor(necks["getm0"], dtype=torch.float32),
+        neck_height=torch.tensor(necks["getm0"], dtype=torch.float32) * is_pair,
         neck_distance=torch.tensor(necks["getd0"], dtype=torch.float32),
-        is_atom=atoms,
-        is_pair=atoms[:, :, None] & atoms[:, None] & ~torch.eye(size, dtype=torch.bool),
+        pair_charge=_PREFACTOR * charge[:, :, None] * charge[:, None] * is_pair,
+        is_atom=atoms.float(),
+        is_pair=is_pair,
     )
 
 
 def _energies_and_forces(
     x: Tensor,
+    y: Tensor,
+    z: Tensor,
     charge: Tensor,
     offset_radius: Tensor,
     scaled_radius: Tensor,
@@ -245,26 +252,28 @@ def _energies_and_forces(
     gamma: Tensor,
     neck_height: Tensor,
     neck_distance: Tensor,
+    pair_charge: Tensor,
     is_atom: Tensor,
     is_pair: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Energies (R,) and forces (R, N, 3) at positions x (R, N, 3).
+    """Energies (R,) and forces (R, N, 3) at coordinates x, y, z (R, N) each.
 
     Derivatives are written out, so that one pass over the pairs will do and nothing is kept for a backward pass. All is
-    in one function since torch compiles it as a whole.
+    in one function since torch compiles it as a whole; coordinates come apart, and what the pair (j, i) has otherwise
+    than (i, j) goes through a product of matrices, since the compiled loops are slow where they cross memory.
     """
-    d = x[:, :, None] - x[:, None]
-    dx, dy, dz = d.unbind(-1)
-    r2 = torch.where(is_pair, dx * dx + dy * dy + dz * dz, 1.0)
+    dx, dy, dz = (c[:, :, None] - c[:, None] for c in (x, y, z))
+    r2 = dx * dx + dy * dy + dz * dz + (1 - is_pair)
     over_r = torch.rsqrt(r2)
     r = r2 * over_r
     # Descreening of i by the sphere of j: h, its derivative dh. L and U are the ends of the overlap.
     own, other = offset_radius[:, :, None], scaled_radius[:, None]
     reach = r - other
     lower, upper = torch.maximum(own.expand_as(reach), reach.abs()), r + other
-    over_l, over_u = 1 / lower, 1 / upper
+    over_both = 1 / (lower * upper)
+    over_l, over_u = upper * over_both, lower * over_both
     l2, u2 = over_l * over_l, over_u * over_u
-    slope = torch.where(reach.abs() < own, 0.0, torch.sign(reach))  # dL/dr
+    slope = torch.where(reach.abs() < own, 0.0, torch.where(reach > 0, 1.0, -1.0))  # dL/dr
     logarithm = torch.log(lower * over_u)
     shape = r - other * other * over_r
     h = 0.5 * (over_l - over_u + 0.25 * shape * (u2 - l2) + 0.5 * logarithm * over_r)
@@ -275,17 +284,17 @@ def _energies_and_forces(
         + 0.5 * shape * (slope * l2 * over_l - u2 * over_u)
         + 0.5 * over_r * (slope * over_l - over_u - logarithm * over_r)
     )
-    touches = is_pair & (upper > own)
+    touches = upper > own
     # The neck between them.
     radius = offset_radius + _OFFSET
-    y = r - neck_distance
-    y2 = y * y
-    over_neck = 1 / (1 + 100 * y2 + 300000 * y2 * y2 * y2)
-    is_near = is_pair & (r < radius[:, :, None] + radius[:, None] + _NECK_CUTOFF)
+    beyond = r - neck_distance
+    beyond2 = beyond * beyond
+    over_neck = 1 / (1 + 100 * beyond2 + 300000 * beyond2 * beyond2 * beyond2)
+    is_near = r < radius[:, :, None] + radius[:, None] + _NECK_CUTOFF
     neck = torch.where(is_near, _NECK_SCALE * neck_height * over_neck, 0.0)
-    d_neck = -neck * over_neck * y * (200 + 1800000 * y2 * y2)
-    integral = (torch.where(touches, h, 0.0) + neck).sum(-1)
-    d_integral = torch.where(touches, dh, 0.0) + d_neck
+    d_neck = -neck * over_neck * beyond * (200 + 1800000 * beyond2 * beyond2)
+    integral = (is_pair * torch.where(touches, h, 0.0) + neck).sum(-1)
+    d_integral = (is_pair * torch.where(touches, dh, 0.0) + d_neck) * over_r
     # Born radii.
     psi = integral * offset_radius
     tanh = torch.tanh(psi * (alpha - psi * (beta - gamma * psi)))
@@ -296,17 +305,20 @@ def _energies_and_forces(
     self_energy = 0.5 * _PREFACTOR * charge * charge * over_born
     ratio2 = (radius * over_born) ** 2
     surface = _SURFACE * (radius + _PROBE) ** 2 * ratio2 * ratio2 * ratio2
-    product = born[:, :, None] * born[:, None]
-    screening = torch.exp(-r2 / (4 * product))
-    over_f = torch.rsqrt(r2 + product * screening)
-    pair = torch.where(is_pair, _PREFACTOR * charge[:, :, None] * charge[:, None], 0.0) * over_f
+    exponent = r2 * (0.25 * over_born[:, :, None] * over_born[:, None])
+    screening = torch.exp(-exponent)
+    over_f = torch.rsqrt(r2 + born[:, :, None] * born[:, None] * screening)
+    pair = pair_charge * over_f
     by_f2 = -pair * over_f * over_f  # twice the derivative by f^2
-    by_product = 0.5 * by_f2 * screening * (1 + r2 / (4 * product))
+    by_product = 0.5 * by_f2 * screening * (1 + exponent)
     by_born = (by_product * born[:, None]).sum(-1) - (self_energy + 6 * surface) * over_born
-    energies = torch.where(is_atom, self_energy + surface, 0.0).sum(-1) + 0.5 * pair.sum((-1, -2))
-    # Forces: the pair's own term is counted in both (i, j) and (j, i), hence halves.
-    chain = torch.where(is_atom, by_born * d_born, 0.0)
-    half = 0.5 * by_f2 * r * (1 - 0.25 * screening) + chain[:, :, None] * d_integral
-    radial = (half + half.transpose(1, 2)) * over_r
-    forces = -torch.stack([(radial * dx).sum(-1), (radial * dy).sum(-1), (radial * dz).sum(-1)], dim=-1)
-    return energies, forces
+    energies = (is_atom * (self_energy + surface)).sum(-1) + 0.5 * pair.sum((-1, -2))
+    # Forces, by (i, j) and by (j, i): what i's Born radius feels of j, and j's of i.
+    chain = is_atom * by_born * d_born
+    radial = by_f2 * (1 - 0.25 * screening) + chain[:, :, None] * d_integral
+    by_others = torch.bmm(d_integral.transpose(1, 2), torch.stack([chain * x, chain * y, chain * z, chain], dim=-1))
+    forces = [
+        by_others[..., k] - c * by_others[..., 3] - (radial * (c[:, :, None] - c[:, None])).sum(-1)
+        for k, c in enumerate((x, y, z))
+    ]
+    return energies, torch.stack(forces, dim=-1)
