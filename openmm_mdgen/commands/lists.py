@@ -1,10 +1,11 @@
-"""``openmm-mdgen run LIST.csv``: a run of each sequence of a list, shared out among workers."""
+"""Work on many molecules: shared out among workers, and ``openmm-mdgen run LIST.csv``, a run of each of a list."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
 if TYPE_CHECKING:
-    from openmm_mdgen.runs.many import Task
+    from openmm_mdgen.runs.many import Ended, Task
 
 SUMMARY = "summary.csv"
 _ALONE = ("positions", "parameters", "samples")  # options that one structure alone can have
@@ -68,8 +69,52 @@ def run_list(
         writer = csv.DictWriter(file, list(asdict(rows[0])))
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
+    n_finished = sum(not one.error for one in ended)
+    typer.echo(f"{out}: {n_finished} of {len(ended)} runs finished, listed in {out / SUMMARY}")
+    _require_all(ended)
+
+
+def shared_out(
+    tasks: Sequence[Task], label: str, unit: str, *, scheduler: str | None, workers: int | None
+) -> list[Any]:
+    """Carry out tasks on workers, or here, one after the other, where neither is asked for.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    label, unit : str
+        Of the progress bar, such as ``"simulating"`` and ``"groups"``.
+    scheduler, workers
+        As in `runs.many.connected`.
+
+    Returns
+    -------
+    list
+        What the tasks return, in their order.
+
+    Raises
+    ------
+    MDGenError
+        If some of them failed.
+    """
+    from openmm_mdgen.runs.many import carry_out, connected, here
+
+    if scheduler is None and workers is None:
+        done = count(1)  # lines, since tasks may show bars of their own
+
+        def tell(n: int) -> None:
+            typer.echo(f"{label}: {next(done)} of {len(tasks)} {unit}", err=True)
+
+        return here(tasks, tell)
+    with going_on(), connected(scheduler, workers) as client, progress_bar(label, len(tasks), unit) as advance:
+        ended = carry_out(tasks, client, advance)
+    _require_all(ended)
+    return [one.result for one in ended]
+
+
+def _require_all(ended: Sequence[Ended]) -> None:
+    """Raise `MDGenError` with the first failure, if there is one."""
     failed = [one for one in ended if one.error]
-    typer.echo(f"{out}: {len(ended) - len(failed)} of {len(ended)} runs finished, listed in {out / SUMMARY}")
     if failed:
         raise MDGenError(f"{failed[0].name}: {failed[0].error}" + (f"; {len(failed) - 1} more" if failed[1:] else ""))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from openmm_mdgen.commands.lists import shared_out
 from openmm_mdgen.commands.options import Ph, Scheduler, Workers
 from openmm_mdgen.commands.outputs import check_folder, check_inputs
 from openmm_mdgen.commands.recording import Recording
@@ -150,7 +151,7 @@ def _share_out(
     """Let workers simulate, each a packed group at a time; by default on one thread."""
     from openmm_mdgen.md.production import grouped
     from openmm_mdgen.md.production import simulate as produce
-    from openmm_mdgen.runs.many import Task, carry_out, connected
+    from openmm_mdgen.runs.many import Task
 
     common = {**options, "out": out.resolve(), "threads": options["threads"] or 1}
     tasks = [
@@ -158,14 +159,7 @@ def _share_out(
         for part, members in parts
         for group in grouped(members, out, part, group_size=options["group_size"])
     ]
-    with (
-        going_on(),
-        connected(scheduler, workers) as client,
-        progress_bar("simulating", len(tasks), "groups") as advance,
-    ):
-        failed = [ended for ended in carry_out(tasks, client, advance) if ended.error]
-    if failed:
-        raise MDGenError(f"{failed[0].name}: {failed[0].error}" + (f"; {len(failed) - 1} more" if failed[1:] else ""))
+    shared_out(tasks, "simulating", "groups", scheduler=scheduler, workers=workers)
 
 
 def _stamps(out: Path, systems: Iterable[MDSystem]) -> dict[str, int]:

@@ -6,27 +6,29 @@ shorter MD. No row shares a frame with the reference. Times in picosecond.
 
 from __future__ import annotations
 
-import time as clock
-from dataclasses import asdict
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
-from openmm_mdgen.commands.options import Device, Force
-from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.lists import shared_out
+from openmm_mdgen.commands.options import Device, Force, Scheduler, Workers
+from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.recording import Recording
+from openmm_mdgen.commands.run import run_one
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import write_json
 from openmm_mdgen.times import nearest_multiples, whole_number
 
 if TYPE_CHECKING:
-    import mdtraj
-
-    from openmm_mdgen.analysis.sources import Source
     from openmm_mdgen.protocol import Generator
+    from openmm_mdgen.report.protein_table import Proteins
+    from openmm_mdgen.report.table import Row
 
 
 def table(
@@ -48,6 +50,14 @@ def table(
     time: Annotated[
         str, typer.Option(help="Physical time that --weights generates of each peptide, such as 500ps, 10ns or 1us.")
     ] = "10ns",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to keep the trajectories in that --weights generates, each in NAME/. If the command was "
+            "stopped, the same one goes on there; a trajectory that is finished is not made again. [default: none is "
+            "kept]"
+        ),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
     lagtime: Lagtime = "100ps",
     clusters: Clusters = 100,
@@ -55,6 +65,8 @@ def table(
     definitions: DefinitionsName = "published",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of generation, of k-means and of the bootstrap.")] = 137,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     force: Force = False,
 ) -> None:
     """Make Table 2 of Jing et al. 2024: distances to real MD of a generator and of shorter MD, as means over peptides.
@@ -63,19 +75,24 @@ def table(
     molecules of 10 residues or more a second table follows, a row for each and for each method: RMSF correlation,
     pairwise RMSD, secondary structure, contacts and the share of frames whose chain holds together, beside other MD of
     the same and of half the length; and one over all of them.
+
+    Molecules are generated and measured one after the other, or shared out among --workers.
     """
     if (generated is None) == (weights is None):
         raise MDGenError("give either --generated FOLDER or --weights NAME")
+    if out is not None and weights is None:
+        raise MDGenError("--out goes with --weights, whose trajectories it keeps: leave it out")
     check_outputs([("--json", json)], force=force)
     length, lag = parse_time("--time", time), parse_time("--lagtime", lagtime)
 
-    from openmm_mdgen.analysis import Definitions, TrajectoryFile
-    from openmm_mdgen.analysis.folders import pairs, read_md
+    from openmm_mdgen.analysis import Definitions
+    from openmm_mdgen.analysis.folders import pairs
     from openmm_mdgen.analysis.results import plain
     from openmm_mdgen.generators.registry import loaded
     from openmm_mdgen.report.protein_table import Proteins
-    from openmm_mdgen.report.table import GENERATED, Halves, empty_rows, fill, markdown
+    from openmm_mdgen.report.table import empty_rows, markdown
     from openmm_mdgen.runs.machine import known_of
+    from openmm_mdgen.runs.many import Task
 
     options = {
         "lagtime": lag,
@@ -84,22 +101,39 @@ def table(
         "seed": seed,
         "definitions": Definitions.named("--definitions", definitions),
     }
-    references = pairs(folder)
+    references = {name: (pdb.resolve(), path.resolve()) for name, (pdb, path) in pairs(folder).items()}
     ready = {} if generated is None else pairs(generated)
     if generated is not None and (missing := sorted(set(references) - set(ready))):
         raise MDGenError(f"{generated} has no trajectory of {', '.join(missing)}, which {folder} has")
     model = None if weights is None else loaded(weights, device=device)
     record = Recording([json], seed=seed, **(known_of(model) if model else {}))
+    with ExitStack() as stack:
+        if model is None:
+            made = {name: (pdb.resolve(), path.resolve()) for name, (pdb, path) in ready.items()}
+            tasks = [
+                Task(name, _measured, {"name": name, "real": real, "made": made[name], "options": options})
+                for name, real in references.items()
+            ]
+        else:
+            _check(model, references, length, seed)
+            kept = check_folder(out, parents=True) if out else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            run = {"time": time, "seed": seed, "device": device, "generator": _named_for_workers(weights)}
+            tasks = [
+                Task(
+                    name,
+                    _generated_and_measured,
+                    {"name": name, "real": real, "out": kept.resolve(), "options": options, "run": run},
+                )
+                for name, real in references.items()
+            ]
+        found = shared_out(tasks, "measuring", "molecules", scheduler=scheduler, workers=workers)
 
     rows, proteins = empty_rows(), Proteins()
-    for name, (pdb, path) in references.items():
-        halves = Halves.of(read_md(pdb, path), path)
-        if model is None:
-            source: Source = TrajectoryFile(ready[name][1], ready[name][0])
-        else:
-            source, rows[GENERATED].seconds[name] = _generate(model, pdb, length, seed)
-        proteins.add(name, *fill(rows, name, source, halves, options), halves, options)
-        typer.echo(f"{name}: reference {halves.nanoseconds:.3g} ns", err=True)
+    for measured in found:
+        for name, row in rows.items():
+            row.include(measured.rows[name])
+        proteins.include(measured.proteins)
+        typer.echo(f"{measured.name}: reference {measured.nanoseconds:.3g} ns", err=True)
     for line in markdown(list(rows.values())) + proteins.markdown():
         typer.echo(line)
     if json is not None:
@@ -108,27 +142,55 @@ def table(
     record.write()
 
 
-def _generate(generator: Generator, pdb: Path, length: float, seed: int) -> tuple[mdtraj.Trajectory, float]:
-    """A trajectory from the PDB file's structure, minimised, and the seconds that it took."""
-    import mdtraj
-    import numpy as np
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """One molecule's part of the tables."""
 
-    from openmm_mdgen.generators.rollouts import stream
+    name: str
+    nanoseconds: float  # of the reference
+    rows: dict[str, Row]
+    proteins: Proteins
+
+
+def _measured(
+    name: str, real: tuple[Path, Path], made: tuple[Path, Path], options: dict[str, Any], seconds: float | None = None
+) -> _Measured:
+    """Compare one molecule's generated trajectory; structures and trajectories are files."""
+    from openmm_mdgen.analysis import TrajectoryFile
+    from openmm_mdgen.analysis.folders import read_md
+    from openmm_mdgen.report.protein_table import Proteins
+    from openmm_mdgen.report.table import GENERATED, Halves, empty_rows, fill
+
+    halves, rows, proteins = Halves.of(read_md(*real), real[1]), empty_rows(), Proteins()
+    if seconds is not None:
+        rows[GENERATED].seconds[name] = seconds
+    proteins.add(name, *fill(rows, name, TrajectoryFile(made[1], made[0]), halves, options), halves, options)
+    return _Measured(name, halves.nanoseconds, rows, proteins)
+
+
+def _generated_and_measured(
+    name: str, real: tuple[Path, Path], out: Path, options: dict[str, Any], run: dict[str, Any]
+) -> _Measured:
+    """Generate one molecule's trajectory from its structure, minimised, where it is not there yet, and compare it."""
+    path = out / name / f"{name}.dcd"
+    row = run_one(structure=str(real[0]), out=path, **run)
+    return _measured(name, real, (path.with_suffix(".pdb"), path), options, row.seconds)
+
+
+def _check(generator: Generator, references: dict[str, tuple[Path, Path]], length: float, seed: int) -> None:
+    """Raise `MDGenError` for a molecule that the generator cannot take, or a time that it has not a frame for."""
     from openmm_mdgen.md.structures import load_structure
-    from openmm_mdgen.md.systems import relaxed
     from openmm_mdgen.report.timed_runs import known_interval
 
     interval = known_interval(generator, "--time")
-    topology, positions = load_structure(pdb, seed=seed)
-    generator.check(topology)
-    start = relaxed(topology, positions)
     n_frames = whole_number(length, interval)
     if n_frames is None or n_frames < 2:
         nearest = " or ".join(f"{time:g}ps" for time in nearest_multiples(length, interval))
         raise MDGenError(f"--time {length:g}ps: the generator makes a frame each {interval:g} ps, take {nearest}")
-    began = clock.perf_counter()
-    segments = stream(generator, topology, start, n_frames, seed=seed)
-    xyz = np.concatenate([chunk[0] for chunk in segments])
-    seconds = clock.perf_counter() - began
-    atoms = mdtraj.Topology.from_openmm(topology).subset(segments.atom_indices)
-    return mdtraj.Trajectory(xyz, atoms, time=np.arange(1, n_frames + 1) * interval), seconds
+    for pdb, _ in references.values():
+        generator.check(load_structure(pdb, seed=seed)[0])
+
+
+def _named_for_workers(weights: str | None) -> str | None:
+    """A name, or a file by its whole path: workers may be in another folder."""
+    return str(Path(weights).resolve()) if weights and Path(weights).is_file() else weights

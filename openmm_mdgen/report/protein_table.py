@@ -63,6 +63,12 @@ class Proteins:
                 self.compared.setdefault(method, []).append(found.ensemble)
         self.values[name] = rows
 
+    def include(self, others: Proteins) -> None:
+        """Take in what was measured of other proteins."""
+        self.values |= others.values
+        for method, found in others.compared.items():
+            self.compared.setdefault(method, []).extend(found)
+
     def as_dict(self) -> dict[str, Any]:
         """All numbers, null where there is none, with the reasons beside."""
         over_all = {method: vars(tabulate(found)) for method, found in self.compared.items()}

@@ -29,6 +29,11 @@ class Row:
     values: dict[str, dict[str, float | str]] = field(default_factory=dict)  # by peptide, then by column
     seconds: dict[str, float] = field(default_factory=dict)  # wall time by peptide, where it is known
 
+    def include(self, other: Row) -> None:
+        """Take in other peptides' values of the same line."""
+        self.values |= other.values
+        self.seconds |= other.seconds
+
     def mean(self, column: str) -> str:
         """The mean over the peptides that have a number; how many have one, where not all do."""
         cells = [values[column] for values in self.values.values()]

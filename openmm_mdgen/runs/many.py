@@ -125,6 +125,19 @@ def carry_out(tasks: Sequence[Task], client: Client, advance: Callable[[int], No
     return [found[task.name] for task in tasks]
 
 
+def here(tasks: Sequence[Task], advance: Callable[[int], None] = lambda n: None) -> list[Any]:
+    """What tasks return that run in this process, one after the other; an error of the first that fails is raised.
+
+    Parameters are those of `carry_out`.
+    """
+    results = []
+    for task in tasks:
+        with redirect_stdout(io.StringIO()):
+            results.append(task.function(**task.options))
+        advance(1)
+    return results
+
+
 def _called(function: Callable[..., Any], options: dict[str, Any], command: tuple[str, ...]) -> tuple[Any, str]:
     """On a worker: what a function returns, or why it could not; manifests have the client's command.
 

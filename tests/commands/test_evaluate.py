@@ -341,6 +341,36 @@ def test_the_table_generates_what_it_compares(command, long_md, weights, tmp_pat
     assert "[1] the molecule has no side-chain torsion" in out
 
 
+def test_workers_make_the_table_that_one_process_makes_and_keep_trajectories(command, long_md, weights, tmp_path):
+    """Given again, the command finds the trajectories finished."""
+    for suffix in (".pdb", ".xtc"):
+        (tmp_path / "long" / f"again{suffix}").write_bytes((tmp_path / "long" / f"GAAG{suffix}").read_bytes())
+    asked = ["table", "long", "--weights", weights, "--time", "300ps", "--device", "cpu"]
+    code, alone, _ = command(*asked)
+    shared, made, values = [], [], []
+    for k in range(2):
+        found = command(*asked, "--workers", "2", "--out", "kept", "--json", f"{k}.json")
+        assert found[0] == 0, found[2]
+        shared.append([line.rpartition("|")[0].rpartition("|")[0] for line in found[1].splitlines()])
+        made.append([path.stat().st_mtime_ns for path in sorted((tmp_path / "kept").glob("*/*.dcd"))])
+        values.append(json.loads((tmp_path / f"{k}.json").read_text())["rows"])
+    assert code == 0
+    assert shared[0] == shared[1] == [line.rpartition("|")[0].rpartition("|")[0] for line in alone.splitlines()]
+    assert len(made[0]) == 2 and made[0] == made[1] and values[0] == values[1]
+    assert set(values[0][0]["values"]) == {"GAAG", "again"}
+
+
+def test_a_table_checks_all_molecules_before_it_generates(command, long_md, weights, tmp_path):
+    build = tmp_path / "long" / "zz.pdb"
+    topology, positions = build_peptide("GAAGA", seed=1)
+    with open(build, "w") as file:
+        app.PDBFile.writeFile(topology, positions, file)
+    place("GAAGA", {(1, "PSI"): np.linspace(-1, 1, 40)}, interval=2.0).save_xtc(str(build.with_suffix(".xtc")))
+    code, _, errors = command("table", "long", "--weights", weights, "--time", "300ps", "--out", "kept")
+    assert code == 2 and "residues" in errors and not list(tmp_path.glob("kept/*/*.dcd"))
+    assert "--out goes with --weights" in command("table", "long", "--generated", "long", "--out", "kept")[2]
+
+
 def test_a_benchmark_s_figures_belong_together(command, weights, tmp_path):
     code, out, errors = command(
         "benchmark", "ASTG", "--seconds", 0.2, "--generator", weights, "--device", "cpu", "--platform", "Reference",
