@@ -23,6 +23,7 @@ from openmm_mdgen.errors import MDGenError
 if TYPE_CHECKING:
     import numpy as np
 
+PROTOCOL_FILE = "protocol.json"  # in a folder of MD: how it was made
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.(?P<host>[^.]+)-(?P<pid>\d+)\.partial(?P<suffix>\.[^.]*)?")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import read_arrays, sha256_of
+from openmm_mdgen.files import PROTOCOL_FILE, read_arrays, sha256_of
 from openmm_mdgen.manifest import OF_FOLDER, Manifest, find
 
 Facts = dict[str, Any]
@@ -159,7 +159,7 @@ def _training_folder(path: Path) -> Facts:
 
 def _simulated_folder(path: Path) -> Facts:
     """Of one system, or of many."""
-    own = path / "protocol.json"
+    own = path / PROTOCOL_FILE
     if own.is_file():
         return _protocol_file(own)
     finished = [folder.parent.name for folder in sorted(path.glob("*/protocol.json")) if _protocol_file(folder)]

@@ -20,6 +20,7 @@ from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import PROTOCOL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,7 +165,7 @@ def _share_out(
 
 def _stamps(out: Path, systems: Iterable[MDSystem]) -> dict[str, int]:
     """When each system was finished; 0 for those that are not."""
-    paths = {system.name: out / system.name / "protocol.json" for system in systems}
+    paths = {system.name: out / system.name / PROTOCOL_FILE for system in systems}
     return {name: path.stat().st_mtime_ns if path.exists() else 0 for name, path in paths.items()}
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from openmm_mdgen.data.recordings import Recording
 from openmm_mdgen.errors import DataError
-
-PROTOCOL = "protocol.json"
+from openmm_mdgen.files import PROTOCOL_FILE
 
 
 def stated_temperature(folders: Iterable[Path]) -> float | None:
@@ -32,7 +31,7 @@ def stated_temperature(folders: Iterable[Path]) -> float | None:
     DataError
         If a file is not JSON, or what it states is no temperature.
     """
-    for path in (folder / PROTOCOL for folder in folders):
+    for path in (folder / PROTOCOL_FILE for folder in folders):
         if not path.is_file():
             continue
         try:

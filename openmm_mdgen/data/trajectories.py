@@ -22,9 +22,9 @@ from mdtraj.formats import XTCTrajectoryFile
 from platformdirs import user_cache_path
 
 from openmm_mdgen.data.recordings import CAP_SLOTS, Recording, StoredPositions
-from openmm_mdgen.data.temperatures import PROTOCOL, stated_temperature
+from openmm_mdgen.data.temperatures import stated_temperature
 from openmm_mdgen.errors import DataError, MDGenError
-from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.files import PROTOCOL_FILE, replacing, write_json
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.times import RECORDED
@@ -49,7 +49,7 @@ class TrajectoryFiles:
 
     def __init__(self, topology: Path, trajectory: Path) -> None:
         self.topology, self.trajectory = topology, trajectory
-        self.protocol = trajectory.parent / PROTOCOL
+        self.protocol = trajectory.parent / PROTOCOL_FILE
         self.array = _cache_folder(trajectory.parent) / f"{trajectory.stem}.npy"
 
     @cached_property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import mdtraj
 import numpy as np
 
 from openmm_mdgen.arguments import valid_count
@@ -182,3 +183,11 @@ def _unusable(segment: GeneratedSegment) -> GenerationError:
         f"{len(segment.is_valid)} in the last one ({segment.fault or 'it gives no reason'}): "
         "start from a relaxed structure, or try another seed or another generator"
     )
+
+
+def trajectories_of(
+    topology: Topology, atom_indices: np.ndarray, xyz: np.ndarray, time: np.ndarray
+) -> list[mdtraj.Trajectory]:
+    """Trajectories of some atoms of a topology, each with a topology of its own, from (R, T, n, 3) nm."""
+    atoms = mdtraj.Topology.from_openmm(topology).subset(atom_indices)
+    return [mdtraj.Trajectory(frames, atoms.copy(), time=time) for frames in xyz]

@@ -20,7 +20,7 @@ from openmm_mdgen.generators.each_chain import of_chains
 from openmm_mdgen.generators.forward import ForwardModel, MoleculePropagator
 from openmm_mdgen.generators.interpolation import Interpolator
 from openmm_mdgen.generators.memory import Memory
-from openmm_mdgen.generators.rollouts import Stream, stream
+from openmm_mdgen.generators.rollouts import Stream, stream, trajectories_of
 from openmm_mdgen.generators.sampler import Sampler
 from openmm_mdgen.generators.upsampling import Upsampler
 from openmm_mdgen.model.checkpoints import ModelInfo
@@ -261,7 +261,7 @@ class TrajectoryGenerator:
         chunks = self.stream(topology, positions, n_frames, replicas=replicas, seed=seed, chains=chains)
         xyz = np.concatenate(list(chunks), axis=1)
         time = np.arange(1, xyz.shape[1] + 1) * self.frame_interval
-        return _trajectories(topology, chunks.atom_indices, xyz, time)
+        return trajectories_of(topology, chunks.atom_indices, xyz, time)
 
     def interpolate(
         self,
@@ -304,7 +304,7 @@ class TrajectoryGenerator:
         for name, structure in (("start", start), ("end", end)):
             ends.append(chain.usable(name, positions_of(name, structure, topology), box_of(topology)))
         xyz = interpolator.paths(chain, ends[0], ends[1], n_frames, paths=paths, seed=seed)
-        return _trajectories(topology, chain.atom_indices, xyz, np.arange(n_frames) * self.frame_interval)
+        return trajectories_of(topology, chain.atom_indices, xyz, np.arange(n_frames) * self.frame_interval)
 
     def upsample(
         self,
@@ -342,7 +342,7 @@ class TrajectoryGenerator:
         topology, chain = self._checked(trajectory)
         xyz = upsampler.filled(chain, trajectory.xyz, seed=seed)
         time = float(trajectory.time[0]) * (frame_interval is None) + np.arange(len(xyz)) * self.frame_interval
-        return _trajectories(topology, chain.atom_indices, xyz[None], time)[0]
+        return trajectories_of(topology, chain.atom_indices, xyz[None], time)[0]
 
     def inpaint(
         self,
@@ -393,11 +393,3 @@ class TrajectoryGenerator:
         chain = self.sampler.chain_of(topology)
         usable("the trajectory", chain, trajectory.xyz)
         return topology, chain.resolved(trajectory.xyz[0])
-
-
-def _trajectories(
-    topology: Topology, atom_indices: np.ndarray, xyz: np.ndarray, time: np.ndarray
-) -> list[mdtraj.Trajectory]:
-    """Trajectories of some atoms of a topology, each with a topology of its own, from (R, T, n, 3) nm."""
-    atoms = mdtraj.Topology.from_openmm(topology).subset(atom_indices)
-    return [mdtraj.Trajectory(frames, atoms.copy(), time=time) for frames in xyz]

@@ -26,7 +26,7 @@ from mdtraj.formats import XTCTrajectoryFile
 from openmm import app
 
 from openmm_mdgen.errors import BusyError, MDGenError, StateError
-from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.files import PROTOCOL_FILE, replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.ends import End, end_file, remove_older
@@ -42,7 +42,6 @@ from openmm_mdgen.md.xtc_files import copy_xtc, require_length, write_xtc
 
 _FRAMES_A_BLOCK = 100
 _END = "end.npz"  # in the folder of a group: where its last block ended
-PROTOCOL_FILE = "protocol.json"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from openmm import app
 _NEAR = 3  # bonds: as far as bonded terms of a force field reach
 
 
-class BondGraph:
+class TopologyBonds:
     """Which atoms of a topology are near each other.
 
     Parameters

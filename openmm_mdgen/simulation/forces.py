@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import openmm
 
-from openmm_mdgen.simulation.bonding import BondGraph
+from openmm_mdgen.simulation.bonding import TopologyBonds
 from openmm_mdgen.simulation.terms import TERMS, BondedTerms, n_terms, terms_of
 
 # By names, since which classes there are depends on the version of OpenMM.
@@ -54,13 +54,13 @@ class Bias:
     sampler: str = ""  # such as metadynamics, which adds to the force in the course of a run
 
 
-def biases(system: openmm.System, graph: BondGraph, moved: np.ndarray) -> list[Bias]:
+def biases(system: openmm.System, graph: TopologyBonds, moved: np.ndarray) -> list[Bias]:
     """The forces that act on moved atoms on top of a force field.
 
     Parameters
     ----------
     system : openmm.System
-    graph : BondGraph
+    graph : TopologyBonds
         Of the topology that the System is of.
     moved : (n_moved,) int
         The atoms that the generator places.

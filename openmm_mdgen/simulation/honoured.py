@@ -15,7 +15,7 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen.errors import UnsupportedSystemError
-from openmm_mdgen.simulation.bonding import BondGraph
+from openmm_mdgen.simulation.bonding import TopologyBonds
 from openmm_mdgen.simulation.forces import Bias, biases
 from openmm_mdgen.simulation.training_conditions import differences
 from openmm_mdgen.simulation.warn import warn
@@ -84,7 +84,7 @@ class Honoured:
         self._require_masses(moved)
         if size == self._looked_at:
             return
-        graph = BondGraph(self._topology)
+        graph = TopologyBonds(self._topology)
         self._require_constraints(graph, set(moved.tolist()))
         for bias in biases(self._system, graph, moved):
             self._tell_of_bias(bias)
@@ -149,7 +149,7 @@ class Honoured:
                 f"frames move them: give them their masses. {_REAL_MD} keeps them in place"
             )
 
-    def _require_constraints(self, graph: BondGraph, moved: set[int]) -> None:
+    def _require_constraints(self, graph: TopologyBonds, moved: set[int]) -> None:
         for k in range(self._system.getNumConstraints()):
             i, j, length = self._system.getConstraintParameters(k)
             if (i in moved or j in moved) and not self._is_of_force_field(graph, i, j):
@@ -159,7 +159,7 @@ class Honoured:
                     f"bonds, and angles of hydrogens. Remove the constraint. {_REAL_MD} keeps it"
                 )
 
-    def _is_of_force_field(self, graph: BondGraph, i: int, j: int) -> bool:
+    def _is_of_force_field(self, graph: TopologyBonds, i: int, j: int) -> bool:
         """Whether a constraint is that of a bond, or of an angle of a hydrogen: `app.HBonds`, `AllBonds`, `HAngles`."""
         if graph.are_bonded(i, j):
             return True

@@ -13,7 +13,7 @@ from typing import Any
 
 import openmm
 
-from openmm_mdgen.simulation.bonding import BondGraph
+from openmm_mdgen.simulation.bonding import TopologyBonds
 
 _UREY_BRADLEY = 2  # bonds between the atoms of such a term, which a force field has for few or for many angles
 
@@ -31,13 +31,13 @@ class BondedTerms:
     Parameters
     ----------
     system : openmm.System
-    graph : BondGraph
+    graph : TopologyBonds
         Of the topology that the System is of.
     moved : set of int
         The atoms that the generator places.
     """
 
-    def __init__(self, system: openmm.System, graph: BondGraph, moved: set[int]) -> None:
+    def __init__(self, system: openmm.System, graph: TopologyBonds, moved: set[int]) -> None:
         self._graph, self._moved = graph, moved
         constrained = (system.getConstraintParameters(k) for k in range(system.getNumConstraints()))
         held = {(min(i, j), max(i, j)) for i, j, _ in constrained}

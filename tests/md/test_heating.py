@@ -9,11 +9,12 @@ from openmm import unit
 
 from openmm_mdgen.analysis.sources import TrajectoryFile, measure
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import PROTOCOL_FILE
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.heating import restrained
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.peptides import build_peptide
-from openmm_mdgen.md.production import PROTOCOL_FILE, planned, simulate
+from openmm_mdgen.md.production import planned, simulate
 
 
 def energy_and_forces(system, positions):

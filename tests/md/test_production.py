@@ -17,12 +17,13 @@ from openmm import unit
 
 from openmm_mdgen.commands.main import main
 from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.files import PROTOCOL_FILE
 from openmm_mdgen.md import production
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.engines import SolvatedSystem
 from openmm_mdgen.md.packed_system import Molecule
 from openmm_mdgen.md.peptides import build_peptide
-from openmm_mdgen.md.production import PROTOCOL_FILE, planned, simulate
+from openmm_mdgen.md.production import planned, simulate
 from openmm_mdgen.md.systems import force_field
 
 SHORT = MDProtocol(duration=0.5, frame_interval=0.1, equilibration=0.1)

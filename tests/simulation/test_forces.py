@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from fields import AMBER, boxed, field, system_of, tetrapeptide
 from openmm_mdgen.md.peptides import build_peptide
-from openmm_mdgen.simulation.bonding import BondGraph
+from openmm_mdgen.simulation.bonding import TopologyBonds
 from openmm_mdgen.simulation.forces import biases
 from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.training_conditions import differences
@@ -76,7 +76,7 @@ def test_a_box_of_water_with_a_barostat_passes_without_a_word(water, model, rigi
 
 def test_terms_as_charmm_and_gromacs_files_give_them_pass():
     topology, _ = tetrapeptide()
-    graph, moved = BondGraph(topology), np.arange(topology.getNumAtoms())
+    graph, moved = TopologyBonds(topology), np.arange(topology.getNumAtoms())
     of = {(a.residue.index, a.name): a.index for a in topology.atoms()}
     system = openmm.System()
     urey_bradley, improper = openmm.HarmonicBondForce(), openmm.CustomTorsionForce("k*theta^2")
@@ -261,7 +261,7 @@ def test_restraints_of_all_backbone_torsions_are_told():
         force.addTorsion(*(index[at] for at in [(k, "C"), (k + 1, "N"), (k + 1, "CA"), (k + 1, "C")]), 1, 0.0, 10.0)
         force.addTorsion(*(index[at] for at in [(k, "N"), (k, "CA"), (k, "C"), (k + 1, "N")]), 1, 0.0, 10.0)
     system.addForce(force)
-    (bias,) = biases(system, BondGraph(topology), np.arange(topology.getNumAtoms()))
+    (bias,) = biases(system, TopologyBonds(topology), np.arange(topology.getNumAtoms()))
     assert bias.label == "PeriodicTorsionForce"
 
 
@@ -270,7 +270,7 @@ def test_a_force_named_by_its_user_is_told_by_that_name():
     system, force = system_of(("amber14-all.xml",), app.HBonds), torsions(CUSTOM, PSI)()
     force.setName("umbrella")
     system.addForce(force)
-    (bias,) = biases(system, BondGraph(topology), np.arange(topology.getNumAtoms()))
+    (bias,) = biases(system, TopologyBonds(topology), np.arange(topology.getNumAtoms()))
     assert bias.label == "CustomTorsionForce 'umbrella'"
 
 
@@ -309,5 +309,5 @@ class Holds:
 )
 def test_plumed_s_metadynamics_is_told_from_its_restraints(script, sampler):
     topology, _ = tetrapeptide()
-    (bias,) = biases(Holds(PlumedForce(script)), BondGraph(topology), np.arange(topology.getNumAtoms()))
+    (bias,) = biases(Holds(PlumedForce(script)), TopologyBonds(topology), np.arange(topology.getNumAtoms()))
     assert (bias.label, bias.atom, bias.sampler) == ("PlumedForce", None, sampler)
