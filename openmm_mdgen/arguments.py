@@ -1,12 +1,13 @@
-"""Numbers that a script gives: counts, and plain numbers or quantities of OpenMM, pint and their like.
+"""Numbers, choices and objects that a script gives: plain numbers, or quantities of OpenMM, pint and their like.
 
-Each function returns a plain number, or raises `MDGenError` with the argument's name.
+Each function returns what it was given in its plain form, or raises `MDGenError` with the argument's name.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 
 from openmm_mdgen.errors import MDGenError
 
-_KINDS = {"nanometer": "length", "picosecond": "time", "kelvin": "temperature"}  # kinds of quantities, for messages
+# Kinds of quantities and how their units are told, for messages.
+_KINDS = {"nanometer": "length", "picosecond": "time", "kelvin": "temperature", "1/picosecond": "rate"}
+_TOLD = {"": "", "1/picosecond": " in 1/ps"}
 
 
-def valid_count(name: str, value: Any) -> int:
-    """A whole number, at least 1.
+def valid_count(name: str, value: Any, *, least: int = 1) -> int:
+    """A whole number, at least 1 or another smallest one.
 
     Raises
     ------
@@ -28,8 +31,8 @@ def valid_count(name: str, value: Any) -> int:
     number = whole(value)
     if number is None:
         raise MDGenError(f"{name} is {value!r}: give a whole number such as 100")
-    if number < 1:
-        raise MDGenError(f"{name} {number}: ask for at least one")
+    if number < least:
+        raise MDGenError(f"{name} {number}: ask for at least {'one' if least == 1 else least}")
     return number
 
 
@@ -43,8 +46,8 @@ def whole(value: Any) -> int | None:
         return None
 
 
-def positive(name: str, value: Any, unit: str) -> float:
-    """A finite number above zero in a unit.
+def positive(name: str, value: Any, unit: str = "") -> float:
+    """A finite number above zero, in a unit if one is named.
 
     Parameters
     ----------
@@ -52,17 +55,54 @@ def positive(name: str, value: Any, unit: str) -> float:
         Of the argument.
     value : quantity or float
         Plain numbers are in `unit`.
-    unit : {"nanometer", "picosecond", "kelvin"}
+    unit : {"nanometer", "picosecond", "kelvin", "1/picosecond"}, optional
+        Default: a number without a unit.
 
     Raises
     ------
     MDGenError
         If it is none, or a quantity of another kind.
     """
-    number = in_unit(name, value, unit) if is_quantity(value) else value
-    if isinstance(number, bool | np.bool_ | str) or not _is_positive(number):
-        raise MDGenError(f"{name} is {value!r}: give a number above 0 in {unit}s, or a quantity of {_KINDS[unit]}")
-    return float(number)
+    number = _number(name, value, unit)
+    if number is None or not number > 0:
+        raise MDGenError(f"{name} is {value!r}: give a number above 0{_told(unit)}")
+    return number
+
+
+def not_negative(name: str, value: Any, unit: str = "") -> float:
+    """A finite number that is not below zero; parameters as of `positive`."""
+    number = _number(name, value, unit)
+    if number is None or number < 0:
+        raise MDGenError(f"{name} is {value!r}: give a number from 0 on{_told(unit)}")
+    return number
+
+
+def between(name: str, value: Any, low: float, high: float) -> float:
+    """A number from the lowest to the highest that is allowed."""
+    number = _number(name, value, "")
+    if number is None or not low <= number <= high:
+        raise MDGenError(f"{name} is {value!r}: give a number from {low:g} to {high:g}")
+    return number
+
+
+def valid_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """One of the names that are allowed."""
+    allowed = tuple(choices)
+    if value not in allowed:
+        raise MDGenError(f"{name} is {value!r}: take {' or '.join(map(repr, allowed))}")
+    return value
+
+
+def require(name: str, value: Any, is_right: bool, instead: str) -> None:
+    """Raise `MDGenError` unless an object is of the kind that an argument takes; `instead` says what to give."""
+    if not is_right:
+        raise MDGenError(f"{name} is {_shown(value)}: give {instead}")
+
+
+def require_trajectory(name: str, value: Any) -> None:
+    """Raise `MDGenError` unless an object has the frames and the topology of an mdtraj trajectory."""
+    is_right = all(hasattr(value, member) for member in ("xyz", "topology", "n_frames"))
+    require(name, value, is_right, "an mdtraj.Trajectory, such as mdtraj.load(file, top=pdb)")
 
 
 def is_quantity(value: Any) -> bool:
@@ -82,14 +122,30 @@ def in_unit(name: str, quantity: Any, unit: str) -> Any:
         if hasattr(quantity, "m_as"):
             return quantity.m_as(unit)
         units = import_module(type(quantity).__module__.rpartition(".")[0])  # of the package that the quantity is of
-        return quantity.value_in_unit(getattr(units, unit))
+        own = getattr(units, unit.removeprefix("1/"))
+        return quantity.value_in_unit(own**-1 if unit.startswith("1/") else own)
     except Exception as error:  # packages of units raise classes of their own
         own = getattr(quantity, "unit", None) or getattr(quantity, "units", "?")
         raise MDGenError(f"{name} given in the unit {own}, which is no {_KINDS[unit]}") from error
 
 
-def _is_positive(number: Any) -> bool:
+def _number(name: str, value: Any, unit: str) -> float | None:
+    """A finite number; None where it is none."""
+    number = in_unit(name, value, unit) if unit and is_quantity(value) else value
+    if isinstance(number, bool | np.bool_ | str) or is_quantity(number):
+        return None
     try:
-        return math.isfinite(number) and number > 0
+        return float(number) if math.isfinite(number) else None
     except (TypeError, ValueError, OverflowError):
-        return False
+        return None
+
+
+def _told(unit: str) -> str:
+    return _TOLD.get(unit, f" in {unit}s, or a quantity of {_KINDS.get(unit)}")
+
+
+def _shown(value: Any) -> str:
+    """A short value as it is written, a class by its name, of any other object its type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return repr(value) if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import require_file
 
 if TYPE_CHECKING:
     from openmm_mdgen.md.prepare import Source
@@ -48,6 +49,8 @@ def with_files(
 
     found = [Source(structure) for structure in structures]
     topologies = [source.name for source in found if source.has_own_field]
+    for topology in topologies:
+        require_file(topology)
     given = list(positions or ())
     if len(given) < len(topologies):
         raise MDGenError(

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openmm_mdgen.arguments import in_unit, is_quantity
+from openmm_mdgen.arguments import is_quantity, not_negative, positive, valid_choice
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.systems import FORCE_FIELDS
 from openmm_mdgen.times import nearest_multiples, whole_number
 
 _LONGEST_STEP = {1.008: 0.002, 3.0: 0.004}  # ps, by hydrogen mass: what constraints of bonds to hydrogen allow
 
-_TIMES = ("duration", "frame_interval", "equilibration", "heating", "step_size")
-_UNITS = dict.fromkeys(_TIMES, "picosecond") | {"temperature": "kelvin"}
+_ABOVE_ZERO = {
+    "duration": "picosecond",
+    "frame_interval": "picosecond",
+    "step_size": "picosecond",
+    "temperature": "kelvin",
+    "hydrogen_mass": "",
+}
+_FROM_ZERO = {"equilibration": "picosecond", "heating": "picosecond", "friction": "1/picosecond"}
 
 
 @dataclass(frozen=True)
 class MDProtocol:
     """How a molecule is simulated; by default as the published tetrapeptides were, except for the longer step.
 
-    Times and temperatures may also be quantities of any unit.
+    Times, temperatures and the friction may also be quantities of any unit.
 
     Parameters
     ----------
@@ -47,7 +53,8 @@ class MDProtocol:
     Raises
     ------
     MDGenError
-        If the frame interval is not a whole number of steps, the duration not one of frames, or the step too long.
+        If a number makes no sense, the frame interval is not a whole number of steps, the duration not one of frames,
+        or the step too long.
     """
 
     solvent: str = "implicit"
@@ -61,26 +68,25 @@ class MDProtocol:
     hydrogen_mass: float = 3.0
 
     def __post_init__(self) -> None:
-        for name, kind in _UNITS.items():
-            if is_quantity(value := getattr(self, name)):
-                object.__setattr__(self, name, in_unit(name, value, kind))
-        if self.solvent not in FORCE_FIELDS:
-            raise MDGenError(f"solvent {self.solvent!r}: take implicit or explicit")
+        for units, valid in ((_ABOVE_ZERO, positive), (_FROM_ZERO, not_negative)):
+            for name, unit in units.items():
+                number = valid(name, given := getattr(self, name), unit)
+                if is_quantity(given):  # plain numbers stay as they are: the names of a run's files come from them
+                    object.__setattr__(self, name, number)
+        valid_choice("solvent", self.solvent, FORCE_FIELDS)
         longest = max((s for mass, s in _LONGEST_STEP.items() if mass <= self.hydrogen_mass + 1e-6), default=0.001)
-        if not 0 < self.step_size <= longest + 1e-9:
+        if self.step_size > longest + 1e-9:
+            heavier = "" if longest == max(_LONGEST_STEP.values()) else ", or 4 fs with hydrogens of 3 Da"
             raise MDGenError(
                 f"a step of {self.step_size * 1000:g} fs is too long for hydrogens of {self.hydrogen_mass:g} Da: "
-                f"take at most {longest * 1000:g} fs, or 4 fs with hydrogens of 3 Da"
+                f"take at most {longest * 1000:g} fs{heavier}"
             )
         if whole_number(self.frame_interval, self.step_size) is None:
             raise MDGenError(
                 f"a frame interval of {self.frame_interval:g} ps is not a whole number of steps of "
-                f"{self.step_size * 1000:g} fs"
+                f"{self.step_size * 1000:g} fs: take {_nearest(self.frame_interval, self.step_size)} ps"
             )
         whole_frames(self.duration, self.frame_interval)
-        for name, time in (("equilibration", self.equilibration), ("heating", self.heating)):
-            if not time >= 0:
-                raise MDGenError(f"{name} of {time:g} ps: give a time that is not negative")
 
     @property
     def force_field(self) -> tuple[str, ...]:
@@ -102,7 +108,7 @@ def whole_steps(time: float, step_size: float) -> int:
     Parameters
     ----------
     time, step_size : float
-        In ps.
+        In ps, above zero.
 
     Raises
     ------
@@ -111,7 +117,9 @@ def whole_steps(time: float, step_size: float) -> int:
     """
     steps = whole_number(time, step_size)
     if steps is None:
-        raise MDGenError(f"{time:g} ps are not a whole number of steps of {step_size:g} ps")
+        raise MDGenError(
+            f"{time:g} ps are not a whole number of steps of {step_size:g} ps: take {_nearest(time, step_size)} ps"
+        )
     return steps
 
 
@@ -132,6 +140,10 @@ def whole_frames(time: float, frame_interval: float) -> int:
         raise MDGenError(f"{time:g} ps with a frame each {frame_interval:g} ps: give times above 0 ps")
     frames = whole_number(time, frame_interval)
     if frames is None:
-        nearest = " or ".join(f"{multiple:g}" for multiple in nearest_multiples(time, frame_interval))
+        nearest = _nearest(time, frame_interval)
         raise MDGenError(f"{time:g} ps are not a whole number of frames of {frame_interval:g} ps: take {nearest} ps")
     return frames
+
+
+def _nearest(time: float, interval: float) -> str:
+    return " or ".join(f"{multiple:g}" for multiple in nearest_multiples(time, interval))

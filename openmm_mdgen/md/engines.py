@@ -14,6 +14,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from openmm_mdgen.errors import StateError
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.own_fields import PreparedInOwnField
 from openmm_mdgen.md.packed_system import Molecule
@@ -126,7 +127,15 @@ def advance(engine: Engine, context: openmm.Context, steps: int) -> None:
     """Integrate a number of steps, bringing molecules back when they have drifted."""
     while steps > 0:
         n = min(steps, _STEPS_BETWEEN_LOOKS)
-        context.getIntegrator().step(n)
+        try:
+            context.getIntegrator().step(n)
+        except openmm.OpenMMException as error:
+            if "NaN" not in str(error):
+                raise
+            raise StateError(
+                "MD broke down, its positions are no longer finite: take a shorter step, a lower temperature, or a "
+                "relaxed start"
+            ) from error
         steps -= n
         positions = positions_of(context)
         if engine.has_drifted(positions):

@@ -7,12 +7,14 @@ second.
 
 from __future__ import annotations
 
+import inspect
 import math
 import multiprocessing
 import os
 import time as clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any
 
@@ -20,10 +22,11 @@ import numpy as np
 from openmm import app
 
 from openmm_mdgen.arguments import valid_count
+from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.swarm import Swarm, relaxed
 from openmm_mdgen.md.systems import fastest_platform
-from openmm_mdgen.molecule.positions import as_topology
-from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, usable
+from openmm_mdgen.seeds import segment_seed, valid_seed
 
 _FEWEST = 8  # molecules of a process; with fewer, the cost of a step is hardly shared
 _ON_CORES = ("CPU", "Reference")  # platforms that compute on the cores of the machine
@@ -83,10 +86,12 @@ class LocalSwarm:
     ) -> None:
         began = clock.perf_counter()
         self.topology, n_places = as_topology(topology), valid_count("n_places", n_places)
-        platform = platform or fastest_platform().getName()
+        seed, platform = valid_seed(seed), platform or fastest_platform().getName()
+        inspect.signature(Swarm).bind_partial(**options)  # before processes are started, which would be lost
+        positions = usable("positions", BondedAtoms(self.topology), positions, box_of(self.topology))
         if n_processes is None:
-            n_processes = min(os.cpu_count() or 1, n_places // _FEWEST) if platform in _ON_CORES else 1
-        n_processes = max(1, min(n_processes, n_places))
+            n_processes = max(1, min(os.cpu_count() or 1, n_places // _FEWEST)) if platform in _ON_CORES else 1
+        n_processes = min(valid_count("n_processes", n_processes), n_places)
         self.places = [len(part) for part in np.array_split(np.arange(n_places), n_processes)]
         shared = {"platform": platform, **options}
         if n_processes > 1:
@@ -99,9 +104,9 @@ class LocalSwarm:
                 self._own = Swarm(self.topology, positions, **each)
                 continue
             spawned = multiprocessing.get_context("spawn")  # a fork would share the threads of torch and OpenMM
-            recipe = (self.topology, np.asarray(positions), each)
+            recipe = (self.topology, positions, each)
             self._executors.append(ProcessPoolExecutor(1, spawned, initializer=_begin, initargs=recipe))
-        self._warm_up(np.asarray(positions))
+        self._warm_up(positions)
         self.seconds_of_preparation = clock.perf_counter() - began
 
     def relaxed(self, frames: np.ndarray) -> np.ndarray:
@@ -140,10 +145,17 @@ class LocalSwarm:
         """
         parts = [part for part in np.array_split(np.asarray(starts), len(self.places)) if len(part)]
         options = {"n_frames": n_frames, "frame_interval": frame_interval}
-        futures = [self._submit(k, part, segment_seed(seed, k), options, seconds) for k, part in enumerate(parts)]
-        for future in as_completed(futures):
-            progress(len(future.result()))
-        return [run for future in futures for run in future.result()]
+        seed = valid_seed(seed)
+        try:
+            futures = [self._submit(k, part, segment_seed(seed, k), options, seconds) for k, part in enumerate(parts)]
+            for future in as_completed(futures):
+                progress(len(future.result()))
+            return [run for future in futures for run in future.result()]
+        except BrokenProcessPool as error:
+            raise MDGenError(
+                "a process of packed MD was ended from outside, or could not start: was there too little memory? Take "
+                'fewer places, and keep the work of a script under if __name__ == "__main__":'
+            ) from error
 
     def close(self) -> None:
         """End the processes."""
@@ -162,7 +174,8 @@ class LocalSwarm:
     def _submit(self, k: int, starts: np.ndarray, seed: int, options: dict[str, Any], seconds: float) -> Future:
         if self._executors:
             return self._executors[k].submit(_run_in_process, starts, seed, options, seconds)
-        assert self._own is not None, "a swarm that was closed runs nothing"
+        if self._own is None:
+            raise MDGenError("this swarm was closed, and runs nothing: make another")
         done: Future = Future()
         done.set_result(_run(self._own, starts, seed, options, seconds))
         return done

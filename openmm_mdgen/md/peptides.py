@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from openmm import app, unit
 
+from openmm_mdgen.arguments import between, require
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.geometry.residues import RESTYPES
 from openmm_mdgen.md.drafts import Draft
 from openmm_mdgen.md.hydrogens import protonate
 from openmm_mdgen.md.systems import require_parameters
 from openmm_mdgen.molecule.names import CAP_ALIASES
+from openmm_mdgen.seeds import valid_seed
 
 if TYPE_CHECKING:
     import Bio.PDB
@@ -115,6 +117,8 @@ def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app
     >>> topology.getNumResidues()
     4
     """
+    require("sequence", sequence, isinstance(sequence, str), "one-letter codes such as 'AKLV' or 'ACE-AKLV-NME'")
+    ph, seed = between("ph", ph, 0, 14), valid_seed(seed)
     heavy = app.PDBFile(_heavy_atoms(CappedSequence.parse(sequence), random.Random(seed)))
     draft = Draft.of(heavy.topology, heavy.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
     topology, positions, _ = protonate(draft, ph=ph, seed=seed)

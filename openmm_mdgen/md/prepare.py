@@ -14,7 +14,9 @@ from pathlib import Path
 
 from openmm import unit
 
+from openmm_mdgen.arguments import between, require
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.files import require_file
 from openmm_mdgen.md.completion import add_heavy_atoms
 from openmm_mdgen.md.hydrogens import protonate
 from openmm_mdgen.md.own_fields import is_topology_file, prepare_in_own_field
@@ -31,6 +33,7 @@ from openmm_mdgen.md.recognition import (
 )
 from openmm_mdgen.md.soundness import check_chains, make_whole
 from openmm_mdgen.md.systems import require_parameters
+from openmm_mdgen.seeds import valid_seed
 
 NEUTRAL_PH = 7.0
 _TRAJECTORIES = (".dcd", ".xtc", ".trr", ".nc", ".h5", ".netcdf", ".mdcrd", ".lammpstrj")
@@ -123,7 +126,10 @@ def prepare(
     MDGenError
         If `source` is neither a file nor a sequence, or cannot be read.
     """
+    require("source", source, isinstance(source, str | Path), "a structure file, or a sequence such as AKLV")
+    ph, seed = between("ph", ph, 0, 14), valid_seed(seed)
     if is_topology_file(Path(source)):
+        require_file(source)
         if positions is None:
             raise MDGenError(
                 f"{source} holds no positions, and brings its own force field: give the file of its positions, such "

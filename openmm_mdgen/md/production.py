@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from mdtraj.formats import XTCTrajectoryFile
 from openmm import app
 
+from openmm_mdgen.arguments import require, valid_count
 from openmm_mdgen.errors import BusyError, MDGenError, StateError
 from openmm_mdgen.files import PROTOCOL_FILE, replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
@@ -34,81 +35,17 @@ from openmm_mdgen.md.engines import Engine, OwnFieldSystem, SolvatedSystem, adva
 from openmm_mdgen.md.heating import HOT, restrained
 from openmm_mdgen.md.own_fields import PreparedInOwnField
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.prepare import NEUTRAL_PH, Source
+from openmm_mdgen.md.planning import MDSystem, planned
+from openmm_mdgen.md.prepare import NEUTRAL_PH
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.structures import write_pdb
-from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of
+from openmm_mdgen.md.systems import langevin, named_platform, positions_of
 from openmm_mdgen.md.xtc_files import copy_xtc, require_length, write_xtc
+
+__all__ = ["MDSystem", "grouped", "planned", "simulate"]
 
 _FRAMES_A_BLOCK = 100
 _END = "end.npz"  # in the folder of a group: where its last block ended
-
-
-@dataclass(frozen=True)
-class MDSystem:
-    """A trajectory that is to be made.
-
-    Parameters
-    ----------
-    name : str
-        Name of its folder and files.
-    source : str or Source
-        A sequence, built in backbone basins drawn from the seed, or a structure file, as `prepare` takes them. A
-        topology of AMBER or CHARMM is simulated in its own force field and solvent.
-    seed : int
-        Seed of the start and the random forces.
-    ph : float
-        pH for which hydrogens are added.
-    """
-
-    name: str
-    source: str | Source
-    seed: int
-    ph: float = NEUTRAL_PH
-
-    @property
-    def structure(self) -> Source:
-        """The source with the files that belong to it."""
-        return self.source if isinstance(self.source, Source) else Source(self.source)
-
-
-def planned(sources: Sequence[str | Source], *, replicas: int, seed: int, ph: float = NEUTRAL_PH) -> list[MDSystem]:
-    """Plan one trajectory of each source, or several that start differently.
-
-    Parameters
-    ----------
-    sources : sequence of str or Source
-        Sequences such as ``AKLV`` or ``ACE-AKLV-NME``, or names of structure files.
-    replicas : int
-        Trajectories of each source.
-    seed : int
-        Source of all seeds.
-    ph : float
-        pH for which hydrogens are added.
-
-    Returns
-    -------
-    list of MDSystem
-        Each is named after its source: NAME, or NAME_0, NAME_1 and so on for several replicas.
-
-    Raises
-    ------
-    MDGenError
-        If two systems would have the same name.
-    """
-    systems = []
-    for source in sources:
-        stem = (source if isinstance(source, Source) else Source(source)).stem
-        for replica in range(replicas):
-            name = stem if replicas == 1 else f"{stem}_{replica}"
-            entropy = [seed, replica, *stem.encode()]
-            own = int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
-            systems.append(MDSystem(name, source, own, ph))
-    names = [system.name for system in systems]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise MDGenError(f"{', '.join(twice[:3])} named more than once: for several trajectories of one, use replicas")
-    return systems
 
 
 def simulate(
@@ -148,7 +85,12 @@ def simulate(
     OSError
         If the disk is full. The blocks before are kept.
     """
-    out = Path(out)
+    out, group_size = Path(out), valid_count("group_size", group_size)
+    require("protocol", protocol, isinstance(protocol, MDProtocol), "an MDProtocol")
+    for system in systems:
+        require("one of the systems", system, isinstance(system, MDSystem), "an MDSystem, as planned([...]) makes them")
+    chosen = named_platform(platform).getName()
+    threads = (os.cpu_count() or 1) if threads is None else valid_count("threads", threads)
     out.mkdir(parents=True, exist_ok=True)
     for group in grouped(systems, out, protocol, group_size=group_size):
         there = [_frames_there(out, system, protocol) for system in group]
@@ -156,8 +98,7 @@ def simulate(
             progress(len(group) * protocol.n_frames)
             continue
         first = there[0] if there[0] < protocol.n_frames else 0
-        chosen = platform or fastest_platform().getName()
-        _Group(group, out, protocol, chosen, threads or os.cpu_count() or 1, first=first).run(progress)
+        _Group(group, out, protocol, chosen, threads, first=first).run(progress)
 
 
 def grouped(

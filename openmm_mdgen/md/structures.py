@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from openmm import app, unit
 
+from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, require_file
 from openmm_mdgen.geometry.residues import RESTYPES
@@ -17,6 +18,7 @@ from openmm_mdgen.md.hydrogens import with_hydrogens
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import force_field, require_parameters
 from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.molecule.positions import as_topology, in_nanometre
 
 _PDB_SUFFIXES = {".pdb", ".ent"}
 
@@ -44,6 +46,7 @@ def load_structure(source: str | Path, *, seed: int = 0) -> tuple[app.Topology, 
     MDGenError
         If `source` is neither a file nor a sequence.
     """
+    require("source", source, isinstance(source, str | Path), "the name of a PDB file, or a sequence such as AKLV")
     if Path(source).suffix.lower() in _PDB_SUFFIXES:
         return _read_pdb(Path(source), seed)
     if isinstance(source, str) and source and set(source) <= set(RESTYPES):
@@ -60,9 +63,20 @@ def write_pdb(path: str | Path, topology: app.Topology, positions: np.ndarray) -
     Parameters
     ----------
     path : str or Path
-    topology : openmm.app.Topology
-    positions : (n_atoms, 3) nm
+    topology : openmm.app.Topology or mdtraj.Topology
+    positions : (n_atoms, 3) array in nm, or Quantity
+
+    Raises
+    ------
+    MDGenError
+        If there are not as many positions as atoms, or one is not finite.
     """
+    topology, positions = as_topology(topology), in_nanometre("positions", positions)
+    if positions.shape != (topology.getNumAtoms(), 3) or not np.isfinite(positions).all():
+        raise MDGenError(
+            f"positions have shape {positions.shape} for {topology.getNumAtoms()} atoms, or are not finite: give "
+            "(atoms, 3) finite numbers in nm"
+        )
     with replacing(path) as temporary, open(temporary, "w") as file:
         app.PDBFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
 

@@ -12,13 +12,13 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_mdgen.arguments import positive, valid_count
+from openmm_mdgen.arguments import not_negative, positive, valid_count
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import whole_steps
 from openmm_mdgen.md.engines import advance
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
-from openmm_mdgen.md.systems import fastest_platform, langevin, positions_of, relaxed_frames, thermal_energy
+from openmm_mdgen.md.systems import langevin, named_platform, positions_of, relaxed_frames, thermal_energy
 from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, in_nanometre, usable
 from openmm_mdgen.seeds import valid_seed
 
@@ -38,8 +38,8 @@ class Swarm:
         Number of runs at a time.
     temperature : float or quantity
         Plain numbers are in K.
-    friction : float
-        Of the Langevin thermostat, in 1/ps.
+    friction : float or quantity
+        Of the Langevin thermostat; plain numbers are in 1/ps.
     step_size : float or quantity
         Step of the integrator; plain numbers are in ps.
     platform : str, optional
@@ -72,8 +72,10 @@ class Swarm:
         topology, n_places, seed = as_topology(topology), valid_count("n_places", n_places), valid_seed(seed)
         temperature = positive("temperature", temperature, "kelvin")
         step_size = positive("step_size", step_size, "picosecond")
+        friction = not_negative("friction", friction, "1/picosecond")
+        threads = None if threads is None else valid_count("threads", threads)
         self.topology, self.temperature, self.step_size = topology, temperature, step_size
-        chosen = openmm.Platform.getPlatformByName(platform) if platform else fastest_platform()
+        chosen = named_platform(platform)
         on_cpu = chosen.getName() == "CPU"
         self._atoms = BondedAtoms(topology)
         molecule = Molecule(topology, usable("positions", self._atoms, positions, box_of(topology)))
@@ -157,11 +159,17 @@ class Swarm:
 
         Parameters
         ----------
-        frames : (n, n_atoms, 3) nm
+        frames : quantity or array, (n, n_atoms, 3)
+            Plain numbers are in nm.
 
         Returns
         -------
         (n, n_atoms, 3) float64, nm
+
+        Raises
+        ------
+        MDGenError
+            If there is no frame, or these are no positions of the molecule.
         """
         return relaxed(self.topology, frames)
 
@@ -184,4 +192,4 @@ class Swarm:
 
 def relaxed(topology: app.Topology, frames: np.ndarray) -> np.ndarray:
     """Minimise frames of a peptide as `Swarm.relaxed` does."""
-    return relaxed_frames(topology, np.asarray(frames, dtype=np.float64), max_iterations=_MAX_ITERATIONS)
+    return relaxed_frames(topology, in_nanometre("frames", frames), max_iterations=_MAX_ITERATIONS)

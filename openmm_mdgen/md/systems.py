@@ -14,7 +14,10 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from openmm_mdgen.arguments import not_negative, positive
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, minimisable, usable
+from openmm_mdgen.seeds import valid_seed
 
 FORCE_FIELDS = {
     "implicit": ("amber14-all.xml", "implicit/gbn2.xml"),
@@ -38,7 +41,7 @@ def implicit_system(topology: app.Topology) -> openmm.System:
 
     Parameters
     ----------
-    topology : openmm.app.Topology
+    topology : openmm.app.Topology or mdtraj.Topology
         Complete, with hydrogens and chain ends.
 
     Returns
@@ -50,6 +53,7 @@ def implicit_system(topology: app.Topology) -> openmm.System:
     UnsupportedTopologyError
         If the force field has no parameters for a residue; the message names it.
     """
+    topology = as_topology(topology)
     require_parameters(topology)
     return force_field().createSystem(
         topology, nonbondedMethod=app.NoCutoff, constraints=app.HBonds, hydrogenMass=3 * unit.amu
@@ -65,7 +69,7 @@ def protein_system(topology: app.Topology) -> openmm.System:
 
     Parameters
     ----------
-    topology : openmm.app.Topology
+    topology : openmm.app.Topology or mdtraj.Topology
         Complete, with hydrogens and chain ends.
 
     Raises
@@ -73,6 +77,7 @@ def protein_system(topology: app.Topology) -> openmm.System:
     UnsupportedTopologyError
         If the force field has no parameters for a residue; the message names it.
     """
+    topology = as_topology(topology)
     require_parameters(topology)
     return force_field().createSystem(
         topology, nonbondedMethod=app.CutoffNonPeriodic, nonbondedCutoff=_CUTOFF * unit.nanometer
@@ -94,9 +99,9 @@ def solvated(
     topology: app.Topology,
     positions: np.ndarray,
     *,
-    edge: float | None = None,
-    cutoff: float | None = None,
-    temperature: float = 350.0,
+    edge: float | unit.Quantity | None = None,
+    cutoff: float | unit.Quantity | None = None,
+    temperature: float | unit.Quantity = 350.0,
     hydrogen_mass: float = 3.0,
     seed: int | None = None,
 ) -> tuple[app.Topology, openmm.System, unit.Quantity]:
@@ -104,17 +109,17 @@ def solvated(
 
     Parameters
     ----------
-    topology : openmm.app.Topology
+    topology : openmm.app.Topology or mdtraj.Topology
         Complete, with hydrogens. Its atoms come first in the new topology.
-    positions : (n_atoms, 3) nm
-    edge : float, optional
-        Length of the cube's edge in nm. By default 1 nm of water lies between any two images of the peptide, and the
-        cube is large enough to stay above twice the cutoff when the barostat shrinks it.
-    cutoff : float, optional
-        Cutoff of direct-space forces in nm. By default 1.0, as in the published data, or 0.8 in a cube that is given
-        too small for that.
-    temperature : float
-        Temperature of the barostat in kelvin.
+    positions : (n_atoms, 3) array in nm, or Quantity
+    edge : float or Quantity, optional
+        Length of the cube's edge, in nm where it is a number. By default 1 nm of water lies between any two images of
+        the peptide, and the cube is large enough to stay above twice the cutoff when the barostat shrinks it.
+    cutoff : float or Quantity, optional
+        Cutoff of direct-space forces, in nm where it is a number. By default 1.0, as in the published data, or 0.8 in a
+        cube that is given too small for that.
+    temperature : float or Quantity
+        Temperature of the barostat, in kelvin where it is a number.
     hydrogen_mass : float
         Mass of hydrogens in dalton.
     seed : int, optional
@@ -130,8 +135,16 @@ def solvated(
     Raises
     ------
     MDGenError
-        If the edge is shorter than twice the cutoff.
+        If the edge is shorter than twice the cutoff, or a number makes no sense.
+    StateError
+        If these are no positions of the topology's atoms.
     """
+    topology = as_topology(topology)
+    positions = usable("positions", BondedAtoms(topology), positions, box_of(topology))
+    edge = None if edge is None else positive("edge", edge, "nanometer")
+    cutoff = None if cutoff is None else positive("cutoff", cutoff, "nanometer")
+    temperature = positive("temperature", temperature, "kelvin")
+    hydrogen_mass = positive("hydrogen_mass", hydrogen_mass)
     cutoff = cutoff or (_CUTOFF if edge is None or edge >= 2 * _CUTOFF + _SHRINKAGE else _SHORT_CUTOFF)
     if edge is not None and edge < 2 * cutoff:
         raise MDGenError(f"a box of {edge:g} nm is too small for a cutoff of {cutoff:g} nm: give at least twice that")
@@ -148,7 +161,7 @@ def solvated(
     )
     barostat = openmm.MonteCarloBarostat(1 * unit.bar, temperature * unit.kelvin)
     if seed is not None:
-        barostat.setRandomNumberSeed(seed)
+        barostat.setRandomNumberSeed(valid_seed(seed) % 2**31)
     system.addForce(barostat)
     return modeller.topology, system, modeller.positions
 
@@ -183,10 +196,19 @@ def langevin(
     Returns
     -------
     openmm.LangevinMiddleIntegrator
+
+    Raises
+    ------
+    MDGenError
+        If a value is below zero or not finite, or a quantity of another kind.
     """
-    integrator = openmm.LangevinMiddleIntegrator(temperature, friction, step_size)
+    integrator = openmm.LangevinMiddleIntegrator(
+        positive("temperature", temperature, "kelvin"),
+        not_negative("friction", friction, "1/picosecond"),
+        positive("step_size", step_size, "picosecond"),
+    )
     if seed is not None:
-        integrator.setRandomNumberSeed(seed or _SEED_FOR_ZERO)
+        integrator.setRandomNumberSeed(valid_seed(seed) % 2**31 or _SEED_FOR_ZERO)
     return integrator
 
 
@@ -195,7 +217,7 @@ def relaxed(topology: app.Topology, positions: unit.Quantity | np.ndarray) -> np
 
     Parameters
     ----------
-    topology : openmm.app.Topology
+    topology : openmm.app.Topology or mdtraj.Topology
     positions : (n_atoms, 3) array in nm, or Quantity
 
     Returns
@@ -206,6 +228,8 @@ def relaxed(topology: app.Topology, positions: unit.Quantity | np.ndarray) -> np
     ------
     UnsupportedTopologyError
         If the force field has no parameters for a residue.
+    MDGenError
+        If these are no positions of the topology's atoms.
     """
     return relaxed_frames(topology, [positions])[0]
 
@@ -217,7 +241,7 @@ def relaxed_frames(
 
     Parameters
     ----------
-    topology : openmm.app.Topology
+    topology : openmm.app.Topology or mdtraj.Topology
     frames : iterable of (n_atoms, 3) arrays in nm, or Quantities
     max_iterations : int
         Largest number of the minimiser's iterations for each structure; 0 stands for as many as it takes.
@@ -225,7 +249,18 @@ def relaxed_frames(
     Returns
     -------
     (n, n_atoms, 3) float64, nm
+
+    Raises
+    ------
+    MDGenError
+        If there is no frame, or one has not the positions of the topology's atoms.
     """
+    topology = as_topology(topology)
+    atoms, structures = BondedAtoms(topology), []
+    for frame in frames:
+        structures.append(minimisable("positions", atoms, frame))
+    if not structures:
+        raise MDGenError("there is no frame to minimise: give at least one")
     context = openmm.Context(
         implicit_system(topology),
         openmm.VerletIntegrator(0.001),
@@ -233,8 +268,8 @@ def relaxed_frames(
         {"Threads": "1"},
     )
     found = []
-    for frame in frames:
-        context.setPositions(frame)
+    for positions in structures:
+        context.setPositions(positions)
         openmm.LocalEnergyMinimizer.minimize(context, maxIterations=max_iterations)
         found.append(positions_of(context))
     return np.stack(found)
@@ -250,7 +285,29 @@ def thermal_energy(temperature: float) -> float:
     return unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin) * temperature
 
 
+def named_platform(name: str | None) -> openmm.Platform:
+    """OpenMM's platform of a name, by default the fastest.
+
+    Raises
+    ------
+    MDGenError
+        If it is not installed; names those that are.
+    """
+    if name is None:
+        return fastest_platform()
+    there = {platform.getName(): platform for platform in _platforms()}
+    if name not in there:
+        raise MDGenError(
+            f"platform is {name!r}, which OpenMM does not have here: take {' or '.join(there)}, or leave it out for "
+            "the fastest"
+        )
+    return there[name]
+
+
 def fastest_platform() -> openmm.Platform:
     """OpenMM's platform of the highest speed among those that are installed."""
-    platforms = [openmm.Platform.getPlatform(k) for k in range(openmm.Platform.getNumPlatforms())]
-    return max(platforms, key=lambda platform: platform.getSpeed())
+    return max(_platforms(), key=lambda platform: platform.getSpeed())
+
+
+def _platforms() -> list[openmm.Platform]:
+    return [openmm.Platform.getPlatform(k) for k in range(openmm.Platform.getNumPlatforms())]

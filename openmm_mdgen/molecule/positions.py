@@ -156,12 +156,17 @@ def usable(name: str, atoms: Bonded, positions: Any, box: np.ndarray | None = No
     StateError
         If they are not finite, a molecule is torn, or residues are missing.
     """
+    positions = whole(atoms, minimisable(name, atoms, positions), box)
+    _require_whole(name, atoms, positions, box)
+    return positions
+
+
+def minimisable(name: str, atoms: Bonded, positions: Any) -> np.ndarray:
+    """Positions that a minimiser can start from: as `usable`, but bonds may be strained or torn."""
     positions = in_nanometre(name, positions)
     require_shape(name, atoms, positions)
     _require_finite(name, atoms, positions)
     _require_nanometre(name, atoms, positions)
-    positions = whole(atoms, positions, box)
-    _require_whole(name, atoms, positions, box)
     return positions
 
 

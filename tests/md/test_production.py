@@ -226,7 +226,7 @@ def test_explicit_solvent_is_a_neutral_box_at_constant_pressure():
         ({"step_size": 0.004, "hydrogen_mass": 1.008}, "too long for hydrogens"),
         ({"frame_interval": 0.0011}, "not a whole number of steps"),
         ({"duration": 1.5}, "not a whole number of frames"),
-        ({"solvent": "vacuum"}, "take implicit or explicit"),
+        ({"solvent": "vacuum"}, "solvent is .vacuum.: take .implicit. or .explicit."),
     ],
 )
 def test_impossible_protocols_are_refused(options, message):
