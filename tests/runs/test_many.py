@@ -208,3 +208,16 @@ def test_a_worker_and_then_the_client_are_killed(command, weights, tmp_path):
         assert {path.name for path in Path(f"runs/{name}").iterdir()} == {
             f"{name}.dcd", f"{name}.pdb", f"{name}.checkpoint.npz", f"{name}.manifest.json"
         }  # fmt: skip
+
+
+def test_jobs_of_a_batch_system_do_the_runs(command, weights, tmp_path):
+    """As docs/many_runs.md has it for SLURM, with dask-jobqueue's stand-in that starts the jobs on this machine."""
+    from dask_jobqueue.local import LocalCluster
+
+    (tmp_path / "list.csv").write_text("name,seqres\none,AKGS\ntwo,GGAG\n")
+    with LocalCluster(cores=1, processes=1, memory="1GB", python=sys.executable, log_directory=tmp_path) as cluster:
+        cluster.scale(jobs=1)
+        words = ("--time", "50ps", "--seed", 3, "--generator", weights, "--scheduler", cluster.scheduler_address)
+        code, out, errors = command("run", "list.csv", *words, "--out", "runs")
+    assert code == 0 and "runs: 2 of 2 runs finished" in out, errors
+    assert {row["frames"] for row in rows("runs/summary.csv").values()} == {"5"}
