@@ -35,6 +35,14 @@ def require_file(path: str | Path) -> None:
         raise MDGenError(f"{path}: no such file")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are not there; raise `MDGenError` if a file is in its place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise MDGenError(f"{folder} cannot be made a folder, a file is in its place: choose another") from error
+
+
 def require_writable(folder: Path) -> None:
     """Raise ``OSError`` unless a file can be made in a folder that is there."""
     with tempfile.TemporaryFile(dir=folder):

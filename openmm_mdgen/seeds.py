@@ -28,6 +28,20 @@ def valid_seed(seed: Any) -> int:
     return number
 
 
+def valid_library_seed(seed: Any) -> int:
+    """A seed of analysis, which libraries take in 31 bits.
+
+    Raises
+    ------
+    MDGenError
+        If it is not a whole number from 0 to 2**31 - 1.
+    """
+    number = whole(seed)
+    if number is None or not 0 <= number <= _OPENMM_LARGEST:
+        raise MDGenError(f"seed is {seed!r}: give a whole number from 0 to {_OPENMM_LARGEST}")
+    return number
+
+
 def segment_seed(seed: int, index: int, replica: int = 0) -> int:
     """Seed of segment number `index` of a run; replica 0 of a batch is the run that a simulation of this seed makes."""
     entropy = (seed, index) if replica == 0 else (seed, index, replica)

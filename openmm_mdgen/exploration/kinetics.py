@@ -19,6 +19,9 @@ import numpy as np
 from openmm_mdgen.analysis import UndefinedError
 from openmm_mdgen.analysis.markov import estimate_markov_model
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.arguments import positive, require, valid_count
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.seeds import valid_library_seed
 
 _KINETIC_VARIANCE = 0.95  # share of it that the kept TICA components hold
 _TRIES = 5  # bootstrap samples that may be drawn for each that is wanted
@@ -77,8 +80,8 @@ class Kinetics:
         ----------
         pieces : sequence of TorsionSeries
             Pieces of one molecule with one frame interval.
-        lagtime : float
-            Lag time in ps, shorter than the pieces.
+        lagtime : float or quantity
+            Lag time, shorter than the pieces; plain numbers are in ps.
         n_microstates : int
         n_bootstrap : int
             Number of bootstrap samples.
@@ -94,7 +97,16 @@ class Kinetics:
         UndefinedError
             If no piece is longer than the lag time, too few microstates are left and entered again, or the pieces are
             samples without an order in time.
+        MDGenError
+            If there is no piece, pieces are of other torsions or intervals, or a number makes no sense.
         """
+        lagtime = positive("lagtime", lagtime, "picosecond")
+        n_microstates = valid_count("n_microstates", n_microstates, least=2)
+        n_bootstrap, seed = valid_count("n_bootstrap", n_bootstrap), valid_library_seed(seed)
+        require("pieces", pieces, len(pieces) > 0, "at least one piece")
+        for piece in pieces:
+            require("one of the pieces", piece, isinstance(piece, TorsionSeries), "a TorsionSeries")
+        TorsionSeries.joined(pieces)  # which refuses those that differ
         lag = pieces[0].frames_in(lagtime)
         if max(piece.n_frames for piece in pieces) <= lag + 1:
             raise UndefinedError(f"no piece is longer than the lag time of {lagtime:g} ps: run longer pieces")
@@ -146,7 +158,7 @@ class Kinetics:
         -------
         Estimate
         """
-        values = [np.asarray(observable(piece), dtype=float) for piece in self.pieces]
+        values = self._values(observable)
 
         def mean(model: Markov, drawn: np.ndarray) -> float:
             weights = _frame_weights(self.labels, model.stationary, drawn)
@@ -160,7 +172,19 @@ class Kinetics:
 
     def raw(self, observable: Callable[[TorsionSeries], np.ndarray]) -> float:
         """The mean over the frames as they are, which is biased by where pieces were started."""
-        return float(np.concatenate([np.asarray(observable(piece), dtype=float) for piece in self.pieces]).mean())
+        return float(np.concatenate(self._values(observable)).mean())
+
+    def _values(self, observable: Callable[[TorsionSeries], np.ndarray]) -> list[np.ndarray]:
+        """What an observable says of each piece; `MDGenError` unless it is a finite number a frame."""
+        require("observable", observable, callable(observable), "a function of a TorsionSeries")
+        values = [np.asarray(observable(piece), dtype=float) for piece in self.pieces]
+        for piece, of_piece in zip(self.pieces, values, strict=True):
+            if of_piece.shape != (piece.n_frames,) or not np.isfinite(of_piece).all():
+                raise MDGenError(
+                    f"the observable gives values of shape {of_piece.shape}, or not finite, for {piece.n_frames} "
+                    "frames: return one finite number a frame"
+                )
+        return values
 
     @property
     def unconnected(self) -> float:

@@ -22,11 +22,13 @@ from openmm import app
 
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
+from openmm_mdgen.arguments import in_unit, is_quantity, not_negative, positive, require, valid_count
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.exploration.kinetics import Kinetics
-from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.files import make_folder, replacing, write_json
+from openmm_mdgen.md.conditions import whole_frames
 from openmm_mdgen.md.structures import write_pdb
-from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.seeds import segment_seed, valid_seed
 
 
 class Runs(Protocol):
@@ -53,21 +55,22 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What each round of an exploration does.
+    """What each round of an exploration does. Times may also be quantities.
 
     Parameters
     ----------
     runs : int
         Number of runs in a round.
     piece : float
-        Time in ps that is kept of each run.
+        Time in ps that is kept of each run, a whole number of frames.
     settling : float
-        Time in ps before that, which is not kept, since a generated start is cold.
+        Time in ps before that, which is not kept, since a generated start is cold; a whole number of frames.
     frame_interval : float
         Time between frames in ps.
     lagtime : float
-        Lag time of the Markov model in ps. Pieces start where some state is rare, so a lag time that is too short
-        counts returns that equilibrium would not have: populations have to be the same at twice the lag time.
+        Lag time of the Markov model in ps, a whole number of frames. Pieces start where some state is rare, so a lag
+        time that is too short counts returns that equilibrium would not have: populations have to be the same at twice
+        the lag time.
     n_microstates : int
         Microstates of the Markov model.
     seed : int
@@ -88,13 +91,21 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < 2 * self.lagtime <= self.piece:
+        for name in ("piece", "settling", "frame_interval", "lagtime"):
+            value = getattr(self, name)
+            (not_negative if name == "settling" else positive)(name, value, "picosecond")
+            if is_quantity(value):
+                object.__setattr__(self, name, in_unit(name, value, "picosecond"))
+        valid_count("runs", self.runs)
+        valid_count("n_microstates", self.n_microstates, least=2)
+        valid_seed(self.seed)
+        if self.lagtime > self.piece / 2:
             raise MDGenError(
                 f"pieces of {self.piece:g} ps and a lag time of {self.lagtime:g} ps: a piece has to last at least two "
                 "lag times"
             )
-        if self.runs < 1 or self.settling < 0 or self.frame_interval <= 0:
-            raise MDGenError("a round has at least one run, no negative settling, and frames some time apart")
+        for time in (self.piece, self.lagtime, *([self.settling] if self.settling else [])):
+            whole_frames(time, self.frame_interval)
 
 
 @dataclass(eq=False)
@@ -128,8 +139,10 @@ class Exploration:
     plan: Plan = field(default_factory=Plan)
 
     def __post_init__(self) -> None:
+        require("runs", self.runs, hasattr(self.runs, "topology"), "a Swarm, or SharedRuns")
+        require("plan", self.plan, isinstance(self.plan, Plan), "a Plan")
         self.folder = Path(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._topology = mdtraj.Topology.from_openmm(self.runs.topology)
         settings = asdict(self.plan) | {"atoms": self._topology.n_atoms}
         path = self.folder / "plan.json"
@@ -216,6 +229,8 @@ class Exploration:
         """Choose the frames nearest to the centres of as many clusters as there are runs, and relax them."""
         from deeptime.clustering import KMeans
 
+        is_right = isinstance(generated, np.ndarray) or hasattr(generated, "n_frames")
+        require("generated", generated, is_right, "an mdtraj.Trajectory or an array of frames")
         if isinstance(generated, np.ndarray):
             if generated.ndim != 3 or generated.shape[1:] != (self._topology.n_atoms, 3):
                 raise MDGenError(

@@ -6,6 +6,7 @@ Each worker keeps one `Swarm` of the molecule. The runs of a round are cut into 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from openmm import app
 
+from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.swarm import Swarm, relaxed
-from openmm_mdgen.seeds import segment_seed
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, usable
+from openmm_mdgen.seeds import segment_seed, valid_seed
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,8 +47,11 @@ class SharedRuns:
     """
 
     def __init__(self, client: Client, topology: app.Topology, positions: np.ndarray, **options: Any) -> None:
-        self.client, self.topology = client, topology
-        self._recipe = pickle.dumps((topology, np.asarray(positions), options))
+        require("client", client, hasattr(client, "submit"), "a distributed.Client, such as Client(LocalCluster())")
+        inspect.signature(Swarm).bind_partial(**options)
+        self.client, self.topology = client, as_topology(topology)
+        positions = usable("positions", BondedAtoms(self.topology), positions, box_of(self.topology))
+        self._recipe = pickle.dumps((self.topology, positions, options))
 
     def relaxed(self, frames: np.ndarray) -> np.ndarray:
         """Minimise frames as `Swarm.relaxed` does, on this machine."""
@@ -89,6 +95,7 @@ class SharedRuns:
         if not workers:
             raise MDGenError("the cluster has no workers: start some, or wait until they are there")
         parts = [part for part in np.array_split(np.asarray(starts), len(workers)) if len(part)]
+        seed = valid_seed(seed)
         options = {"n_frames": n_frames, "frame_interval": frame_interval}
         futures = [
             self.client.submit(

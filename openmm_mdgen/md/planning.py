@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -67,9 +68,11 @@ def planned(sources: Sequence[str | Source], *, replicas: int, seed: int, ph: fl
     """
     require("sources", sources, not isinstance(sources, str | Source), "a list, such as ['AKLV']")
     replicas, seed, ph = valid_count("replicas", replicas), valid_seed(seed), between("ph", ph, 0, 14)
+    for source in sources:
+        require("one of the sources", source, isinstance(source, str | Path | Source), "a sequence or a structure file")
     systems = []
     for source in sources:
-        stem = (source if isinstance(source, Source) else Source(source)).stem
+        stem = (source if isinstance(source, Source) else Source(str(source))).stem
         for replica in range(replicas):
             name = stem if replicas == 1 else f"{stem}_{replica}"
             entropy = [seed, replica, *stem.encode()]

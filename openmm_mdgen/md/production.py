@@ -27,7 +27,7 @@ from openmm import app
 
 from openmm_mdgen.arguments import require, valid_count
 from openmm_mdgen.errors import BusyError, MDGenError, StateError
-from openmm_mdgen.files import PROTOCOL_FILE, replacing, write_json
+from openmm_mdgen.files import PROTOCOL_FILE, make_folder, replacing, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.ends import End, end_file, remove_older
@@ -91,7 +91,7 @@ def simulate(
         require("one of the systems", system, isinstance(system, MDSystem), "an MDSystem, as planned([...]) makes them")
     chosen = named_platform(platform).getName()
     threads = (os.cpu_count() or 1) if threads is None else valid_count("threads", threads)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for group in grouped(systems, out, protocol, group_size=group_size):
         there = [_frames_there(out, system, protocol) for system in group]
         if all(n == protocol.n_frames for n in there):

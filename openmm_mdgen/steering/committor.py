@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
+from openmm_mdgen.arguments import positive, require, valid_count
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.conditions import whole_frames
 from openmm_mdgen.md.swarm import Swarm
+from openmm_mdgen.molecule.positions import in_nanometre
 
 _CONFIDENCE = 0.95
 
@@ -66,10 +68,10 @@ def shoot(
         Takes a frame (n_atoms, 3) in nm and returns whether it is in that state.
     n_shots : int
         Shots from each frame.
-    longest : float
-        Time in ps after which a shot ends undecided.
-    interval : float
-        Time in ps after which a shot's state is looked at again.
+    longest : float or quantity
+        Time after which a shot ends undecided; plain numbers are in ps.
+    interval : float or quantity
+        Time after which a shot's state is looked at again; plain numbers are in ps.
     seed : int
         Seed of the shots' velocities.
     progress : callable
@@ -82,17 +84,24 @@ def shoot(
     Raises
     ------
     MDGenError
-        If a frame is in both states, or `longest` is not a whole number of intervals.
+        If a frame is in both states, `longest` is not a whole number of intervals, or an option makes no sense.
     """
-    frames = np.asarray(frames, dtype=np.float64)
+    require("swarm", swarm, hasattr(swarm, "run"), "a Swarm")
+    for name, state in (("is_start", is_start), ("is_end", is_end)):
+        require(name, state, callable(state), "a function of a frame (atoms, 3) that says whether it is in that state")
+    n_shots, frames = valid_count("n_shots", n_shots), in_nanometre("frames", frames)
+    longest, interval = positive("longest", longest, "picosecond"), positive("interval", interval, "picosecond")
+    require(
+        "frames", frames, frames.ndim == 3 and len(frames) > 0, "at least one frame, as an array (frames, atoms, 3)"
+    )
     outcome = np.zeros((len(frames), n_shots), dtype=int)  # 1 end, -1 start
 
     def is_over(run: int, frame: np.ndarray) -> bool:
         start, end = is_start(frame), is_end(frame)
         if start and end:
             raise MDGenError("a frame is in the start and in the end state at once: define the two apart")
-        outcome.flat[run] = int(end) - int(start)
-        return start or end
+        outcome.flat[run] = int(bool(end)) - int(bool(start))
+        return bool(start or end)
 
     swarm.run(
         np.repeat(frames, n_shots, axis=0),

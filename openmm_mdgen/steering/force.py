@@ -20,11 +20,13 @@ import torch
 from openmm import unit
 from torch import Tensor, nn
 
+from openmm_mdgen.arguments import between, not_negative, positive, require, valid_choice
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.steering.path import TransitionPath
 
 CENTRE, SPRING = "openmm_mdgen_path_centre", "openmm_mdgen_path_spring"
 _GROUP = 31  # the force's group, so that its energy can be asked for alone
+_ENGINES = ("auto", "openmm", "openmm-torch")
 SPRING_CONSTANT = 2000.0  # kJ/mol, which allows thermal motion of 0.04 in progress
 
 
@@ -101,10 +103,13 @@ def path_force(
     Raises
     ------
     MDGenError
-        If openmm-torch is asked for and not installed.
+        If openmm-torch is asked for and not installed, or a number makes no sense.
     """
-    width = 3 * path.space.spacing**2 if width is None else width
-    wall = 20.0 / width**2 if wall is None else wall
+    require("path", path, isinstance(path, TransitionPath), "a TransitionPath, such as TransitionPath.through makes")
+    valid_choice("engine", engine, _ENGINES)
+    centre, spring = between("centre", centre, 0, 1), not_negative("spring", spring)
+    width = 3 * path.space.spacing**2 if width is None else positive("width", width)
+    wall = 20.0 / width**2 if wall is None else not_negative("wall", wall)
     energy = PathEnergy(path, wall=wall, width=width)
     installed = importlib.util.find_spec("openmmtorch") is not None
     if engine == "openmm-torch" and not installed:

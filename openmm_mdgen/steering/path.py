@@ -22,8 +22,10 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from torch import Tensor, nn
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.arguments import require, require_trajectory, valid_count
+from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.geometry.rigid import superposition
+from openmm_mdgen.molecule.positions import as_topology, in_nanometre
 
 _FEWEST_NODES = 5
 _MOST_FRAMES = 2000  # since distances are measured between all of them
@@ -58,6 +60,11 @@ class TorsionSpace(nn.Module):
     ----------
     quadruples : (n_torsions, 4) int
         Numbers of the atoms of each torsion.
+
+    Raises
+    ------
+    MDGenError
+        If these are no numbers of atoms, four a torsion.
     """
 
     spacing = 0.17  # 10 degrees
@@ -66,6 +73,9 @@ class TorsionSpace(nn.Module):
 
     def __init__(self, quadruples: np.ndarray) -> None:
         super().__init__()
+        quadruples = _atom_numbers("quadruples", quadruples, 2)
+        if quadruples.shape[1] != 4:
+            raise MDGenError(f"quadruples of shape {quadruples.shape}: give the numbers of four atoms for each torsion")
         atoms, inverse = np.unique(quadruples, return_inverse=True)
         self.register_buffer("atoms", torch.as_tensor(atoms))
         self.register_buffer("quadruples", torch.as_tensor(inverse.reshape(-1, 4)))
@@ -73,6 +83,10 @@ class TorsionSpace(nn.Module):
     @staticmethod
     def backbone(topology: mdtraj.Topology) -> TorsionSpace:
         """The space of every phi and psi.
+
+        Parameters
+        ----------
+        topology : mdtraj.Topology or openmm.app.Topology
 
         Raises
         ------
@@ -101,8 +115,14 @@ class TorsionSpace(nn.Module):
         MDGenError
             If no torsion tells them apart, or molecules differ.
         """
+        for name, state in (("start", start), ("end", end)):
+            require_trajectory(name, state)
+            if state.n_frames < 1 or not np.isfinite(state.xyz).all():
+                raise StateError(
+                    f"{name} has no frame, or positions that are not finite: give real frames of that state"
+                )
         if start.topology != end.topology:
-            raise MDGenError("the two states have to be of one molecule")
+            raise MDGenError("the two states have to be of one molecule: give both with the same topology")
         every = TorsionSpace(_quadruples(start.topology, _BACKBONE + _SIDECHAIN))
         means = [every.features(torch.as_tensor(state.xyz[:, every.atoms.numpy()])).mean(0) for state in (start, end)]
         apart = (means[0] - means[1]).norm(dim=-1) > 1
@@ -139,7 +159,12 @@ class CoordinateSpace(nn.Module):
     atoms : (n,) int
         Numbers of the atoms.
     reference : (n, 3) nm
-        Positions on which paths are superposed before they are averaged.
+        Positions on which paths are superposed before they are averaged; of these atoms alone.
+
+    Raises
+    ------
+    MDGenError
+        If these are no numbers of at least three atoms, or not as many finite positions.
     """
 
     spacing = 0.03  # nm
@@ -148,8 +173,16 @@ class CoordinateSpace(nn.Module):
 
     def __init__(self, atoms: np.ndarray, reference: np.ndarray) -> None:
         super().__init__()
-        self.register_buffer("atoms", torch.as_tensor(np.asarray(atoms)))
-        self.register_buffer("reference", _centred(torch.as_tensor(np.asarray(reference, dtype=np.float64))))
+        atoms, reference = _atom_numbers("atoms", atoms, 1), in_nanometre("reference", reference)
+        if len(atoms) < 3:
+            raise MDGenError(f"{len(atoms)} atoms have no shape: give at least three")
+        if reference.shape != (len(atoms), 3) or not np.isfinite(reference).all():
+            raise MDGenError(
+                f"reference of shape {reference.shape} for {len(atoms)} atoms, or not finite: give the positions of "
+                "these atoms alone, such as frame[atoms], in nm"
+            )
+        self.register_buffer("atoms", torch.as_tensor(atoms))
+        self.register_buffer("reference", _centred(torch.as_tensor(reference)))
 
     def features(self, positions: Tensor) -> Tensor:
         return _centred(positions)
@@ -179,7 +212,7 @@ class TransitionPath(nn.Module):
     Raises
     ------
     MDGenError
-        If there are fewer than two nodes, or all are at one place.
+        If there are fewer than two nodes, one is not finite, or all are at one place.
 
     Examples
     --------
@@ -192,8 +225,8 @@ class TransitionPath(nn.Module):
 
     def __init__(self, space: Space, nodes: Tensor) -> None:
         super().__init__()
-        if len(nodes) < 2:
-            raise MDGenError("a path has at least two nodes")
+        if len(nodes) < 2 or not torch.isfinite(nodes).all():
+            raise MDGenError("a path has at least two nodes, all of them finite: make one by TransitionPath.through")
         self.space = space
         self.register_buffer("nodes", nodes.double())
         gaps = torch.stack([space.squared_distances(a, b[None])[0] for a, b in zip(nodes[:-1], nodes[1:], strict=True)])
@@ -226,6 +259,8 @@ class TransitionPath(nn.Module):
         MDGenError
             If there are fewer than three frames, molecules differ, or the ends are the same.
         """
+        require("space", space, hasattr(space, "squared_distances"), "a TorsionSpace or a CoordinateSpace")
+        n_nodes = None if n_nodes is None else valid_count("n_nodes", n_nodes, least=2)
         positions = _positions(space, trajectories)
         features = space.features(positions)
         squared = torch.stack([space.squared_distances(one, features) for one in features])
@@ -251,17 +286,42 @@ class TransitionPath(nn.Module):
         return (weights * places).sum(-1), -exponents.logsumexp(-1) / self.sharpness
 
     def along(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Progress and distance, (n_frames,) each, of frames (n_frames, N, 3) in nm of the whole molecule."""
+        """Progress and distance, (n_frames,) each, of frames (n_frames, N, 3) in nm of the whole molecule.
+
+        Raises
+        ------
+        MDGenError
+            If these are no frames of the whole molecule.
+        StateError
+            If a position is not finite.
+        """
+        positions = in_nanometre("positions", positions)
+        if positions.ndim != 3 or positions.shape[1] <= self.atoms.max() or positions.shape[2] != 3:
+            raise MDGenError(
+                f"positions of shape {positions.shape}: give (frames, all atoms of the molecule, 3), in nm"
+            )
+        if not np.isfinite(positions).all():
+            raise StateError("positions along a path are not finite: leave those frames out")
         with torch.no_grad():
-            frames = torch.as_tensor(np.asarray(positions, dtype=np.float64)[:, self.atoms])
+            frames = torch.as_tensor(positions[:, self.atoms])
             found = [self(frame) for frame in frames]
         return np.array([float(s) for s, _ in found]), np.array([float(z) for _, z in found])
 
 
 def _quadruples(topology: mdtraj.Topology, kinds: Sequence[Callable[..., tuple[np.ndarray, np.ndarray]]]) -> np.ndarray:
     """Numbers (n_torsions, 4) of the atoms of the torsions of some kinds."""
+    if not isinstance(topology, mdtraj.Topology):
+        topology = mdtraj.Topology.from_openmm(as_topology(topology))
     one = mdtraj.Trajectory(np.zeros((1, topology.n_atoms, 3)), topology)
     return np.concatenate([compute(one, periodic=False)[0] for compute in kinds])
+
+
+def _atom_numbers(name: str, numbers: np.ndarray, n_axes: int) -> np.ndarray:
+    """Numbers of atoms from 0, at least one; `MDGenError` where they are something else, such as a mask."""
+    found = np.asarray(numbers)
+    if found.ndim != n_axes or found.dtype.kind not in "iu" or not found.size or found.min() < 0:
+        raise MDGenError(f"{name} are no atom numbers (shape {found.shape}, {found.dtype}): give whole numbers from 0")
+    return found
 
 
 def _require_way(squared: float) -> None:
@@ -270,6 +330,13 @@ def _require_way(squared: float) -> None:
 
 
 def _positions(space: Space, trajectories: Sequence[mdtraj.Trajectory]) -> Tensor:
+    require(
+        "trajectories", trajectories, not isinstance(trajectories, mdtraj.Trajectory), "a list, such as [trajectory]"
+    )
+    for trajectory in trajectories:
+        require_trajectory("one of the trajectories", trajectory)
+        if not np.isfinite(trajectory.xyz).all():
+            raise StateError("the trajectories of a path have positions that are not finite: leave those frames out")
     if not trajectories or sum(t.n_frames for t in trajectories) < 3:
         raise MDGenError("a path needs a trajectory of at least three frames from one state to the other")
     if len({t.n_atoms for t in trajectories}) > 1 or int(space.atoms.max()) >= trajectories[0].n_atoms:

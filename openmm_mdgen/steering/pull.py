@@ -9,7 +9,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.arguments import between, positive, require
+from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.conditions import whole_frames, whole_steps
 from openmm_mdgen.md.systems import positions_of
 from openmm_mdgen.steering.force import CENTRE, SPRING
@@ -30,7 +31,8 @@ class Pull:
 
 
 def require_path_force(simulation: app.Simulation) -> None:
-    """Raise `MDGenError` if its System has no path force."""
+    """Raise `MDGenError` if it is no simulation, or its System has no path force."""
+    require("simulation", simulation, isinstance(simulation, app.Simulation), "an openmm.app.Simulation")
     if CENTRE not in simulation.context.getParameters():
         raise MDGenError(
             "the System has no force along a path: system.addForce(path_force(path)) before the Simulation is made"
@@ -54,12 +56,12 @@ def pull(
         A simulation with positions, whose System has the path's `path_force`. It is stepped, and its reporters are
         called.
     path : TransitionPath
-    time : float
-        Length of the pull in ps, a whole number of frames.
+    time : float or quantity
+        Length of the pull, a whole number of frames; plain numbers are in ps.
     start, end : float
-        Progress at which the force holds the molecule at first and at last.
-    frame_interval : float
-        Time between frames of the result in ps.
+        Progress at which the force holds the molecule at first and at last, from 0 to 1.
+    frame_interval : float or quantity
+        Time between frames of the result; plain numbers are in ps.
 
     Returns
     -------
@@ -70,8 +72,13 @@ def pull(
     MDGenError
         If there is no path force, the frame interval is not a whole number of steps, or the time not
         one of frames.
+    StateError
+        If the simulation has no positions, or they are no longer finite.
     """
     require_path_force(simulation)
+    time = positive("time", time, "picosecond")
+    frame_interval = positive("frame_interval", frame_interval, "picosecond")
+    start, end = between("start", start, 0, 1), between("end", end, 0, 1)
     step_size = simulation.integrator.getStepSize().value_in_unit(unit.picosecond)
     frame_steps, n_frames = whole_steps(frame_interval, step_size), whole_frames(time, frame_interval)
     context, total, done, work = simulation.context, n_frames * frame_steps, 0, 0.0
@@ -98,5 +105,12 @@ def pull(
 
 
 def _place(context: openmm.Context, path: TransitionPath) -> tuple[float, float]:
-    progress, distance = path.along(positions_of(context)[None])
+    positions = positions_of(context)
+    if not positions.any():
+        raise StateError("the simulation has no positions: set them by simulation.context.setPositions(positions)")
+    if not np.isfinite(positions).all():
+        raise StateError(
+            "the pull broke down, positions are no longer finite: pull more slowly, or from a relaxed start"
+        )
+    progress, distance = path.along(positions[None])
     return float(progress[0]), float(distance[0])

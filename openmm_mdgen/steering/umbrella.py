@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from openmm import app, unit
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.arguments import between, not_negative, positive, require, valid_count
+from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.conditions import whole_frames, whole_steps
 from openmm_mdgen.md.systems import positions_of, thermal_energy
+from openmm_mdgen.molecule.positions import in_nanometre
+from openmm_mdgen.seeds import valid_seed
 from openmm_mdgen.steering.force import CENTRE
 from openmm_mdgen.steering.path import TransitionPath
 from openmm_mdgen.steering.pull import require_path_force
@@ -59,13 +63,13 @@ def sample_windows(
     frames : (n_frames, n_atoms, 3) nm
         Frames along the path, such as those of a `pull`.
     centres : sequence of float
-        Progress at which each window holds the molecule.
-    time : float
-        Time in ps that is sampled in each window, a whole number of intervals.
-    equilibration : float
-        Time in ps before that.
-    interval : float
-        Time between samples in ps.
+        Progress at which each window holds the molecule, from 0 to 1.
+    time : float or quantity
+        Time that is sampled in each window, a whole number of intervals; plain numbers are in ps.
+    equilibration : float or quantity
+        Time before that; plain numbers are in ps.
+    interval : float or quantity
+        Time between samples; plain numbers are in ps.
     seed : int
         Seed of the velocities.
     progress : callable
@@ -80,8 +84,17 @@ def sample_windows(
     MDGenError
         If there is no path force, the interval is not a whole number of steps, or the time not one of
         intervals.
+    StateError
+        If positions are not finite.
     """
     require_path_force(simulation)
+    time, interval = positive("time", time, "picosecond"), positive("interval", interval, "picosecond")
+    equilibration, seed = not_negative("equilibration", equilibration, "picosecond"), valid_seed(seed)
+    require("centres", centres, np.ndim(centres) == 1 and len(centres) > 0, "a list of places, such as [0, 0.5, 1]")
+    centres = [between("one of the centres", centre, 0, 1) for centre in centres]
+    frames = in_nanometre("frames", frames)
+    if not len(frames) or not np.isfinite(frames).all():
+        raise StateError("there is no frame to start windows from, or one is not finite: give those of a pull")
     integrator, context = simulation.integrator, simulation.context
     step_size = integrator.getStepSize().value_in_unit(unit.picosecond)
     steps, n_samples = whole_steps(interval, step_size), whole_frames(time, interval)
@@ -90,12 +103,16 @@ def sample_windows(
     for k, centre in enumerate(centres):
         context.setParameter(CENTRE, float(centre))
         context.setPositions(frames[np.abs(places - centre).argmin()])
-        context.setVelocitiesToTemperature(integrator.getTemperature(), seed + k)
+        context.setVelocitiesToTemperature(integrator.getTemperature(), (seed + k) % 2**31)
         simulation.step(max(1, round(equilibration / step_size)))
         samples = []
         for _ in range(n_samples):
             simulation.step(steps)
             samples.append(positions_of(context).astype(np.float32))
+        if not np.isfinite(samples[-1]).all():
+            raise StateError(
+                f"the window at {centre:g} broke down: start it from a relaxed frame, or take shorter steps"
+            )
         windows.append(Window(float(centre), path.along(np.array(samples))[0], np.array(samples)))
         progress(1)
     return windows
@@ -109,8 +126,8 @@ def free_energy(windows: Sequence[Window], *, spring: float, temperature: float,
     windows : sequence of Window
     spring : float
         Force constant in kJ/mol of the force that held them.
-    temperature : float
-        In K.
+    temperature : float or quantity
+        Plain numbers are in K.
     n_bins : int
         Number of bins over the sampled range.
 
@@ -121,12 +138,20 @@ def free_energy(windows: Sequence[Window], *, spring: float, temperature: float,
     Raises
     ------
     MDGenError
-        If pymbar is not installed, or windows do not overlap.
+        If pymbar is not installed, a number makes no sense, or a window has no finite sample.
     """
-    try:
-        import pymbar  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise MDGenError("free energies need pymbar: pip install 'openmm_mdgen[steering]'") from error
+    require_pymbar()
+    import pymbar  # type: ignore[import-untyped]
+
+    spring, temperature = positive("spring", spring), positive("temperature", temperature, "kelvin")
+    n_bins = valid_count("n_bins", n_bins)
+    for window in windows:
+        if not len(window.progress) or not np.isfinite(window.progress).all():
+            raise MDGenError(
+                f"the window at {window.centre:g} has no samples, or some that are not finite: sample it again"
+            )
+    if len({window.centre for window in windows}) < 2:
+        raise MDGenError(f"{len(windows)} windows, or all at one place: give at least two at different centres")
     kt = thermal_energy(temperature)
     kept = [w.progress[pymbar.timeseries.subsample_correlated_data(w.progress)] for w in windows]
     counts = np.array([len(k) for k in kept])
@@ -145,3 +170,9 @@ def free_energy(windows: Sequence[Window], *, spring: float, temperature: float,
     energy[filled], deviation[filled] = kt * found["f_i"], kt * found["df_i"]
     matrix = surface.get_mbar().compute_overlap()["matrix"]
     return Profile(middles, energy, deviation, np.diag(matrix, k=1))
+
+
+def require_pymbar() -> None:
+    """Raise `MDGenError` unless pymbar is installed: to be called before the MD that free energies are made of."""
+    if importlib.util.find_spec("pymbar") is None:
+        raise MDGenError("free energies need pymbar: pip install 'openmm_mdgen[steering]'")
