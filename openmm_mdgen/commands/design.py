@@ -15,7 +15,7 @@ from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInter
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
+from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_frames
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
@@ -101,7 +101,7 @@ def design(
         peptides = [builder.all_atoms(d) for d in ours]
         write_pdb(out / f"{sequence}.pdb", peptides[0].topology, peptides[0].positions)
         frames = np.concatenate([peptide.frames for peptide in peptides])
-        write_dcd(out / f"{sequence}.dcd", peptides[0].topology, frames, model.frame_interval)
+        write_frames(out / f"{sequence}.dcd", peptides[0].topology, frames, model.frame_interval)
         record.outputs += [out / f"{sequence}.pdb", out / f"{sequence}.dcd"]
     with replacing(table) as temporary, open(temporary, "w", newline="") as file:
         csv.writer(file).writerows([("sequence", "count"), *counts])

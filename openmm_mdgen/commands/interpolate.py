@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, OdeSolver, Ph, Seed, Temperature, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, Format, OdeSolver, Ph, Seed, Temperature, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.terminal import parse_time, tell_changes
-from openmm_mdgen.commands.trajectories import write_dcd
+from openmm_mdgen.commands.trajectories import ending_of, write_frames
 
 
 def interpolate(
@@ -34,6 +34,7 @@ def interpolate(
     ode_solver: OdeSolver = None,
     evaluations: Evaluations = None,
     temperature: Temperature = None,
+    format: Format = "dcd",
     force: Force = False,
 ) -> None:
     """Generate paths from one structure of a peptide to another.
@@ -43,7 +44,8 @@ def interpolate(
     """
     ends = with_files([start, end], positions, parameters)
     duration = None if time is None else parse_time("--time", time)
-    names = [check_folder(out) / f"path_{k:03d}.dcd" for k in range(paths)]
+    ending = ending_of(format)
+    names = [check_folder(out) / f"path_{k:03d}{ending}" for k in range(paths)]
     topology_path = out / "topology.pdb"
     if out.is_dir():
         check_outputs([("--out", path) for path in (*names, topology_path)], inputs=files_of(ends), force=force)
@@ -68,7 +70,7 @@ def interpolate(
     out.mkdir(exist_ok=True)
     write_pdb(topology_path, topology, first.positions)
     for name, path in zip(names, made, strict=True):
-        write_dcd(name, topology, path.xyz, model.frame_interval)
+        write_frames(name, topology, path.xyz, model.frame_interval)
     record.write(about={"frames": made[0].n_frames})
     for structure, prepared in ((start, first), (end, last)):
         tell_changes(structure, prepared)

@@ -124,7 +124,7 @@ def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) ->
     import numpy as np
 
     from openmm_mdgen.data import read_split
-    from openmm_mdgen.runs.growing import FORMATS
+    from openmm_mdgen.md.trajectory_files import FORMATS
     from openmm_mdgen.runs.many import Task
 
     for name in _ALONE:

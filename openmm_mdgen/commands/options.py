@@ -50,6 +50,13 @@ FrameInterval = Annotated[
     str | None,
     typer.Option(help="Time between the given frames, such as 10ps. [default: as the trajectory's file says]"),
 ]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="Format of the trajectories: dcd, xtc, trr, nc (NetCDF of AMBER) or h5 (HDF5, which needs PyTables).",
+    ),
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(

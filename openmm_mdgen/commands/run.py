@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from openmm_mdgen.runs.jobs import Job
     from openmm_mdgen.runs.long_run import LongRun, Outcome, Outputs
 
-_MADE_OF_THEM = (".nc", ".h5", ".trr")  # by mdconvert
-
 
 # Long by its options, which typer reads from the signature.
 def run(
@@ -73,8 +71,8 @@ def run(
     out: Annotated[
         Path,
         typer.Option(
-            help="Trajectory file, .dcd or .xtc; its topology is written to a .pdb file beside it. For a list of "
-            "sequences: folder for NAME/NAME.dcd of each of them."
+            help="Trajectory file: .dcd, .xtc, .trr, .nc (NetCDF of AMBER) or .h5 (HDF5, which needs PyTables); its "
+            "topology is written to a .pdb file beside it. For a list of sequences: folder for NAME/NAME.dcd of each."
         ),
     ] = Path("traj.dcd"),
     seed: Seed = None,
@@ -223,6 +221,7 @@ def run_one(**options: Any) -> Row:
 
 def _carry_out(job: Job, outputs: Outputs, manifest: Manifest, earlier: Earlier | None) -> None:
     """Generate, and tell what came of it."""
+    from openmm_mdgen.md.trajectory_files import grows_in
     from openmm_mdgen.runs.long_run import LongRun
     from openmm_mdgen.threads import at_most
 
@@ -235,7 +234,7 @@ def _carry_out(job: Job, outputs: Outputs, manifest: Manifest, earlier: Earlier 
         typer.echo(f"{out}: goes on after {before} of {n_reports} frames")
     begun = clock.perf_counter()
     try:
-        with at_most(manifest.machine.get("threads")), _keeping(long_run, out, n_reports):
+        with at_most(manifest.machine.get("threads")), _keeping(long_run, grows_in(out), n_reports):
             with progress_bar("generating", n_reports, done=before) as advance:
                 outcome = long_run.finish(advance)
     finally:
@@ -308,24 +307,19 @@ def _tell(job: Job, outputs: Outputs, outcome: Outcome, before: int, seconds: fl
 
 
 def _outputs(out: Path, replicas: int) -> Outputs:
-    from openmm_mdgen.runs.growing import FORMATS
+    from openmm_mdgen.md.trajectory_files import require_format
     from openmm_mdgen.runs.long_run import Outputs
 
     if out.is_dir():
         raise MDGenError(f"--out {out} is a folder: name a file in it, such as {out / 'traj.dcd'}")
-    if out.suffix.lower() not in FORMATS:
-        other = out.name if out.suffix.lower() in _MADE_OF_THEM else f"{out.stem}.nc"
-        needs = " (it needs PyTables: pip install tables)" if out.suffix.lower() == ".h5" else ""
-        raise MDGenError(
-            f"--out {out}: name a file that ends in {' or '.join(FORMATS)}; in those a run that was stopped goes on, "
-            "bit for bit. Of a finished one mdtraj's mdconvert makes other formats: "
-            f"mdconvert {out.stem}.xtc -t {out.stem}.pdb -o {other}{needs}"
-        )
+    require_format("--out", out)
     return Outputs.of(out, replicas)
 
 
 def _check_outputs(outputs: Outputs, inputs: list[Path], earlier: Earlier | None, *, force: bool) -> None:
     """Files of the run that is there may be added to; others are replaced only where that is allowed."""
+    if earlier is None:
+        check_outputs([("--out", path) for path in outputs.unfinished], inputs=inputs, force=force)
     ours = set() if earlier is None else set(earlier.manifest.outputs)
     check_outputs([("--out", path) for path in outputs.all if path.name in ours], inputs=inputs, force=True)
     check_outputs([("--out", path) for path in outputs.all if path.name not in ours], inputs=inputs, force=force)

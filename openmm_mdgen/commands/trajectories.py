@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
 
 _WITH_TOPOLOGY = (".pdb", ".pdb.gz", ".cif", ".cif.gz", ".gro", ".h5")
 
@@ -64,11 +63,21 @@ def topology_of(trajectory: Path, *stated: Path | None) -> Path:
     return found[0]
 
 
-def write_dcd(path: Path, topology: app.Topology, xyz: np.ndarray, frame_interval: float) -> None:
-    """Frames (T, N, 3); the first is at time 0."""
-    from openmm import app
+def ending_of(option: str) -> str:
+    """How trajectories' names end in the format that ``--format`` names; raises `MDGenError` if it names none."""
+    from openmm_mdgen.md.trajectory_files import FORMATS, require_library
 
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        dcd = app.DCDFile(file, topology, frame_interval, 0, 1)
-        for frame in xyz:
-            dcd.writeModel(frame)
+    known = [suffix.removeprefix(".") for suffix in FORMATS]
+    if option.lower() not in known:
+        raise MDGenError(f"--format {option}: give {', '.join(known[:-1])} or {known[-1]}")
+    ending = f".{option.lower()}"
+    require_library(f"--format {option}", ending)
+    return ending
+
+
+def write_frames(path: Path, topology: app.Topology, xyz: np.ndarray, frame_interval: float) -> None:
+    """Frames (T, N, 3) in the format that the file's name ends in; the first is at time 0."""
+    from openmm_mdgen.md.growing import Timing
+    from openmm_mdgen.md.trajectory_files import write_trajectory
+
+    write_trajectory(path, topology, xyz, Timing(frame_interval, 1, 0))

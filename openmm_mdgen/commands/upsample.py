@@ -22,8 +22,7 @@ from openmm_mdgen.commands.options import (
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_dcd
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_frames
 
 
 def upsample(
@@ -39,7 +38,11 @@ def upsample(
         typer.Option(min=2, help="Number of generated frames for each given one. [default: that of the weights]"),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Trajectory file to write, .dcd; its topology is written to a .pdb file beside it.")
+        Path,
+        typer.Option(
+            help="Trajectory file to write: .dcd, .xtc, .trr, .nc (NetCDF of AMBER) or .h5 (HDF5, which needs "
+            "PyTables); its topology is written to a .pdb file beside it."
+        ),
     ] = Path("fine.dcd"),
     seed: Seed = None,
     frame_interval: FrameInterval = None,
@@ -51,9 +54,10 @@ def upsample(
     force: Force = False,
 ) -> None:
     """Generate the frames between those of a trajectory, which stay as they are."""
+    from openmm_mdgen.md.trajectory_files import require_format
+
     stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
-    if out.suffix.lower() != ".dcd":
-        raise MDGenError(f"--out {out}: name a file that ends in .dcd")
+    require_format("--out", out)
     top = topology_of(trajectory, top)
     topology_path = out.with_suffix(".pdb")
     check_outputs([("--out", out), ("--out", topology_path)], inputs=[trajectory, top], force=force)
@@ -74,7 +78,7 @@ def upsample(
     fine = model.upsample(given, factor, seed=seed, frame_interval=interval)
     topology = fine.topology.to_openmm()
     write_pdb(topology_path, topology, fine.xyz[0])
-    write_dcd(out, topology, fine.xyz, model.frame_interval)
+    write_frames(out, topology, fine.xyz, model.frame_interval)
     record.write(about={"frames": fine.n_frames})
     typer.echo(
         f"{out}: {fine.n_frames} frames, {model.frame_interval:g} ps apart, topology {topology_path}, seed {seed}; "

@@ -14,7 +14,7 @@ import numpy as np
 
 from openmm_mdgen.errors import CheckpointError
 from openmm_mdgen.files import read_arrays, replacing
-from openmm_mdgen.runs.growing import Extent
+from openmm_mdgen.md.growing import Extent
 
 Arrays = dict[str, np.ndarray]
 

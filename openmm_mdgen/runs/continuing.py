@@ -14,6 +14,7 @@ from typing import Any
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.files import sha256_of
 from openmm_mdgen.manifest import Manifest, beside, require_none
+from openmm_mdgen.md.trajectory_files import grows_in
 from openmm_mdgen.runs.checkpoints import Checkpoint
 from openmm_mdgen.runs.jobs import Job
 from openmm_mdgen.runs.long_run import Outputs
@@ -53,7 +54,7 @@ class Earlier:
         if manifest is None or not manifest.run:
             return None
         made = [out.parent / name for name in manifest.outputs]
-        if not any(path.exists() for path in made if path != outputs.topology):
+        if not any(path.exists() or grows_in(path).exists() for path in made if path != outputs.topology):
             return None
         if set(manifest.outputs) != {path.name for path in outputs.all}:
             return cls(manifest, None)  # of other replicas or of another format, which `require_same` refuses

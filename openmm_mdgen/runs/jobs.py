@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openmm_mdgen.md.growing import Timing
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.protocol import Generator
-from openmm_mdgen.runs.growing import Timing
 
 if TYPE_CHECKING:
     from openmm_mdgen.generators.each_chain import Overlaps

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,11 @@ from filelock import FileLock, Timeout
 from openmm_mdgen.errors import BusyError, CheckpointError
 from openmm_mdgen.files import replacing
 from openmm_mdgen.manifest import beside
+from openmm_mdgen.md.growing import Growing
 from openmm_mdgen.md.structures import write_pdb
+from openmm_mdgen.md.trajectory_files import growing, grows_in
 from openmm_mdgen.runs.checkpoints import SUFFIX, Checkpoint
-from openmm_mdgen.runs.growing import Growing, growing
+from openmm_mdgen.runs.completing import completed, held_in, taken_up
 from openmm_mdgen.runs.jobs import Job
 from openmm_mdgen.runs.sources import Source, source_of
 
@@ -53,6 +55,11 @@ class Outputs:
         return (self.topology, *self.trajectories)
 
     @property
+    def unfinished(self) -> tuple[Path, ...]:
+        """Files in which trajectories grow that cannot grow in place."""
+        return tuple(grows_in(path) for path in self.trajectories if grows_in(path) != path)
+
+    @property
     def checkpoint(self) -> Path:
         return self.topology.with_suffix(SUFFIX)
 
@@ -76,7 +83,7 @@ class Outputs:
         if len(checkpoint.extents) != len(self.trajectories):
             raise CheckpointError(f"{self.checkpoint} is of {len(checkpoint.extents)} trajectories")
         for path, extent in zip(self.trajectories, checkpoint.extents, strict=True):
-            extent.require(path)
+            held_in(path, extent)
         return checkpoint
 
     def require_replaceable(self, *, force: bool) -> None:
@@ -183,6 +190,7 @@ class LongRun:
                 if clock.perf_counter() >= self._due or self.n_reports == n_reports:
                     self._save(source, files)
                 advance(block.shape[1])
+        self._complete()
         return Outcome(source.redraws, self._overlapping)
 
     def _opened(self, stack: ExitStack) -> list[Growing]:
@@ -197,16 +205,33 @@ class LongRun:
                 write_pdb(temporary, job.prepared.topology, job.start)
         extents = [None] * len(outputs.trajectories) if last is None else last.extents
         files = []
+        topology, timing = job.prepared.topology, job.length.timing
         for path, extent in zip(outputs.trajectories, extents, strict=True):
-            files.append(growing(path, job.prepared.topology, job.length.timing, extent))
+            if extent is None:
+                path.unlink(missing_ok=True)
+            else:
+                extent = taken_up(path, extent, topology, timing)
+            files.append(growing(grows_in(path), topology, timing, extent))
             stack.callback(files[-1].close)
         return files
 
     def _remove_unless_kept(self) -> None:
         """Where a new run fails before its first checkpoint, nothing is left of it."""
         if self._last is None:
-            for path in self._outputs.all:
+            for path in (*self._outputs.all, *self._outputs.unfinished):
                 path.unlink(missing_ok=True)
+
+    def _complete(self) -> None:
+        """Write those trajectories whole that have grown in another file."""
+        last, paths = self._last, self._outputs.trajectories
+        if last is None or not self._outputs.unfinished:
+            return
+        of = self._job.prepared.topology, self._job.length.timing
+        extents = tuple(completed(path, extent, *of) for path, extent in zip(paths, last.extents, strict=True))
+        self._last = replace(last, extents=extents)
+        self._last.save(self._outputs.checkpoint)
+        for path in self._outputs.unfinished:
+            path.unlink(missing_ok=True)
 
     def _write(self, block: np.ndarray, files: list[Growing]) -> None:
         for frames, file in zip(block, files, strict=True):

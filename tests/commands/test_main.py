@@ -154,7 +154,7 @@ def test_a_complete_pdb_file_keeps_its_atoms_their_order_and_numbers(command, tm
         (("AKLV", "--time", "1ps", "--out", "a.dcd"), "take 10ps"),
         (("AKLV", "--time", "1ns", "--out", "a.dcd", "--report-interval", "15ps"), "take 10ps or 20ps"),
         (("AKLV", "--time", "1ns", "--out", "a.dcd", "--report-interval", "30ps"), "take 990ps or 1020ps"),
-        (("AKLV", "--time", "1ns", "--out", "a.trr"), "ends in .dcd or .xtc"),
+        (("AKLV", "--time", "1ns", "--out", "a.gro"), "ends in .dcd, .xtc, .trr, .nc or .h5"),
         (("AKLV", "--time", "1ns", "--out", "absent/a.dcd"), "absent: no such folder"),
         (("AKXV", "--time", "1ns", "--out", "a.dcd"), "neither a PDB file"),
         (("absent.pdb", "--time", "1ns", "--out", "a.dcd"), "absent.pdb: no such file"),

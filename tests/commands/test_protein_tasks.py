@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from called import called
-from openmm_mdgen.commands.trajectories import write_dcd
+from openmm_mdgen.commands.trajectories import write_frames
 from published_weights import write_published
 
 VILLIN = Path(__file__).parent.parent / "data" / "proteins" / "villin_hp35.pdb"
@@ -52,7 +52,7 @@ def test_given_frames_of_a_protein_stay(command, ends):
     weights = write_published("fine.ckpt", num_frames=5, cond_interval=2)
     first, last = ends
     given = np.stack([first.xyz[0], last.xyz[0], first.xyz[0]])
-    write_dcd(Path("md.dcd"), first.topology.to_openmm(), given, 800.0)
+    write_frames(Path("md.dcd"), first.topology.to_openmm(), given, 800.0)
     code, out, errors = command(
         "upsample", "md.dcd", "--top", "start.pdb", "--generator", weights, "--out", "fine.dcd", "--seed", 1
     )
@@ -68,7 +68,7 @@ def test_what_is_too_long_or_too_large_is_refused_before_work(command, ends, mon
     if task == "interpolate":
         changes = {"sim_condition": False, "tps_condition": True}
     first, last = ends
-    write_dcd(Path("md.dcd"), first.topology.to_openmm(), np.stack([first.xyz[0], last.xyz[0]]), 800.0)
+    write_frames(Path("md.dcd"), first.topology.to_openmm(), np.stack([first.xyz[0], last.xyz[0]]), 800.0)
     before = {path.name for path in Path().iterdir()}
     arguments = {
         "interpolate": ["interpolate", "start.pdb", "end.pdb", "--out", "paths"],

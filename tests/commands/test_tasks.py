@@ -13,7 +13,7 @@ from openmm import app, unit
 
 from called import called
 from models import small_flow
-from openmm_mdgen.commands.trajectories import write_dcd
+from openmm_mdgen.commands.trajectories import write_frames
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.model import checkpoints
@@ -40,7 +40,7 @@ def data(tmp_path_factory):
     trajectory = place(SEQUENCE, {k: v for k, v in walk(9, 1).items()}, interval=1.5)
     topology = trajectory.topology.to_openmm()
     write_pdb(folder / "md.pdb", topology, trajectory.xyz[0])
-    write_dcd(folder / "md.dcd", topology, trajectory.xyz, 1.5)
+    write_frames(folder / "md.dcd", topology, trajectory.xyz, 1.5)
     trajectory.save_xtc(folder / "md.xtc")
     for name, frame in (("start", 0), ("end", 8)):
         heavy = trajectory[frame].atom_slice(trajectory.topology.select("element != H"))
@@ -65,6 +65,23 @@ def command(weights, tmp_path, monkeypatch, capsys):
 
 def names(folder):
     return {path.name for path in folder.iterdir()}
+
+
+def test_other_formats_hold_the_same_frames_and_their_times(command, data, tmp_path):
+    found = {}
+    for kind, tolerance in (("dcd", 0), ("xtc", 6e-4), ("trr", 1e-6), ("nc", 1e-7)):
+        words = ("--top", data / "md.pdb", "--seed", 1, "--out", f"fine.{kind}", "--force")
+        assert command("upsample", data / "md.dcd", *words)[0] == 0
+        words = ("--seed", 1, "--out", "paths", "--format", kind, "--force")
+        assert command("interpolate", data / "start.pdb", data / "end.pdb", *words)[0] == 0
+        fine = mdtraj.load(f"fine.{kind}", top="fine.pdb")
+        path = mdtraj.load(f"paths/path_000.{kind}", top="paths/topology.pdb")
+        found[kind] = fine, path
+        for made, like in zip(found[kind], found["dcd"], strict=True):
+            np.testing.assert_allclose(made.xyz, like.xyz, atol=tolerance)
+        if kind != "dcd":  # of which mdtraj reads no times
+            np.testing.assert_allclose(fine.time, 0.5 * np.arange(fine.n_frames), rtol=1e-6)
+            np.testing.assert_allclose(path.time, 10 * np.arange(path.n_frames), rtol=1e-6)
 
 
 def test_interpolate_writes_paths_that_begin_and_end_as_asked(command, data, tmp_path):
@@ -142,7 +159,8 @@ def test_ends_of_two_molecules_are_refused_before_anything_is_written(command, d
         (["interpolate", "start.pdb", "end.pdb", "--out", "a/b"], "no such folder"),
         (["upsample", "md.dcd", "--top", "md.pdb", "--factor", "10"], "upsample by 3"),
         (["upsample", "md.dcd", "--top", "md.pdb", "--frame-interval", "10ps"], "1.5 ps"),
-        (["upsample", "md.dcd", "--top", "md.pdb", "--out", "fine.xtc"], ".dcd"),
+        (["upsample", "md.dcd", "--top", "md.pdb", "--out", "fine.gro"], "ends in .dcd, .xtc, .trr, .nc or .h5"),
+        (["interpolate", "start.pdb", "end.pdb", "--out", "p", "--format", "gro"], "give dcd, xtc, trr, nc or h5"),
         (["upsample", "start.pdb", "--top", "start.pdb"], "one frame"),
         (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--residues", "2,9"], "residue"),
         (["design", "md.dcd", "--top", "md.pdb", "--out", "d", "--residues", "0"], "from 1"),

@@ -1,5 +1,6 @@
 """Runs that are killed and given again: equal to those that were not, with nothing left over and nothing done twice."""
 
+import importlib.util
 import json
 import os
 import random
@@ -14,13 +15,15 @@ from called import called
 from models import INFO, small_forward_flow
 from openmm_mdgen.files import os as files_os
 from openmm_mdgen.generators.forward import MoleculePropagator
+from openmm_mdgen.md.growing import Growing
 from openmm_mdgen.model import checkpoints
-from openmm_mdgen.runs import long_run
+from openmm_mdgen.runs import completing, long_run
 from openmm_mdgen.runs.checkpoints import Checkpoint
-from openmm_mdgen.runs.growing import Growing
 
 INTERVAL = 10  # ps, of the small model's frames, of which a segment has five
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, to spare them the imports")
+NEEDS_TABLES = pytest.mark.skipif(importlib.util.find_spec("tables") is None, reason="HDF5 needs PyTables")
+ENDINGS = ("h5", "pdb", "checkpoint.npz", "manifest.json")
 DCD_HEADER = 276  # which holds the date
 
 
@@ -95,6 +98,10 @@ def names(folder):
 
 
 def frames(path):
+    """All that files of one run have alike; an HDF5 file also holds the second in which it was made."""
+    if path.suffix == ".h5":
+        read = mdtraj.load(str(path))
+        return read.xyz.tobytes(), read.time.tobytes(), read.topology
     data = path.read_bytes()
     return data[:8] + data[8:48] + data[DCD_HEADER:] if path.suffix == ".dcd" else data
 
@@ -102,7 +109,14 @@ def frames(path):
 @FORK
 @pytest.mark.parametrize(
     ("suffix", "replicas", "n_kills", "n_frames"),
-    [pytest.param(".dcd", 1, 10, 150, marks=pytest.mark.slow), (".dcd", 1, 2, 25), (".xtc", 2, 3, 40)],
+    [
+        pytest.param(".dcd", 1, 10, 150, marks=pytest.mark.slow),
+        (".dcd", 1, 2, 25),
+        (".xtc", 2, 3, 40),
+        (".nc", 1, 2, 25),
+        (".trr", 1, 1, 15),
+        pytest.param(".h5", 2, 2, 25, marks=NEEDS_TABLES),
+    ],
 )
 def test_a_run_that_is_killed_is_the_undisturbed_one(
     command, tmp_path, monkeypatch, suffix, replicas, n_kills, n_frames
@@ -175,6 +189,8 @@ def test_a_finished_run_says_so_and_another_one_is_refused(command, tmp_path):
         (("--out", "a.dcd"), ["a.dcd"]),
         (("--out", "a.xtc", "--report-interval", "30ps"), ["a.xtc"]),
         (("--out", "a.dcd", "--replicas", 2, "--report-interval", "30ps"), ["a_000.dcd", "a_001.dcd"]),
+        (("--out", "a.nc"), ["a.nc"]),
+        pytest.param(("--out", "a.h5", "--replicas", 2), ["a_000.h5", "a_001.h5"], marks=NEEDS_TABLES),
     ],
 )
 def test_a_run_is_lengthened_as_if_it_had_been_longer_from_the_start(command, tmp_path, options, files):
@@ -205,6 +221,44 @@ def test_an_extension_that_was_killed_is_taken_up_and_not_added_twice(command, t
     code, out, _ = command("--extend", "120ps")
     assert code == 0 and "of 18 frames" in out and mdtraj.load("traj.dcd", top="traj.pdb").n_frames == 18
     assert "24 frames" in command("--extend", "60ps")[1]
+
+
+@FORK
+@NEEDS_TABLES
+@pytest.mark.parametrize(
+    "moment", ["before the file", "before the checkpoint that tells of it", "before the last step"]
+)
+def test_a_run_that_is_killed_while_hdf5_is_completed_is_the_undisturbed_one(command, tmp_path, moment):
+    """HDF5 cannot grow safely: frames are in another file until all are there."""
+
+    def set_up():
+        if moment == "before the file":
+            return at_rename(".h5")()
+        if moment == "before the checkpoint that tells of it":
+            complete = completing.completed
+            long_run.completed = lambda *arguments: (complete(*arguments), at_rename(".npz")())[0]
+        unlink = Path.unlink
+
+        def killing(self, missing_ok=False):
+            if self.name == "cut.growing.nc" and (tmp_path / "cut.h5").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+            unlink(self, missing_ok)
+
+        Path.unlink = killing
+
+    words = ("--time", "100ps")
+    command(*words, "--out", "whole.h5", "--seed", 3)
+    assert killed(command, *words, "--out", "cut.h5", "--seed", 3, set_up=set_up)
+    assert (tmp_path / "cut.growing.nc").is_file()
+    assert (tmp_path / "cut.h5").is_file() == (moment != "before the file")
+    code, _, errors = command(*words, "--out", "cut.h5")
+    assert code == 0 and errors == ""
+    assert frames(tmp_path / "cut.h5") == frames(tmp_path / "whole.h5")
+    assert names(tmp_path) == {f"{name}.{end}" for name in ("cut", "whole") for end in ENDINGS}
+    assert mdtraj.load("cut.h5").n_frames == 10  # it holds its topology
+    (tmp_path / "other.growing.nc").write_bytes(b"mine")
+    code, _, errors = command(*words, "--out", "other.h5")
+    assert code == 2 and "other.growing.nc exists: choose another name, or pass --force" in errors
 
 
 def test_files_that_were_changed_are_not_gone_on_with(command, tmp_path):

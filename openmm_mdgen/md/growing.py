@@ -1,7 +1,7 @@
 """Trajectory files that grow in place, and are cut back to a size at which they were whole.
 
-A frame that was torn by a crash lies beyond that size. Positions are ``(n_atoms, 3)`` in nanometre, times in
-picosecond.
+A frame that was torn by a crash lies beyond that size. Here are DCD and XTC, which OpenMM writes; `growing_records` has
+formats whose frames have one size each. Positions are ``(n_atoms, 3)`` in nanometre, times in picosecond.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from openmm import app
 
 from openmm_mdgen.errors import CheckpointError
 
-FORMATS = (".dcd", ".xtc")
 _TAIL = 1 << 16  # bytes at the end of a file by which it is known again
 _DCD_COUNT, _DCD_FIRST, _DCD_LAST = 8, 12, 20  # places in the header of numbers of frames and steps
 _DCD_HEADER = 276  # bytes
+_CHANGING = {".dcd": _DCD_HEADER, ".nc": 8}  # bytes at the begin of a file that change with each frame
 _XTC_FIXED = 92  # bytes before the compressed positions of a frame; their number is in the last four
 _XTC_PLAIN_ATOMS = 9  # so many at most are not compressed
 
@@ -120,6 +120,11 @@ class Growing(ABC):
         self._whole = Extent.of(self.path, self._n_frames, self._flushed())
         return self._whole
 
+    @property
+    def time(self) -> float:
+        """Of the next frame, ps."""
+        return (self.timing.first + self._n_frames * self.timing.interval) * self.timing.step_size
+
     def close(self) -> None:
         """Close the file, and cut off what came after the last flush."""
         self._close()
@@ -198,14 +203,9 @@ class GrowingXTC(Growing):
             return file.seek(0, os.SEEK_END)
 
 
-def growing(path: Path, topology: app.Topology, timing: Timing, extent: Extent | None = None) -> Growing:
-    """A trajectory file of the format that its name ends in, one of `FORMATS`; parameters as in `Growing`."""
-    return (GrowingXTC if path.suffix.lower() == ".xtc" else GrowingDCD)(path, topology, timing, extent)
-
-
 def _tail_of(path: Path, size: int) -> int:
-    """CRC-32 of the last bytes before a size; the header of a DCD file, which changes with each frame, is left out."""
-    begin = max(size - _TAIL, _DCD_HEADER if path.suffix.lower() == ".dcd" else 0)
+    """CRC-32 of the last bytes before a size, without what changes with each frame."""
+    begin = max(size - _TAIL, _CHANGING.get(path.suffix.lower(), 0))
     with open(path, "rb") as file:
         file.seek(begin)
         return zlib.crc32(file.read(max(0, size - begin)))

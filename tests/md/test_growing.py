@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from openmm_mdgen.errors import CheckpointError
+from openmm_mdgen.md.growing import Timing
 from openmm_mdgen.md.peptides import build_peptide
-from openmm_mdgen.runs.growing import Timing, growing
+from openmm_mdgen.md.trajectory_files import growing
 
 TIMING = Timing(0.004, 2500, 2500)
 
@@ -15,7 +16,7 @@ def frames_of(topology, n, seed=0):
     return np.random.default_rng(seed).normal(size=(n, topology.getNumAtoms(), 3))
 
 
-@pytest.mark.parametrize("suffix", [".dcd", ".xtc"])
+@pytest.mark.parametrize("suffix", [".dcd", ".xtc", ".trr", ".nc"])
 @pytest.mark.parametrize("sequence", ["AG", "ACE-A-NME"])
 def test_a_file_that_is_cut_back_and_goes_on_is_the_whole_one(tmp_path, suffix, sequence):
     topology, _ = build_peptide(sequence)
@@ -65,7 +66,7 @@ def test_frames_that_the_disk_does_not_take_are_noticed(tmp_path):
         file.flush()
 
 
-@pytest.mark.parametrize("suffix", [".dcd", ".xtc"])
+@pytest.mark.parametrize("suffix", [".dcd", ".xtc", ".trr", ".nc"])
 def test_another_file_is_told_from_ours(tmp_path, suffix):
     topology, _ = build_peptide("AG")
     extents = []
