@@ -29,7 +29,14 @@ def warn_of_missing_frames(path: Path, n_frames: int) -> None:
 
 @contextmanager
 def quiet_readers() -> Iterator[None]:
-    """Keep what readers in C print from standard output and error."""
+    """Keep what readers in C print from standard output and error, and mdtraj's advice to install a faster package."""
+    with warnings.catch_warnings(), _quiet_output():
+        warnings.filterwarnings("ignore", ".*'netCDF4' Python package is not installed")
+        yield
+
+
+@contextmanager
+def _quiet_output() -> Iterator[None]:
     try:
         flush = ctypes.CDLL(None).fflush
         sys.stdout.flush(), sys.stderr.flush()

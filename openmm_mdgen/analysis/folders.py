@@ -12,7 +12,7 @@ from openmm_mdgen.analysis.sources import TrajectoryFile, measure, pieces
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
 
-SUFFIXES = (".xtc", ".dcd", ".trr", ".nc")
+SUFFIXES = (".xtc", ".dcd", ".trr", ".nc", ".h5")
 _REPLICA = re.compile(r"(.+)_(?:\d+|[a-z])")
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openmm_mdgen.commands.lists import shared_out
-from openmm_mdgen.commands.options import Ph, Scheduler, Workers
+from openmm_mdgen.commands.options import Format, Ph, Scheduler, Workers
 from openmm_mdgen.commands.outputs import check_folder, check_inputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
+from openmm_mdgen.commands.trajectories import ending_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import PROTOCOL_FILE
 
@@ -71,12 +72,14 @@ def simulate(
         int | None, typer.Option(min=1, help="Threads of the CPU platform. [default: one for each core]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the starts and the random forces.")] = 0,
+    format: Format = "xtc",
     scheduler: Scheduler = None,
     workers: Workers = None,
 ) -> None:
     """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
-    NAME/manifest.json says how they were made, and NAME/NAME.N.end.npz holds where the last of N frames ended.
+    --format asks for another format than XTC, which is the one that train reads. NAME/manifest.json says how they were
+    made, and NAME/NAME.N.end.npz holds where the last of N frames ended.
 
     Structures are PDB, mmCIF or GROMACS files. What they lack is added, and what is not protein is removed; each change
     is told in a line. A .prmtop or .psf file is simulated in its own force field with all that it holds, and the
@@ -99,6 +102,7 @@ def simulate(
     if not names:
         raise MDGenError("nothing to simulate: give sequences, structure files, or --sequences FILE.csv")
     check_folder(out, parents=True)
+    ending = ending_of(format)
     step, interval = parse_time("--step-size", step_size), parse_time("--frame-interval", frame_interval)
     duration = parse_time("--time", time)
     whole_multiple("--frame-interval", interval, step, "step of the integrator")
@@ -116,8 +120,8 @@ def simulate(
     own = [source.name for source in found if source.has_own_field]
     if own and solvent is not None:
         raise MDGenError(f"--solvent: {own[0]} brings its solvent; leave the option out, or simulate it apart")
-    systems = planned(found, replicas=replicas, seed=seed, ph=ph)
-    made = [out / system.name / f"{system.name}{suffix}" for system in systems for suffix in (".pdb", ".xtc")]
+    systems = [replace(system, ending=ending) for system in planned(found, replicas=replicas, seed=seed, ph=ph)]
+    made = [path for system in systems for path in _files(out, system)]
     check_inputs(files_of(found), made)
     _tell_preparation(found, ph)
     hot = None if heating is None else parse_time("--heating", heating, may_be_zero=True)
@@ -139,7 +143,7 @@ def simulate(
         _record(record, out, part, [s for s in members if before[s.name] != _stamps(out, [s])[s.name]], platform)
     total = len(systems) * protocol.duration / 1000
     typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
-    _tell_drift(out, [system.name for system in systems])
+    _tell_drift(out, systems)
 
 
 def _share_out(
@@ -180,7 +184,7 @@ def _record(record: Recording, out: Path, protocol: MDProtocol, made: Iterable[M
     for system in made:
         folder, source = out / system.name, system.structure
         record.part(
-            [folder / f"{system.name}.pdb", folder / f"{system.name}.xtc"],
+            _files(out, system),
             folder=folder,
             inputs=files_of([source]),
             seed=system.seed,
@@ -205,12 +209,19 @@ def _tell_preparation(found: list[Source], ph: float) -> None:
             tell_changes(source.name, prepared)
 
 
-def _tell_drift(out: Path, names: list[str]) -> None:
+def _files(out: Path, system: MDSystem) -> list[Path]:
+    """Topology and trajectory."""
+    trajectory = system.trajectory(out)
+    return [trajectory.with_suffix(".pdb"), trajectory]
+
+
+def _tell_drift(out: Path, systems: list[MDSystem]) -> None:
     """Print what changes between the first and the last fifth of the runs, which equilibrated ones do not."""
     from openmm_mdgen.analysis.drift import drifts
     from openmm_mdgen.analysis.sources import TrajectoryFile, measure
 
-    found = drifts([measure(TrajectoryFile(out / n / f"{n}.xtc", out / n / f"{n}.pdb")).torsions for n in names])
+    files = [_files(out, system) for system in systems]
+    found = drifts([measure(TrajectoryFile(trajectory, topology)).torsions for topology, trajectory in files])
     for drift in found:
         typer.echo(str(drift))
     moving = [drift.kind for drift in found if drift.is_significant]

@@ -29,12 +29,19 @@ class MDSystem:
         Seed of the start and the random forces.
     ph : float
         pH for which hydrogens are added.
+    ending : str
+        Of the trajectory's name, which decides its format: one of `trajectory_files.FORMATS`.
     """
 
     name: str
     source: str | Source
     seed: int
     ph: float = NEUTRAL_PH
+    ending: str = ".xtc"
+
+    def trajectory(self, out: Path) -> Path:
+        """Its file in a folder of results."""
+        return out / self.name / f"{self.name}{self.ending}"
 
     @property
     def structure(self) -> Source:

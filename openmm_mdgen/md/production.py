@@ -1,10 +1,10 @@
 """Reference MD of many systems, each with a folder of its own; runs that were stopped go on, finished ones further.
 
-``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc``, the end of the run (`ends`) and ``protocol.json``,
-which is written last: a system that has it is finished. Systems are simulated in *groups*: those of one group are
-packed into one OpenMM System. A group in progress keeps its frames in *blocks* under ``OUT/.group-KEY/``, each an XTC
-file with OpenMM's checkpoint at its end: a run that was stopped goes on after the last block that is complete. Times
-are in picosecond, lengths in nanometre.
+``OUT/NAME/`` holds ``NAME.pdb`` (the first frame), ``NAME.xtc`` or another format, the end of the run (`ends`) and
+``protocol.json``, which is written last: a system that has it is finished. Systems are simulated in *groups*: those of
+one group are packed into one OpenMM System. A group in progress keeps its frames in `blocks` under
+``OUT/.group-KEY/``: a run that was stopped goes on after the last one that is complete. Times are in picosecond,
+lengths in nanometre.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from pathlib import Path
 import numpy as np
 import openmm
 from filelock import FileLock, Timeout
-from mdtraj.formats import XTCTrajectoryFile
 from openmm import app
 
 from openmm_mdgen.arguments import require, valid_count
 from openmm_mdgen.errors import BusyError, MDGenError, StateError
-from openmm_mdgen.files import PROTOCOL_FILE, make_folder, replacing, write_json
+from openmm_mdgen.files import PROTOCOL_FILE, make_folder, write_json
 from openmm_mdgen.md.batched_gbn2 import can_compile
+from openmm_mdgen.md.blocks import Blocks
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.ends import End, end_file, remove_older
 from openmm_mdgen.md.engines import Engine, OwnFieldSystem, SolvatedSystem, advance
+from openmm_mdgen.md.growing import Timing
 from openmm_mdgen.md.heating import HOT, restrained
 from openmm_mdgen.md.own_fields import PreparedInOwnField
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
@@ -40,7 +41,7 @@ from openmm_mdgen.md.prepare import NEUTRAL_PH
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.md.systems import langevin, named_platform, positions_of
-from openmm_mdgen.md.xtc_files import copy_xtc, require_length, write_xtc
+from openmm_mdgen.md.trajectory_files import frames_of, in_chunks, without_box, writing
 
 __all__ = ["MDSystem", "grouped", "planned", "simulate"]
 
@@ -140,7 +141,7 @@ def _frames_there(out: Path, system: MDSystem, protocol: MDProtocol) -> int:
 
 
 # What folders do not state where it is so: folders of older versions know nothing of it.
-_UNSTATED: dict[str, object] = {"ph": NEUTRAL_PH, "heating": 0.0}
+_UNSTATED: dict[str, object] = {"ph": NEUTRAL_PH, "heating": 0.0, "format": ".xtc"}
 
 
 def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
@@ -155,6 +156,7 @@ def _description(system: MDSystem, protocol: MDProtocol) -> dict[str, object]:
         "constraints": "HBonds",
         "integrator": "LangevinMiddle",
         "ph": system.ph,
+        "format": system.ending,
         **own,
     }
     return {key: value for key, value in stated.items() if key not in _UNSTATED or value != _UNSTATED[key]}
@@ -169,15 +171,22 @@ class _Group:
         self.systems, self.out, self.protocol = systems, out, protocol
         self.platform, self.threads, self.first = platform, threads, first
         self.n_new = protocol.n_frames - first
-        plan = json.dumps([_description(system, protocol) for system in systems] + ([first] if first else []))
-        key = hashlib.sha256(plan.encode()).hexdigest()[:12]
-        self.folder = out / f".group-{key}"
-        self.seed = int(key, 16) % 2**31
+        self.folder = out / f".group-{self._key()}"
+        self.seed = int(self._key("format"), 16) % 2**31
+        kinds = {system.ending for system in systems}
+        self.blocks = Blocks(self.folder, ".xtc" if kinds == {".xtc"} else ".npy", protocol.frame_interval)
+
+    def _key(self, *left_out: str) -> str:
+        """A digest of what is simulated and how, but for what is left out of the descriptions."""
+        described = [_description(system, self.protocol) for system in self.systems]
+        plan: list[object] = [{k: v for k, v in one.items() if k not in left_out} for one in described]
+        whole = json.dumps(plan + ([self.first] if self.first else []))
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
     def run(self, progress: Callable[[int], None]) -> None:
         self.folder.mkdir(exist_ok=True)
         with self._only_run():
-            n_done = min(self._n_blocks() * _FRAMES_A_BLOCK, self.n_new)
+            n_done = min(len(self.blocks) * _FRAMES_A_BLOCK, self.n_new)
             progress(len(self.systems) * (self.first + n_done))
             prepared = [system.structure.prepared(ph=system.ph, seed=system.seed) for system in self.systems]
             molecules = [Molecule(one.topology, np.array(one.positions, dtype=np.float64)) for one in prepared]
@@ -195,9 +204,9 @@ class _Group:
 
     def _produce(self, engine: Engine, progress: Callable[[int], None]) -> None:
         simulation = self._simulation(engine, engine.system)
-        start = self._n_blocks()
+        start = len(self.blocks)
         if start:
-            simulation.context.loadCheckpoint(self._block(start - 1).with_suffix(".chk").read_bytes())
+            simulation.context.loadCheckpoint(self.blocks.checkpoint())
         elif self.first:
             end = End.joined([End.load(end_file(self.out / s.name, self.first)) for s in self.systems])
             end.put(engine, simulation.context)
@@ -208,7 +217,8 @@ class _Group:
             frames = np.stack([self._next_frame(engine, simulation) for _ in range(n_frames)])
             if block * _FRAMES_A_BLOCK + n_frames == self.n_new:
                 End.of(simulation.context).save(self.folder / _END)
-            self._write_block(block, engine, frames, simulation)
+            before = self.first + block * _FRAMES_A_BLOCK
+            self.blocks.write(block, frames, before, simulation.context.createCheckpoint())
             progress(n_frames * len(self.systems))
 
     def _engine(self, prepared: Sequence[Prepared], molecules: Sequence[Molecule]) -> Engine:
@@ -277,54 +287,37 @@ class _Group:
         molecules = [positions[atoms] - positions[atoms].mean(axis=0) for atoms in engine.slices]
         return np.concatenate(molecules).astype(np.float32)
 
-    def _write_block(self, block: int, engine: Engine, frames: np.ndarray, simulation: app.Simulation) -> None:
-        path = self._block(block)
-        with replacing(path) as temporary:
-            write_xtc(temporary, frames, self.first + block * _FRAMES_A_BLOCK, self.protocol.frame_interval)
-        with replacing(path.with_suffix(".chk")) as temporary:  # the block counts from here on
-            temporary.write_bytes(simulation.context.createCheckpoint())
-
-    def _block(self, block: int) -> Path:
-        return self.folder / f"block_{block:06d}.xtc"
-
-    def _n_blocks(self) -> int:
-        n = 0
-        while self._block(n).with_suffix(".chk").exists() and self._block(n).exists():
-            n += 1
-        return n
-
     def _write_systems(self, molecules: Sequence[Molecule]) -> None:
         """Write the blocks as one trajectory for each system."""
         sizes = [molecule.topology.getNumAtoms() for molecule in molecules]
         ends = np.cumsum(sizes)
+        slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
+        timing = Timing(self.protocol.frame_interval, 1, 1)
         with ExitStack() as stack:
-            files = []
-            for system in self.systems:
-                folder = self.out / system.name
-                folder.mkdir(exist_ok=True)
-                files.append(stack.enter_context(replacing(folder / f"{system.name}.xtc")))
-            open_files = [XTCTrajectoryFile(str(path), "w") for path in files]
-            for system, trajectory in zip(self.systems, open_files, strict=True):
-                copy_xtc(self.out / system.name / f"{system.name}.xtc", trajectory, self.first)
-            first = np.zeros((0, 3))
-            for block in range(self._n_blocks()):
-                with XTCTrajectoryFile(str(self._block(block))) as file:
-                    xyz, times, steps, _ = file.read()
-                first = first if len(first) else xyz[0]
-                for trajectory, end, size in zip(open_files, ends, sizes, strict=True):
-                    trajectory.write(xyz[:, end - size : end], time=times, step=steps)
-            for trajectory in open_files:
-                trajectory.close()
-            for path in files:
-                require_length(path, self.protocol.n_frames)
-            for system, molecule, end, size in zip(self.systems, molecules, ends, sizes, strict=True):
-                folder = self.out / system.name
-                if not self.first:
-                    write_pdb(folder / f"{system.name}.pdb", molecule.topology, first[end - size : end].astype(float))
+            writers = []
+            for system, molecule in zip(self.systems, molecules, strict=True):
+                path = system.trajectory(self.out)
+                path.parent.mkdir(exist_ok=True)
+                write = stack.enter_context(writing(path, without_box(molecule.topology), timing))
+                for frames in in_chunks(frames_of(path, self.first)):
+                    write(frames)
+                writers.append(write)
+            for number, frames in enumerate(self.blocks):
+                for write, atoms in zip(writers, slices, strict=True):
+                    write(frames[:, atoms])
+                if number == 0 and not self.first:
+                    self._write_topologies(molecules, [frames[0, atoms] for atoms in slices])
         if (self.folder / _END).exists():  # blocks of older versions come without it
-            slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
             folders = [self.out / system.name for system in self.systems]
             End.load(self.folder / _END).share_out(folders, slices, self.protocol.n_frames)
+        self._describe()
+
+    def _write_topologies(self, molecules: Sequence[Molecule], frames: Sequence[np.ndarray]) -> None:
+        for system, molecule, frame in zip(self.systems, molecules, frames, strict=True):
+            write_pdb(system.trajectory(self.out).with_suffix(".pdb"), molecule.topology, frame.astype(float))
+
+    def _describe(self) -> None:
+        """Say how the systems were made; they are finished then."""
         for system in self.systems:
             description = _description(system, self.protocol) | {
                 "n_frames": self.protocol.n_frames,

@@ -7,9 +7,11 @@ loses all of them if its writer is killed: until it is complete, a NetCDF file b
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from importlib.util import find_spec
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import mdtraj
@@ -76,14 +78,38 @@ def write_trajectory(path: Path, topology: app.Topology, frames: Iterable[np.nda
     OSError
         If the disk is full.
     """
+    n_frames = 0
+    with writing(path, topology, timing) as write:
+        for some in in_chunks(frames):
+            write(some)
+            n_frames += len(some)
+    return n_frames
+
+
+@contextmanager
+def writing(path: Path, topology: app.Topology, timing: Timing) -> Iterator[Callable[[np.ndarray], None]]:
+    """A function that adds frames (F, n_atoms, 3) nm to a file, which appears whole when the block succeeds.
+
+    Parameters as in `write_trajectory`, which also tells what is raised.
+    """
     with replacing(path) as temporary:
         if path.suffix.lower() == _HDF5:
-            return _write_hdf5(temporary, topology, frames, timing)
+            with _writing_hdf5(temporary, topology, timing) as write:
+                yield write
+            return
         file = growing(temporary, topology, timing)
-        try:
+
+        def write_each(frames: np.ndarray) -> None:
             for frame in frames:
                 file.write(frame)
-            return file.flush().n_frames
+
+        try:
+            yield write_each
+            file.flush()
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise OSError(str(error).replace(temporary.name, path.name)) from error
         finally:
             file.close()
 
@@ -97,6 +123,8 @@ def frames_of(path: Path, n_frames: int) -> Iterator[np.ndarray]:
         If there are fewer.
     """
     left = n_frames
+    if not left:
+        return
     scale = to_nm if path.suffix.lower() in _IN_ANGSTROM else np.asarray
     with _opened(path) as file:
         while left:
@@ -108,29 +136,44 @@ def frames_of(path: Path, n_frames: int) -> Iterator[np.ndarray]:
             left -= len(xyz)
 
 
+def in_chunks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Frames, some at a time (F, n_atoms, 3)."""
+    left = iter(frames)
+    for first in left:
+        yield np.stack([first, *islice(left, _CHUNK - 1)])
+
+
+def without_box(topology: app.Topology) -> app.Topology:
+    """The same topology, without its periodic box."""
+    alone = copy(topology)
+    alone.setPeriodicBoxVectors(None)
+    return alone
+
+
 def _opened(path: Path):
     if path.suffix.lower() == _HDF5:
         from mdtraj.formats import HDF5TrajectoryFile  # needs PyTables when it is opened
 
         return HDF5TrajectoryFile(str(path))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*netCDF4")  # of a package that reads faster
+        warnings.filterwarnings("ignore", ".*'netCDF4' Python package is not installed")  # which reads faster
         return _READERS[path.suffix.lower()](str(path))
 
 
-def _write_hdf5(path: Path, topology: app.Topology, frames: Iterable[np.ndarray], timing: Timing) -> int:
+@contextmanager
+def _writing_hdf5(path: Path, topology: app.Topology, timing: Timing) -> Iterator[Callable[[np.ndarray], None]]:
     from mdtraj.formats import HDF5TrajectoryFile
 
-    cell = _cell(topology)
+    cell, counted = _cell(topology), count()
     with HDF5TrajectoryFile(str(path), "w") as file:
         file.topology = mdtraj.Topology.from_openmm(topology)
-        n_frames = 0
-        for xyz in _chunks(frames):
-            steps = timing.first + np.arange(n_frames, n_frames + len(xyz)) * timing.interval
-            cells = {name: np.tile(values, (len(xyz), 1)) for name, values in cell.items()}
-            file.write(xyz.astype(np.float32), time=(steps * timing.step_size).astype(np.float32), **cells)
-            n_frames += len(xyz)
-    return n_frames
+
+        def write(frames: np.ndarray) -> None:
+            steps = timing.first + np.array([next(counted) for _ in frames]) * timing.interval
+            cells = {name: np.tile(values, (len(frames), 1)) for name, values in cell.items()}
+            file.write(frames.astype(np.float32), time=(steps * timing.step_size).astype(np.float32), **cells)
+
+        yield write
 
 
 def _cell(topology: app.Topology) -> dict[str, np.ndarray]:
@@ -140,10 +183,3 @@ def _cell(topology: app.Topology) -> dict[str, np.ndarray]:
         return {}
     whole = mdtraj.utils.box_vectors_to_lengths_and_angles(*np.array([list(row) for row in vectors._value]))
     return {"cell_lengths": np.array(whole[:3], np.float32), "cell_angles": np.array(whole[3:], np.float32)}
-
-
-def _chunks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Frames, some at a time (F, n_atoms, 3)."""
-    left = iter(frames)
-    for first in left:
-        yield np.stack([first, *islice(left, _CHUNK - 1)])
