@@ -208,10 +208,10 @@ def draw(propagator: Propagator, positions: np.ndarray, seeds: Sequence[int]) ->
 
 def as_segment(answer: np.ndarray | GeneratedSegment, n_moved: int) -> GeneratedSegment:
     """A propagator's answer as a `GeneratedSegment`; raises `MDGenError` if it is not of `n_moved` atoms."""
-    segment = answer if isinstance(answer, GeneratedSegment) else GeneratedSegment(np.asarray(answer))
-    frames = np.asarray(segment.frames, dtype=np.float64)
+    frames = np.asarray(answer.frames if isinstance(answer, GeneratedSegment) else answer, dtype=np.float64)
     if frames.ndim != 3 or len(frames) == 0 or frames.shape[1:] != (n_moved, 3):
         raise MDGenError(f"the generator gave an array of shape {frames.shape}, not (frames, {n_moved}, 3)")
+    segment = answer if isinstance(answer, GeneratedSegment) else GeneratedSegment(frames)
     if segment.is_valid.shape != frames.shape[:1]:
         raise MDGenError(
             f"the generator gave {len(frames)} frames, and says of {len(segment.is_valid)} which are valid"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from openmm_mdgen.arguments import whole
 from openmm_mdgen.errors import MDGenError
 
+_LOG = logging.getLogger(__name__)
 _OPENMM_LARGEST = 2**31 - 1
 
 
 def valid_seed(seed: Any) -> int:
-    """The seed as given, or one drawn by the operating system where there is none.
+    """The seed as given, or one drawn by the operating system where there is none, which is told to the log.
 
     Raises
     ------
@@ -21,7 +23,9 @@ def valid_seed(seed: Any) -> int:
         If it is not a whole number from 0 to 2**63 - 1.
     """
     if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
+        drawn = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+        _LOG.info("seed %d was drawn: given again, it repeats this", drawn)
+        return drawn
     number = whole(seed)
     if number is None or not 0 <= number < 2**63:
         raise MDGenError(f"seed is {seed!r}: give a whole number from 0 to 2**63 - 1")

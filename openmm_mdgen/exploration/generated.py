@@ -11,7 +11,7 @@ from openmm import app
 
 from openmm_mdgen.arguments import require, valid_count
 from openmm_mdgen.errors import GenerationError
-from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, usable
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, one_structure
 from openmm_mdgen.protocol import Generator, draw
 from openmm_mdgen.seeds import segment_seed, valid_seed
 
@@ -19,7 +19,7 @@ _TRIES = 10  # segments in a row without a frame that is valid
 
 
 def generated_frames(
-    generator: Generator, topology: app.Topology, positions: np.ndarray, n_frames: int, *, seed: int = 0
+    generator: Generator, topology: app.Topology, positions: np.ndarray, n_frames: int, *, seed: int | None = None
 ) -> mdtraj.Trajectory:
     """Draw frames from a generator, with or without a time axis.
 
@@ -32,8 +32,8 @@ def generated_frames(
     positions : quantity or array, (n_atoms, 3)
         A relaxed structure. Plain numbers are in nm.
     n_frames : int
-    seed : int
-        The same seed gives the same frames.
+    seed : int, optional
+        The same seed gives the same frames. One is drawn, and told to the log, where it is left out.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def generated_frames(
         "generator", generator, is_right, "an object with the members of protocol.Generator, such as loaded weights"
     )
     generator.check(topology)
-    current = usable("positions", BondedAtoms(topology), positions, box_of(topology))
+    current = one_structure("positions", BondedAtoms(topology), positions, box_of(topology))
     propagator = generator.propagator(topology, current)
     found: list[np.ndarray] = []
     failed = index = 0

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.molecule.caps import is_hydrogen
+from openmm_mdgen.molecule.positions import as_topology, in_nanometre
 from openmm_mdgen.molecule.strand import protein_chains
 from openmm_mdgen.protocol import (
     BatchPropagator,
@@ -59,6 +61,11 @@ class EachChain:
     ----------
     generator : Generator
 
+    Raises
+    ------
+    MDGenError
+        If it is no generator.
+
     Attributes
     ----------
     drawn_frames, overlapping_frames : int
@@ -72,6 +79,8 @@ class EachChain:
     """
 
     def __init__(self, generator: Generator) -> None:
+        is_right = isinstance(generator, Generator) and not isinstance(generator, type)
+        require("generator", generator, is_right, "an object with the members of protocol.Generator")
         self.generator = generator
         self.drawn_frames = self.overlapping_frames = 0
 
@@ -117,17 +126,17 @@ class EachChain:
     def moved_atoms(self, topology: Topology) -> np.ndarray:
         """Numbers of the atoms that are generated, (n,); all of a chain where the generator does not say."""
         own = getattr(self.generator, "moved_atoms", None)
-        parts = _parts(topology)
+        parts = _parts(as_topology(topology))
         return np.concatenate([p.atom_indices[own(p.topology)] if own else p.atom_indices for p in parts])
 
     def check(self, topology: Topology) -> None:
         """Raise `UnsupportedTopologyError` if the generator cannot take one of the chains, or chains are bonded."""
-        for part in _parts(topology):
+        for part in _parts(as_topology(topology)):
             self.generator.check(part.topology)
 
     def propagator(self, topology: Topology, positions: np.ndarray) -> EachChainPropagator:
         """Bind to a molecule; see `protocol.Generator.propagator`. Warns where there are several chains."""
-        positions = np.asarray(positions, dtype=np.float64)
+        topology, positions = as_topology(topology), in_nanometre("positions", positions)
         n_atoms = topology.getNumAtoms()
         if positions.shape != (n_atoms, 3):
             raise StateError(

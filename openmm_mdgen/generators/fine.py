@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.generators.forward import MoleculePropagator
+from openmm_mdgen.generators.forward import ForwardModel, MoleculePropagator
 from openmm_mdgen.generators.trajectory import TrajectoryGenerator
 from openmm_mdgen.generators.upsampling import Upsampler
 from openmm_mdgen.model.checkpoints import ModelInfo
@@ -53,6 +54,11 @@ class FineGenerator:
     """
 
     def __init__(self, forward: TrajectoryGenerator, upsampling: TrajectoryGenerator) -> None:
+        for name, weights in (("forward", forward), ("upsampling", upsampling)):
+            require(
+                name, weights, hasattr(weights, "sampler"), "a TrajectoryGenerator, such as TrajectoryGenerator.load()"
+            )
+        ForwardModel(forward.sampler)  # raises where the weights are for another task
         upsampler = Upsampler(upsampling.sampler)
         filled = upsampler.given_interval
         if not math.isclose(filled, forward.frame_interval, rel_tol=STATED):

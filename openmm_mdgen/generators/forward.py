@@ -13,7 +13,7 @@ import numpy as np
 
 from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.model.tasks import ForwardSimulation
-from openmm_mdgen.molecule.positions import box_of, whole
+from openmm_mdgen.molecule.positions import as_topology, box_of, whole
 from openmm_mdgen.molecule.template import AllAtomTemplate
 from openmm_mdgen.protocol import GeneratedSegment
 
@@ -46,6 +46,7 @@ class ForwardModel:
 
     def propagator(self, topology: Topology, positions: np.ndarray) -> MoleculePropagator:
         """Bind to a molecule; see `protocol.Generator.propagator`."""
+        topology = as_topology(topology)
         chain, box = self.sampler.chain_of(topology), box_of(topology)
         template = AllAtomTemplate.measure(chain, chain.usable("positions", positions, box))
         return MoleculePropagator(self.sampler, template, box)

@@ -62,9 +62,10 @@ def loaded(
         generator = named(
             generator, topology=topology, device=device, ode_solver=ode_solver, evaluations=evaluations
         )  # fmt: skip
-    elif upsampling is None and not isinstance(generator, Generator):
+    elif isinstance(generator, type) or (upsampling is None and not isinstance(generator, Generator)):
+        kind = f"the class {generator.__name__}" if isinstance(generator, type) else f"a {type(generator).__name__}"
         raise MDGenError(
-            f"generator is a {type(generator).__name__}: give the name or file of weights, or an object with the "
+            f"generator is {kind}: give the name or file of weights, or an object with the "
             "members of openmm_mdgen.protocol.Generator"
         )
     else:

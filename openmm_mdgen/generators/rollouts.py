@@ -15,7 +15,7 @@ import numpy as np
 
 from openmm_mdgen.arguments import valid_count
 from openmm_mdgen.errors import GenerationError
-from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, usable
+from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, one_structure
 from openmm_mdgen.protocol import MOST_INVALID, BatchPropagator, GeneratedSegment, Generator, draw
 from openmm_mdgen.seeds import segment_seed, valid_seed
 
@@ -39,20 +39,30 @@ class Stream(Iterator[np.ndarray]):
         How many segments were drawn anew so far.
     n_done : int
         How many frames of each replica were handed out so far.
+    seed : int
+        As given, or the one that was drawn.
     """
 
     def __init__(
-        self, generator: Generator, topology: Topology, positions: np.ndarray, n_frames: int, replicas: int, seed: int
+        self,
+        generator: Generator,
+        topology: Topology,
+        positions: np.ndarray,
+        n_frames: int,
+        replicas: int,
+        seed: int | None,
     ) -> None:
         replicas, n_frames = valid_count("replicas", replicas), valid_count("n_frames", n_frames)
         topology, seed = as_topology(topology), valid_seed(seed)
         generator.check(topology)
-        positions = usable("positions", BondedAtoms(topology), positions, box_of(topology))
+        if memory_of := getattr(generator, "memory_of", None):  # raises if there is too little
+            memory_of(topology, replicas)
+        positions = one_structure("positions", BondedAtoms(topology), positions, box_of(topology))
         self._propagator = generator.propagator(topology, positions)
         self.atom_indices = self._propagator.atom_indices
         self.redraws = 0
         self._continues = generator.frame_interval is not None  # independent samples all have the same start
-        self._seed, self._n_frames, self.n_done = seed, n_frames, 0
+        self.seed, self._n_frames, self.n_done = seed, n_frames, 0
         self._index = [-1] * replicas  # number of the latest segment
         self._current = np.repeat(positions[None], replicas, axis=0)  # (R, N, 3)
         self._drawn = [np.zeros((0, len(self.atom_indices), 3)) for _ in range(replicas)]  # not handed out yet
@@ -123,7 +133,7 @@ class Stream(Iterator[np.ndarray]):
     def _segments(self, replicas: list[int]) -> list[GeneratedSegment]:
         for replica in replicas:
             self._index[replica] += 1
-        seeds = [segment_seed(self._seed, self._index[replica], replica) for replica in replicas]
+        seeds = [segment_seed(self.seed, self._index[replica], replica) for replica in replicas]
         if self._states is None:
             return draw(self._propagator, self._current[replicas], seeds)
         segments = []
@@ -139,7 +149,13 @@ class Stream(Iterator[np.ndarray]):
 
 
 def stream(
-    generator: Generator, topology: Topology, positions: np.ndarray, n_frames: int, *, replicas: int = 1, seed: int = 0
+    generator: Generator,
+    topology: Topology,
+    positions: np.ndarray,
+    n_frames: int,
+    *,
+    replicas: int = 1,
+    seed: int | None = None,
 ) -> Stream:
     """Generate any number of frames in bounded memory.
 
@@ -155,7 +171,8 @@ def stream(
         New frames of each replica; the start is not among them.
     replicas : int
         Independent trajectories. The first is the run that a simulation of this seed makes.
-    seed : int
+    seed : int, optional
+        One is drawn where it is left out: see the stream's attribute `seed`.
 
     Returns
     -------

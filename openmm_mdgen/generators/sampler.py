@@ -7,6 +7,7 @@ file builds on a sampler: it holds the task, typed, and turns tokens into what a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -19,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from openmm_mdgen import threads
-from openmm_mdgen.arguments import positive
+from openmm_mdgen.arguments import positive, require, valid_count
 from openmm_mdgen.errors import CheckpointError, GenerationError, MDGenError, UnsupportedTopologyError
 from openmm_mdgen.generators.memory import Memory, available, needed
 from openmm_mdgen.model import checkpoints
@@ -31,9 +32,10 @@ from openmm_mdgen.model.tasks import TASKS, ForwardSimulation, Task
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.placement import backbone_named
-from openmm_mdgen.molecule.positions import as_topology
+from openmm_mdgen.molecule.positions import as_topology, usable
 
 if TYPE_CHECKING:
+    import mdtraj
     from openmm.app import Topology
 
 AnyTask = TypeVar("AnyTask", bound=Task)
@@ -218,7 +220,7 @@ class Sampler:
         MDGenError
             If a segment of it does not fit into memory.
         """
-        chain = ProteinChain.from_openmm(topology)
+        chain = ProteinChain.from_openmm(as_topology(topology))
         network, n = self.flow.config.network, len(chain.sequence)
         if not network.takes(n):
             fitting = [name for name in _bundled_for(type(self.flow.config.task)) if _take(name, [chain])]
@@ -230,6 +232,19 @@ class Sampler:
             )
         self.memory_of(n).require(f"a segment of {self.info.n_frames} frames of {n} residues")
         return chain
+
+    def chain_of_frames(self, trajectory: mdtraj.Trajectory) -> tuple[Topology, ProteinChain]:
+        """The topology of given frames and its chain, whose termini are as the first frame has them.
+
+        Raises
+        ------
+        MDGenError, StateError, UnsupportedTopologyError
+            As `chain_of`, or if the positions are of no use.
+        """
+        topology = trajectory.topology.to_openmm()
+        chain = self.chain_of(topology)
+        usable("the trajectory", chain, trajectory.xyz)
+        return topology, chain.resolved(trajectory.xyz[0])
 
 
 def _in_words(task: Task | type[Task]) -> str:
@@ -330,9 +345,9 @@ def solver_of(name: str, evaluations: int | None) -> OdeSolver:
     if not issubclass(kind, (FixedStep, AdamsBashforth)):
         raise MDGenError(f"ode_solver {name!r} chooses its own number of evaluations: leave evaluations out")
     try:
-        return kind(evaluations)
+        return kind(valid_count("evaluations", evaluations))
     except ValueError as error:
-        raise MDGenError(f"ode_solver {name!r}: {error}") from error
+        raise MDGenError(f"evaluations {evaluations} with ode_solver {name!r}: {error}") from error
 
 
 def device_of(name: str) -> torch.device:
@@ -343,10 +358,12 @@ def device_of(name: str) -> torch.device:
     CheckpointError
         If the device is not there.
     """
+    require("device", name, isinstance(name, str), "a name such as 'auto', 'cpu' or 'cuda:1'")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise CheckpointError(f"device {name!r} cannot be used here ({error}); 'cpu' and 'auto' always can") from error
+        reason = re.split(r"[.\n]", str(error))[0]  # what follows is for those who build torch
+        raise CheckpointError(f"device {name!r} cannot be used here ({reason}); 'cpu' and 'auto' always can") from error
     return torch.device(name)

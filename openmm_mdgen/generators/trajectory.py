@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openmm_mdgen.arguments import positive, valid_count
+from openmm_mdgen.arguments import positive, require, valid_count
 from openmm_mdgen.generators.design import Design, Designer
 from openmm_mdgen.generators.each_chain import of_chains
 from openmm_mdgen.generators.forward import ForwardModel, MoleculePropagator
@@ -27,9 +27,8 @@ from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.model.ode import OdeSolver
 from openmm_mdgen.model.tokens import Frames
-from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.inputs import Structure, interval_of, positions_of
-from openmm_mdgen.molecule.positions import as_topology, box_of, usable
+from openmm_mdgen.molecule.positions import as_topology, box_of
 from openmm_mdgen.seeds import valid_seed
 
 if TYPE_CHECKING:
@@ -67,11 +66,15 @@ class TrajectoryGenerator:
         Kelvin, of what is generated; can be set within `temperature_range`. A simulation asks for its integrator's.
     precision : str
         Type of the network's numbers, such as "float32".
+    seed : int or None
+        Of what was generated last by `stream`, `rollout`, `interpolate`, `upsample` or `inpaint`: given again, it
+        repeats that.
     """
 
     def __init__(self, flow: TrajectoryFlow, info: ModelInfo, solver: OdeSolver, device: torch.device) -> None:
         self.sampler = Sampler(flow, info, solver, device)
         self.flow, self.info, self.solver, self.device = self.sampler.flow, info, solver, device
+        self.seed: int | None = None
         self.precision = str(next(flow.parameters()).dtype).removeprefix("torch.")
 
     @property
@@ -125,6 +128,8 @@ class TrajectoryGenerator:
         MDGenError
             If there is no such task or solver, or the solver cannot do with that many evaluations.
         """
+        is_right = name_or_path is None or (isinstance(name_or_path, str | Path) and str(name_or_path) not in ("", "."))
+        require("generator", name_or_path, is_right, "the name or file of weights")
         sampler = Sampler.load(
             name_or_path, task=task, topology=topology, device=device, ode_solver=ode_solver, evaluations=evaluations
         )
@@ -177,7 +182,7 @@ class TrajectoryGenerator:
         MDGenError
             If it does not fit.
         """
-        n_residues = len(self.sampler.chain_of(topology).sequence)
+        replicas, n_residues = valid_count("replicas", replicas), len(self.sampler.chain_of(topology).sequence)
         memory = self.sampler.memory_of(n_residues, replicas)
         memory.require(f"{replicas} replicas at once, each of {self.info.n_frames} frames of {n_residues} residues")
         return memory
@@ -207,7 +212,7 @@ class TrajectoryGenerator:
         n_frames: int,
         *,
         replicas: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         chains: str | None = None,
     ) -> Stream:
         """Generate any number of frames in bounded memory.
@@ -221,7 +226,8 @@ class TrajectoryGenerator:
             New frames of each replica; the start is not among them.
         replicas : int
             Independent trajectories, generated in one batch.
-        seed : int
+        seed : int, optional
+            One is drawn where it is left out: see the attribute `seed`.
         chains : {"each"}, optional
             ``"each"`` generates every protein chain by itself; see `generators.each_chain`. Default: there has to be
             one chain.
@@ -232,7 +238,9 @@ class TrajectoryGenerator:
             Iterator of arrays (R, at most a segment's frames, n, 3) in nm, of the atoms of the protein chains.
         """
         generator = of_chains(self, chains)
-        return stream(generator, topology, positions, n_frames, replicas=replicas, seed=seed)
+        made = stream(generator, topology, positions, n_frames, replicas=replicas, seed=seed)
+        self.seed = made.seed
+        return made
 
     def rollout(
         self,
@@ -240,7 +248,7 @@ class TrajectoryGenerator:
         positions: np.ndarray,
         n_frames: int,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         chains: str | None = None,
     ) -> mdtraj.Trajectory:
         """One trajectory of the protein, held in memory; parameters as in `stream`."""
@@ -253,7 +261,7 @@ class TrajectoryGenerator:
         n_frames: int,
         *,
         replicas: int,
-        seed: int = 0,
+        seed: int | None = None,
         chains: str | None = None,
     ) -> list[mdtraj.Trajectory]:
         """Several trajectories, generated in one batch; parameters as in `stream`."""
@@ -270,7 +278,7 @@ class TrajectoryGenerator:
         end: Structure,
         *,
         paths: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         duration: float | None = None,
     ) -> list[mdtraj.Trajectory]:
         """Paths from one structure to another.
@@ -282,7 +290,8 @@ class TrajectoryGenerator:
             Complete structures of one molecule, hydrogens included.
         paths : int
             How many, generated in one batch.
-        seed : int
+        seed : int, optional
+            One is drawn where it is left out: see the attribute `seed`.
         duration : float or quantity, optional
             Time from start to end; plain numbers are in ps. Default: that of the weights, which it may not be far from.
 
@@ -297,13 +306,13 @@ class TrajectoryGenerator:
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
         interpolator = Interpolator(self.sampler)
-        paths, seed = valid_count("paths", paths), valid_seed(seed)
+        paths, self.seed = valid_count("paths", paths), valid_seed(seed)
         n_frames, topology = interpolator.frames_of(duration), as_topology(topology)
         chain = self.sampler.chain_of(topology)
         ends = []
         for name, structure in (("start", start), ("end", end)):
             ends.append(chain.usable(name, positions_of(name, structure, topology), box_of(topology)))
-        xyz = interpolator.paths(chain, ends[0], ends[1], n_frames, paths=paths, seed=seed)
+        xyz = interpolator.paths(chain, ends[0], ends[1], n_frames, paths=paths, seed=self.seed)
         return trajectories_of(topology, chain.atom_indices, xyz, np.arange(n_frames) * self.frame_interval)
 
     def upsample(
@@ -311,7 +320,7 @@ class TrajectoryGenerator:
         trajectory: mdtraj.Trajectory,
         factor: int | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         frame_interval: float | None = None,
     ) -> mdtraj.Trajectory:
         """Fill in the motion between the frames of a trajectory.
@@ -321,8 +330,9 @@ class TrajectoryGenerator:
         trajectory : mdtraj.Trajectory
             All atoms of the molecule, hydrogens included; at least two frames, as far apart as those the weights know.
         factor : int, optional
-            How many times as many frames. Default, and the only one possible: that of the weights.
-        seed : int
+            How many times as many frames: that of the weights, which is the default, or a divisor of it.
+        seed : int, optional
+            One is drawn where it is left out: see the attribute `seed`.
         frame_interval : float or quantity, optional
             Time between the given frames, where `trajectory.time` does not say so (files of the DCD format do not);
             plain numbers are in ps.
@@ -337,11 +347,11 @@ class TrajectoryGenerator:
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
         upsampler = Upsampler(self.sampler)
-        seed = valid_seed(seed)
-        upsampler.check(factor, interval_of(trajectory, frame_interval))
-        topology, chain = self._checked(trajectory)
-        xyz = upsampler.filled(chain, trajectory.xyz, seed=seed)
-        time = float(trajectory.time[0]) * (frame_interval is None) + np.arange(len(xyz)) * self.frame_interval
+        stride = upsampler.stride(factor, interval_of(trajectory, frame_interval))
+        topology, chain = self.sampler.chain_of_frames(trajectory)
+        self.seed = valid_seed(seed)
+        xyz = upsampler.filled(chain, trajectory.xyz, seed=self.seed)[::stride]
+        time = float(trajectory.time[0]) * (frame_interval is None) + np.arange(len(xyz)) * self.frame_interval * stride
         return trajectories_of(topology, chain.atom_indices, xyz[None], time)[0]
 
     def inpaint(
@@ -350,7 +360,7 @@ class TrajectoryGenerator:
         *,
         designed: Sequence[int] | None = None,
         samples: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         frame_interval: float | None = None,
         accept_chance: bool = False,
     ) -> list[Design]:
@@ -365,7 +375,8 @@ class TrajectoryGenerator:
             Residues from 0. Default, and the only ones possible: those that the weights design.
         samples : int
             How many designs.
-        seed : int
+        seed : int, optional
+            One is drawn where it is left out: see the attribute `seed`.
         frame_interval : float or quantity, optional
             As in `upsample` (ps); the weights' interval may also be a whole multiple of that of the given frames.
         accept_chance : bool
@@ -383,13 +394,7 @@ class TrajectoryGenerator:
         CheckpointError, MDGenError, StateError, UnsupportedTopologyError
         """
         designer = Designer(self.sampler, accept_chance=accept_chance)
-        samples, seed = valid_count("samples", samples), valid_seed(seed)
+        samples, self.seed = valid_count("samples", samples), valid_seed(seed)
         interval = interval_of(trajectory, frame_interval)
-        _, chain = self._checked(trajectory)
-        return designer.designs(chain, trajectory.xyz, interval, designed=designed, samples=samples, seed=seed)
-
-    def _checked(self, trajectory: mdtraj.Trajectory) -> tuple[Topology, ProteinChain]:
-        topology = trajectory.topology.to_openmm()
-        chain = self.sampler.chain_of(topology)
-        usable("the trajectory", chain, trajectory.xyz)
-        return topology, chain.resolved(trajectory.xyz[0])
+        _, chain = self.sampler.chain_of_frames(trajectory)
+        return designer.designs(chain, trajectory.xyz, interval, designed=designed, samples=samples, seed=self.seed)

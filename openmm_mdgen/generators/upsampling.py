@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from openmm_mdgen.arguments import valid_count
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.generators.given_frames import Keys, batches, draw_until_valid
 from openmm_mdgen.generators.sampler import Sampler
@@ -48,11 +49,19 @@ class Upsampler:
         self.sampler = sampler
         self.given_interval = self.task.factor * sampler.frame_interval
 
-    def check(self, factor: int | None, interval: float) -> None:
-        """Raise `MDGenError` unless the weights fill in frames `interval` ps apart, by this factor if one is stated."""
-        name = self.sampler.info.name
-        if factor is not None and factor != self.task.factor:
-            raise MDGenError(f"factor {factor}: weights {name!r} upsample by {self.task.factor}")
+    def stride(self, factor: int | None, interval: float) -> int:
+        """Which of the generated frames are kept, so that there are `factor` times as many as were given.
+
+        Raises
+        ------
+        MDGenError
+            If the weights do not fill in frames `interval` ps apart, or their own factor is no multiple of this one.
+        """
+        name, own = self.sampler.info.name, self.task.factor
+        factor = own if factor is None else valid_count("factor", factor, least=2)
+        if own % factor:
+            allowed = ", ".join(str(n) for n in range(2, own + 1) if own % n == 0)
+            raise MDGenError(f"factor {factor}: weights {name!r} upsample by {own}, take one of {allowed}")
         needed = self.given_interval
         if not math.isclose(interval, needed, rel_tol=RECORDED):
             raise MDGenError(
@@ -60,6 +69,7 @@ class Upsampler:
                 f"{needed:g} ps: take every n-th frame so that they are {needed:g} ps apart, or state the frame "
                 "interval if the file's times are wrong"
             )
+        return own // factor
 
     def filled(
         self, chain: ProteinChain, positions: np.ndarray, *, seed: int, temperature: float | None = None

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from openmm import app
 
+from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import relaxed
@@ -23,6 +24,7 @@ from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.placement import backbone_named
 from openmm_mdgen.molecule.template import AllAtomTemplate
+from openmm_mdgen.seeds import valid_seed
 
 _FIRST_CHI = 3
 
@@ -72,7 +74,7 @@ class PeptideBuilder:
     """
 
     def __init__(self, *, backbone: str = "torsions", seed: int = 0) -> None:
-        self.backbone, self.seed = backbone_named(backbone), seed
+        self.backbone, self.seed = backbone_named(backbone), valid_seed(seed)
         self._templates: dict[str, tuple[app.Topology, AllAtomTemplate]] = {}
 
     def all_atoms(self, design: Design) -> DesignedPeptide:
@@ -93,6 +95,7 @@ class PeptideBuilder:
         MDGenError
             If the design is only a sequence.
         """
+        require("design", design, hasattr(design, "sequence"), "a Design, as TrajectoryGenerator.inpaint makes them")
         if design.trajectory is None:
             raise MDGenError("these weights give sequences without motion: build a structure with build_peptide")
         topology, template = self._template(design.sequence)

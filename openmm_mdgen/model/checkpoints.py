@@ -108,6 +108,8 @@ def find(name_or_path: str | Path) -> Path:
         if found:
             return next(iter(found.values()))()
     path = Path(name_or_path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder: name a file of weights, such as {path / 'weights.safetensors'}")
     if not path.is_file():
         raise NoSuchWeightsError(
             f"no weights at {path}; bundled ones are {', '.join(bundled()) or 'none'}; published ones are "

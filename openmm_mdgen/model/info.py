@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from openmm_mdgen.arguments import positive, valid_count
+from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.temperatures import in_words
 
 _ADDED = ("evaluations", "temperatures")  # fields that are left out of files where they say nothing
@@ -53,6 +55,16 @@ class ModelInfo:
     about: dict[str, Any] = field(default_factory=dict)
     evaluations: int | None = None
     temperatures: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, valid in (("n_frames", valid_count), ("frame_interval", positive), ("temperature", positive)):
+            valid(name, getattr(self, name))
+        for kelvin in self.temperatures or ():
+            positive("one of the temperatures", kelvin)
+        if self.temperatures and list(self.temperatures) != sorted(self.temperatures):
+            raise MDGenError(f"temperatures are {self.temperatures}: give them rising")
+        if self.evaluations is not None:
+            valid_count("evaluations", self.evaluations)
 
     @property
     def temperature_range(self) -> tuple[float, float]:

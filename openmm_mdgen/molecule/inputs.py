@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import mdtraj
 import numpy as np
 
-from openmm_mdgen.arguments import positive
+from openmm_mdgen.arguments import positive, require_trajectory
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.molecule.positions import in_nanometre
 
@@ -85,8 +85,9 @@ def interval_of(trajectory: mdtraj.Trajectory, stated: float | None) -> float:
     Raises
     ------
     MDGenError
-        If there is one frame only, or the frames are not evenly spaced in time.
+        If it is no trajectory, there is one frame only, or the frames are not evenly spaced in time.
     """
+    require_trajectory("trajectory", trajectory)
     if trajectory.n_frames < 2:
         raise MDGenError(f"the trajectory has {trajectory.n_frames} frame: at least two are needed")
     if stated is not None:

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from openmm_mdgen.arguments import valid_choice
 from openmm_mdgen.geometry.atom14 import backbone_points
 from openmm_mdgen.geometry.rigid import Rigid, between, superposition
 from openmm_mdgen.geometry.units import moved
@@ -200,9 +201,8 @@ def backbone_named(name: str, *, turns_caps: bool = True) -> Backbone:
 
     Raises
     ------
-    ValueError
+    MDGenError
         If there is none of that name.
     """
-    if name not in _KINDS:
-        raise ValueError(f"backbone is {', '.join(map(repr, _KINDS))}, not {name!r}")
+    valid_choice("backbone", name, _KINDS)
     return _KINDS[name](turns_caps)

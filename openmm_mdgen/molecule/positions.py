@@ -170,6 +170,14 @@ def minimisable(name: str, atoms: Bonded, positions: Any) -> np.ndarray:
     return positions
 
 
+def one_structure(name: str, atoms: Bonded, positions: Any, box: np.ndarray | None = None) -> np.ndarray:
+    """Positions (N, 3) of one structure, as `usable`; raises `StateError` if there are several."""
+    positions = usable(name, atoms, positions, box)
+    if positions.ndim != 2:
+        raise StateError(f"{name} have shape {positions.shape}: give one structure, such as positions[0]")
+    return positions
+
+
 def require_shape(name: str, atoms: Bonded, positions: np.ndarray) -> None:
     """Raise `StateError` unless there are positions (..., N, 3)."""
     if positions.shape[-2:] == (atoms.n_atoms, 3):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import openmm
 
+from openmm_mdgen.arguments import require, whole
 from openmm_mdgen.errors import LandingError, MDGenError, UnsupportedTopologyError
+from openmm_mdgen.files import require_file
 from openmm_mdgen.protocol import Generator, temperature_range
 from openmm_mdgen.simulation.engine import Engine
 from openmm_mdgen.simulation.gate import Gate, Judge
 from openmm_mdgen.simulation.honoured import Honoured
 from openmm_mdgen.simulation.integrators import present_integrator
+from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.schedule import Schedule, steps_per_frame
 from openmm_mdgen.simulation.starts import Minimised, Start
 from openmm_mdgen.simulation.warn import warn
@@ -20,6 +25,47 @@ def valid_schedule(schedule: Schedule) -> Schedule:
     if isinstance(schedule, type) or not isinstance(schedule, Schedule):
         raise MDGenError(f"schedule is {schedule!r}: give an object such as Generate() or Integrate()")
     return schedule
+
+
+def check_openmm(system: object, integrator: object, platform: object) -> None:
+    """Check what OpenMM is given, whose own messages are of its inside; a str is the name of a file, as in OpenMM.
+
+    Raises
+    ------
+    MDGenError
+    """
+    for name, value, kind, instead in (
+        ("system", system, openmm.System, "an openmm.System, such as forcefield.createSystem(topology, ...)"),
+        ("integrator", integrator, openmm.Integrator, "an integrator, such as openmm.LangevinMiddleIntegrator(...)"),
+    ):
+        require(name, value, isinstance(value, kind | str), instead)
+        if isinstance(value, str):
+            require_file(value)
+    is_right = isinstance(platform, openmm.Platform | None)
+    require("platform", platform, is_right, "an openmm.Platform, such as Platform.getPlatformByName('CPU')")
+
+
+def valid_steps(steps: object) -> int:
+    """A number of steps, from 0 on; floats that are whole are taken as OpenMM takes them."""
+    number = int(steps) if isinstance(steps, float) and steps.is_integer() else whole(steps)
+    if number is None or number < 0:
+        raise MDGenError(
+            f"steps is {steps!r}: give a number of steps of the integrator, such as 2500 for 10 ps of 4 fs"
+        )
+    return number
+
+
+def check_landing(landing: LandingSettings | None, *, is_hybrid: bool) -> None:
+    """Check settings of landings; warns where nothing is landed.
+
+    Raises
+    ------
+    MDGenError
+        If they are something else.
+    """
+    require("landing", landing, isinstance(landing, LandingSettings | None), "LandingSettings(...)")
+    if landing is not None and not is_hybrid:
+        warn("landing does nothing here: frames are landed in hybrid runs, such as schedule=WhileAccepted(...)")
 
 
 def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
@@ -34,6 +80,8 @@ def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:
         return Gate() if getattr(schedule, "needs_gate", True) else None
     if isinstance(gate, type) or not isinstance(gate, Judge):
         raise MDGenError(f"gate is {gate!r}: give an object such as Gate()")
+    if not schedule.generates:
+        warn("the gate does nothing here: the schedule generates nothing that it could judge")
     return gate
 
 
@@ -67,6 +115,9 @@ def check_engine(engine: Engine, generator: Generator, schedule: Schedule) -> No
             f"{type(integrator).__name__} has no fixed step size, and generated frames are counted in steps: "
             "use an integrator with one, such as LangevinMiddleIntegrator"
         )
+    temperature = engine.temperature()
+    if temperature is not None and not (math.isfinite(temperature) and temperature >= 0):
+        raise MDGenError(f"the integrator's temperature is {temperature:g} K: set it to that of the generator")
     steps_per_frame(generator.frame_interval, engine.step_size)
     if check := getattr(schedule, "check", None):
         check(generator.frame_interval)

@@ -127,6 +127,8 @@ class MDGenSimulation(app.Simulation):
             else None
         )
         judge = checks.valid_gate(gate, self.schedule)
+        checks.check_landing(landing, is_hybrid=model is not None and judge is not None)
+        checks.check_openmm(system, integrator, platform)
         valid = valid_seed(seed)
         if model:
             model.check(topology)
@@ -143,8 +145,17 @@ class MDGenSimulation(app.Simulation):
             settings = landing or LandingSettings()
             self._advance = OnTrial(engine, model, valid, honoured, gate=judge, settings=settings)
         if state is not None:
-            with open(state) as file:
-                self.loadState(file)
+            self.loadState(state)
+
+    def step(self, steps: int) -> None:
+        """As in OpenMM.
+
+        Raises
+        ------
+        MDGenError
+            If it is no number of steps.
+        """
+        super().step(checks.valid_steps(steps))
 
     @property
     def generator(self) -> Generator | None:
@@ -179,10 +190,12 @@ class MDGenSimulation(app.Simulation):
         Raises
         ------
         CheckpointError
-            If the generator's part is damaged, of another molecule, or of other weights. Nothing has changed then.
+            If it is no checkpoint, or the generator's part is damaged, of another molecule, or of other weights.
+            Nothing has changed then.
         """
         checkpoint, arrays = restart.split_checkpoint(restart.read(file, "rb"))
-        self._load(lambda: self.context.loadCheckpoint(checkpoint), arrays)
+        with restart.understood("checkpoint"):
+            self._load(lambda: self.context.loadCheckpoint(checkpoint), arrays)
 
     def saveState(self, file) -> None:
         """As in OpenMM; the file carries the generator's place too, and plain OpenMM can load it."""
@@ -201,7 +214,8 @@ class MDGenSimulation(app.Simulation):
             As `loadCheckpoint`.
         """
         xml, arrays = restart.split_state(restart.read(file, "r"))
-        self._load(lambda: self.context.setState(openmm.XmlSerializer.deserialize(xml)), arrays)
+        with restart.understood("state"):
+            self._load(lambda: self.context.setState(openmm.XmlSerializer.deserialize(xml)), arrays)
 
     def _load(self, load_context: Callable[[], None], arrays: restart.Arrays | None) -> None:
         if arrays is None:

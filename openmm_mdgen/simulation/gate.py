@@ -8,7 +8,7 @@ energy once bonds, angles and hydrogens are relaxed, against frames of real MD r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from scipy.spatial import cKDTree
 
+from openmm_mdgen.arguments import not_negative, positive, require, valid_count
 from openmm_mdgen.geometry.bonds import TOO_CLOSE, BondGraph, Contacts, lengths, triple_products
 
 if TYPE_CHECKING:
@@ -131,6 +132,11 @@ class Gate:
         Number of standard deviations by which a relaxed energy may lie above the mean of real MD's.
     energy_floor : float, kJ/mol
         Smallest value that is taken for this standard deviation.
+
+    Raises
+    ------
+    MDGenError
+        If a number makes no sense.
     """
 
     retries: int = 2
@@ -142,6 +148,17 @@ class Gate:
     energy_frames: int = 3
     energy_deviations: float = 6.0
     energy_floor: float = 8.0
+
+    def __post_init__(self) -> None:
+        valid_count("retries", self.retries, least=0)
+        valid_count("energy_frames", self.energy_frames)
+        for name in ("bond_tolerance", "angle_tolerance", "largest_turn", "largest_jump", "energy_deviations"):
+            positive(name, getattr(self, name))
+        not_negative("energy_floor", self.energy_floor)
+        is_right = isinstance(self.contacts, Sequence) and len(self.contacts) == 3
+        require("contacts", self.contacts, is_right, "three distances in nm: of heavy atoms, mixed, of hydrogens")
+        for distance in self.contacts:
+            not_negative("one of the contacts", distance)
 
     def judge(self, trial: Trial) -> Verdict:
         """Judge by geometry, then by energy; the first fault found is the reason.

@@ -15,6 +15,7 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
+from openmm_mdgen.arguments import require, whole
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 from openmm_mdgen.simulation.record import Segment, is_real, json_lines
@@ -115,7 +116,9 @@ class MaskReporter:
     """
 
     def __init__(self, file: str | Path, reportInterval: int, append: bool = False) -> None:
+        require("file", file, isinstance(file, str | Path), "the name of a file to write as CSV")
         self._path, self._interval = Path(file), _valid_interval(reportInterval)
+        _require_folder(self._path)
         self._is_open = False
         if not append:
             self._path.write_text(_HEADER, encoding="utf-8")
@@ -147,12 +150,23 @@ def _next(simulation: app.Simulation, interval: int) -> dict[str, Any]:
 
 
 def _named(file: str | Path) -> Path:
+    require("file", file, isinstance(file, str | Path), "the name of a file that ends in .csv or .jsonl")
+    _require_folder(Path(file))
     if Path(file).suffix not in (".csv", ".jsonl"):
         raise MDGenError(f"{file}: a record is written as .csv or .jsonl, so let the name end in one of them")
     return Path(file)
 
 
-def _valid_interval(interval: int) -> int:
-    if interval < 1:
-        raise MDGenError(f"reportInterval is {interval}: give a number of steps, at least 1")
-    return interval
+def _require_folder(file: Path) -> None:
+    """Told when the reporter is made, not after the MD up to its first report."""
+    if not file.parent.is_dir():
+        raise MDGenError(f"{file}: {file.parent}: no such folder; make it first")
+    if file.is_dir():
+        raise MDGenError(f"{file} is a folder: name a file")
+
+
+def _valid_interval(interval: Any) -> int:
+    number = int(interval) if isinstance(interval, float) and interval.is_integer() else whole(interval)
+    if number is None or number < 1:
+        raise MDGenError(f"reportInterval is {interval!r}: give a number of steps, at least 1")
+    return number

@@ -14,12 +14,17 @@ import binascii
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openmm
 
-from openmm_mdgen.errors import CheckpointError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.arguments import require
+from openmm_mdgen.errors import CheckpointError, MDGenError
+from openmm_mdgen.files import replacing, require_file
 from openmm_mdgen.protocol import Generator
 
 Arrays = dict[str, np.ndarray]
@@ -109,15 +114,42 @@ def require_weights(arrays: Arrays, generator: Generator) -> None:
 
 def read(file: Any, mode: str) -> Any:
     """Read all of a file, which is given by name or open."""
-    if not isinstance(file, str):
+    if not isinstance(file, str | Path):
+        require("file", file, hasattr(file, "read"), "the name of a file, or an open one")
         return file.read()
-    with open(file, mode) as stream:
-        return stream.read()
+    require_file(file)
+    try:
+        with open(file, mode) as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{file} is no state, which is a text: load it by loadCheckpoint if it is one") from error
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Around OpenMM's reading of its own part; `what` is a checkpoint or a state.
+
+    Raises
+    ------
+    CheckpointError
+        If OpenMM cannot read it.
+    """
+    try:
+        yield
+    except MDGenError:
+        raise
+    except (openmm.OpenMMException, ValueError) as error:
+        raise CheckpointError(
+            f"this file cannot be loaded as a {what} ({error}): give one that was saved on the same platform, with the "
+            "same System and integrator"
+        ) from error
 
 
 def save(data: bytes | str, file: Any) -> None:
     """Write to a file, which is given by name (then it appears whole) or open."""
-    if isinstance(file, str):
+    if isinstance(file, str | Path):
+        if Path(file).is_dir():
+            raise MDGenError(f"{file} is a folder: name a file")
         with replacing(file) as temporary:
             temporary.write_bytes(data) if isinstance(data, bytes) else temporary.write_text(data)
     else:

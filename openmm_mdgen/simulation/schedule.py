@@ -7,13 +7,11 @@ that takes the place of a segment which the simulation's gate rejected. Steps ar
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from openmm import unit
-
+from openmm_mdgen.arguments import positive
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.times import nearest_multiples, whole_number
 
@@ -97,6 +95,11 @@ class Alternate:
     ----------
     integrate, generate : Quantity or float, ps
         Durations of the two phases: whole numbers of the generator's frames. Phases are counted from step 0.
+
+    Raises
+    ------
+    MDGenError
+        If one is no time above zero.
     """
 
     integrate: float
@@ -130,6 +133,11 @@ class WhileAccepted:
     ----------
     integrate : Quantity or float, ps
         Duration of the real MD after a rejection: a whole number of the generator's frames.
+
+    Raises
+    ------
+    MDGenError
+        If it is no time above zero.
     """
 
     integrate: float
@@ -150,11 +158,7 @@ class WhileAccepted:
 def _set_durations(schedule: Alternate | WhileAccepted, *names: str) -> None:
     """Quantities to ps, once."""
     for name in names:
-        value = getattr(schedule, name)
-        time = float(value.value_in_unit(unit.picosecond) if unit.is_quantity(value) else value)
-        if not 0 < time < math.inf:
-            raise MDGenError(f"{name} is {value}: give a time above zero, such as 50 * unit.picosecond")
-        object.__setattr__(schedule, name, time)
+        object.__setattr__(schedule, name, positive(name, getattr(schedule, name), "picosecond"))
 
 
 def _require_whole_frames(name: str, time: float, frame_interval: float) -> None:

@@ -14,13 +14,13 @@ from openmm_mdgen.md.structures import write_pdb
 
 @pytest.fixture(scope="session")
 def peptide(tmp_path_factory):
-    """AKLV: `topology`, `positions` (nm), `quantity`, a `trajectory` of 40 frames 100 ps apart, and its `folder`."""
+    """AKLV: `topology`, `positions` (nm), `quantity`, a `trajectory` of 50 frames 100 ps apart, and its `folder`."""
     topology, quantity = build_peptide("AKLV", seed=1)
     positions = np.array(quantity.value_in_unit(unit.nanometer))
     folder = tmp_path_factory.mktemp("peptide")
     write_pdb(folder / "a.pdb", topology, positions)
-    frames = positions + 0.002 * np.random.default_rng(0).standard_normal((40, *positions.shape))
-    trajectory = mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(topology), time=np.arange(40) * 100.0)
+    frames = positions + 0.002 * np.random.default_rng(0).standard_normal((50, *positions.shape))
+    trajectory = mdtraj.Trajectory(frames, mdtraj.Topology.from_openmm(topology), time=np.arange(50) * 100.0)
     trajectory.save_xtc(str(folder / "a.xtc"))
     trajectory.save_dcd(str(folder / "a.dcd"))
     other, theirs = build_peptide("AGLV", seed=1)
