@@ -55,17 +55,10 @@ def valid_steps(steps: object) -> int:
     return number
 
 
-def check_landing(landing: LandingSettings | None, *, is_hybrid: bool) -> None:
-    """Check settings of landings; warns where nothing is landed.
-
-    Raises
-    ------
-    MDGenError
-        If they are something else.
-    """
+def valid_landing(landing: LandingSettings | None) -> LandingSettings:
+    """The settings as given, or the default ones; raises `MDGenError` if they are something else."""
     require("landing", landing, isinstance(landing, LandingSettings | None), "LandingSettings(...)")
-    if landing is not None and not is_hybrid:
-        warn("landing does nothing here: frames are landed in hybrid runs, such as schedule=WhileAccepted(...)")
+    return landing or LandingSettings()
 
 
 def valid_gate(gate: Judge | None, schedule: Schedule) -> Judge | None:

@@ -127,7 +127,7 @@ class MDGenSimulation(app.Simulation):
             else None
         )
         judge = checks.valid_gate(gate, self.schedule)
-        checks.check_landing(landing, is_hybrid=model is not None and judge is not None)
+        settings = checks.valid_landing(landing)
         checks.check_openmm(system, integrator, platform)
         valid = valid_seed(seed)
         if model:
@@ -142,7 +142,6 @@ class MDGenSimulation(app.Simulation):
             self._advance = Generating(engine, model, valid, honoured)
         if model and judge:
             checks.check_hybrid(engine, model)
-            settings = landing or LandingSettings()
             self._advance = OnTrial(engine, model, valid, honoured, gate=judge, settings=settings)
         if state is not None:
             self.loadState(state)

@@ -228,8 +228,6 @@ def test_it_is_refused(row, given, tmp_path, monkeypatch):
 
 
 def test_what_can_do_nothing_is_warned_of(given):
-    with pytest.warns(UserWarning, match="landing does nothing here: .* hybrid runs"):
-        simulation(given, landing=LandingSettings())
     with pytest.warns(UserWarning, match="gate does nothing here: the schedule generates nothing"):
         simulation(given, schedule=Integrate(), gate=Gate())
 
