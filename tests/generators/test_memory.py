@@ -119,7 +119,7 @@ def test_replicas_that_do_not_fit_are_refused_before_the_network_runs(sampler, l
     topology, positions = peptide("VSAL")
     generator = TrajectoryGenerator(sampler.flow, INFO, sampler.solver, sampler.device)
     little(generator.memory_of(topology, 500).needed)
-    with pytest.raises(MDGenError, match="2000 trajectories at once"):
+    with pytest.raises(MDGenError, match="2000 replicas at once"):
         generator.rollouts(topology, positions, 5, replicas=2000)
     assert generator.evaluations == 0
 
