@@ -9,7 +9,6 @@ where they are disjoint), and the share of designed residues that are right, whi
 too.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +22,11 @@ from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.training import TrainingConfig, train
 from openmm_mdgen.training.initial_flow import new_flow
 from openmm_mdgen.training.validation import HeldOut, generate
-from shared import print_header, print_row
+from shared import print_header, print_row, words
 
-out, folders = Path(sys.argv[1]), [read_folders([f]) for f in sys.argv[2:6]]
-steps = int(sys.argv[6]) if len(sys.argv) > 6 else 400
+given = words(__doc__, 5)
+out, folders = Path(given[0]), [read_folders([f]) for f in given[1:5]]
+steps = int(given[5]) if len(given) > 5 else 400
 coarse, fine, unseen, unseen_fine = folders
 coarse, fine = ([r for r in rs if r.sequence not in held_out_sequences()] for rs in (coarse, fine))
 SMALL = TrainingConfig(steps=steps, batch_size=16, width=64, n_layers=2, n_heads=4, seed=3)

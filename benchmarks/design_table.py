@@ -19,9 +19,10 @@ from openmm_mdgen.analysis import Definitions, UndefinedError
 from openmm_mdgen.analysis.design import design_recovery
 from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.markov import busiest_transition, flux_matrix
-from shared import print_header, print_row, states_of
+from shared import print_header, print_row, states_of, words
 
-folder, N_WINDOWS, N_SAMPLES = Path(sys.argv[1]), 20, 5
+given = words(__doc__, 2)
+folder, N_WINDOWS, N_SAMPLES = Path(given[0]), 20, 5
 peptides = {name: (read_md(*files), files) for name, files in pairs(folder).items()}
 
 
@@ -44,7 +45,7 @@ def sequences(generator: TrajectoryGenerator, md: mdtraj.Trajectory, starts: np.
 
 
 print_header("weights", "windows", "right", "right, majority", "peptides")
-for weights in sys.argv[2:]:
+for weights in given[1:]:
     generator = TrajectoryGenerator.load(weights)
     length = round((generator.info.n_frames - 1) * generator.frame_interval) + 1
     found: dict[str, list] = {"random": [], "high flux": []}

@@ -155,7 +155,7 @@ def _half(values: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", help="name or file of weights")
     parser.add_argument("folder", type=Path, help="folder of real MD")
     parser.add_argument(

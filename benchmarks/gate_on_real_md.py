@@ -7,7 +7,6 @@ spread, one at a time, against the relaxed energies of 20 others. Give each run 
 hydrogens of one carbon may have exchanged their names, which the gate takes for a change of handedness.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,10 @@ from openmm_mdgen.md.structures import load_structure
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation.gate import Gate, Molecule, Trial
 from openmm_mdgen.simulation.landing import Lander
+from shared import words
 
-n_frames, files = int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+given = words(__doc__, 3)
+n_frames, files = int(given[0]), [Path(name) for name in given[1:]]
 gate, n_judged, reasons = Gate(), 0, []
 for pdb, xtc in zip(files[::2], files[1::2], strict=True):
     topology, positions = load_structure(pdb, seed=0)

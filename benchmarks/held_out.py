@@ -8,7 +8,6 @@ of generated and of real frames: 0 where they are equal, 0.83 where they are dis
 same distance between two samples of the real frames.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,12 @@ import torch
 from openmm_mdgen.data import read_folders
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.training.validation import HeldOut, figure_for
-from shared import print_header, print_row, shown
+from shared import print_header, print_row, shown, words
 
-folder, weights = Path(sys.argv[1]), sys.argv[2]
+folder, weights = words(__doc__, 2)[:2]
 torch.manual_seed(0)
 flow, info = checkpoints.load(weights)
-recordings = read_folders([folder])
+recordings = read_folders([Path(folder)])
 held_out = HeldOut(recordings, info.n_frames, info.frame_interval, seed=1)
 figure = figure_for(flow.config.task)
 

@@ -42,7 +42,7 @@ def temperatures(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Kinetic temperatures of generated frames")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=1000, help="number of frames of each peptide")
     parser.add_argument("--seed", type=int, default=1, help="seed of all runs")
     options = parser.parse_args()

@@ -27,7 +27,7 @@ MOST_REJECTED = 4  # rejected segments for each landing, after which a sequence 
 PICOSECOND = 250  # steps of 4 fs
 CPU = openmm.Platform.getPlatform("CPU")
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("sequences", nargs="+")
 parser.add_argument("--water", action="store_true")
 parser.add_argument("--landings", type=int, default=25)

@@ -6,7 +6,6 @@ The two are timed in turns, after their kernels were compiled, so that other wor
 PLATFORM is the name of OpenMM's platform (default: the fastest).
 """
 
-import sys
 import time
 
 import numpy as np
@@ -17,11 +16,12 @@ from openmm_mdgen.md.batched_gbn2 import can_compile
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import fastest_platform, implicit_system, langevin, positions_of, relaxed
-from shared import print_header, print_row
+from shared import print_header, print_row, words
 
 SEQUENCES = "AAKQ AEAF CRMN DIGN EKME FHLQ HEGV IKQG KDKI LQRL MHGM NWPN PIAC QASA SNCV TTLY".split()
 STEP, ROUNDS, STEPS_ALONE, STEPS_PACKED = 0.004, 3, 500, 2000  # ps; steps of each peptide a round
-platform = openmm.Platform.getPlatformByName(sys.argv[1]) if len(sys.argv) > 1 else fastest_platform()
+given = words(__doc__, 0)
+platform = openmm.Platform.getPlatformByName(given[0]) if given else fastest_platform()
 
 
 def simulation(topology: app.Topology, system: openmm.System, positions: np.ndarray) -> app.Simulation:

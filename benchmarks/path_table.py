@@ -7,7 +7,6 @@ picosecond. States are found in LONG. Paths lead between the two states with the
 ends are frames drawn from these states. N_PATHS (default 100) are generated for each peptide.
 """
 
-import sys
 from pathlib import Path
 
 import mdtraj
@@ -18,10 +17,11 @@ from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import NotDefined, UndefinedError
 from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.paths import PathScores
-from shared import print_header, print_row, shown, states_of
+from shared import print_header, print_row, shown, states_of, words
 
-long, short = Path(sys.argv[1]), Path(sys.argv[2])
-weights, n_paths = sys.argv[3] if len(sys.argv) > 3 else "interpolation_tetrapeptide", int((sys.argv[4:] or ["100"])[0])
+given = words(__doc__, 2)
+long, short = map(Path, given[:2])
+weights, n_paths = given[2] if len(given) > 2 else "interpolation_tetrapeptide", int((given[3:] or ["100"])[0])
 PAIRS = 20  # pairs of ends, each with as many paths
 LENGTHS = (200.0, 500.0, 1000.0, 2000.0)  # ps of the shorter MD
 generator = TrajectoryGenerator.load(weights)

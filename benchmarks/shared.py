@@ -1,7 +1,9 @@
-"""What the scripts of this folder share: tables in Markdown, means with their errors, and states of real MD."""
+"""What the scripts of this folder share: words of the command line, tables in Markdown, means with their errors, and
+states of real MD."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,15 @@ from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile
 from openmm_mdgen.analysis.interpolation import PathReference
 
 N_CLUSTERS, N_STATES = 50, 5  # k-means clusters and the metastable states that they are merged into
+
+
+def words(about: str | None, least: int) -> list[str]:
+    """Those that a script was given; where there are too few, or there is ``--help``, it says what it does and ends."""
+    given = sys.argv[1:]
+    if len(given) < least or not {"-h", "--help"}.isdisjoint(given):
+        print((about or "").strip())
+        sys.exit()
+    return given
 
 
 def print_header(*columns: str) -> None:

@@ -132,7 +132,7 @@ def openmm_alone(context: openmm.Context, frame: np.ndarray, n_frames: int) -> f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Overhead of MDGenSimulation.step for each frame")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", help="Python interpreter of an environment that has another version")
     parser.add_argument("--rounds", type=int, default=5, help="how often each version is measured")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # measure once, for the process that compares

@@ -8,7 +8,6 @@ difference from the real autocorrelation function over lags up to 10 ps, twice: 
 kind, and as the mean over single torsions. It draws the means into FIGURE.png (default: upsampling.png).
 """
 
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -22,11 +21,12 @@ from openmm_mdgen.analysis.folders import pairs, read_md
 from openmm_mdgen.analysis.kinetics import circular_autocorrelation
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
-from shared import print_header, print_row
+from shared import print_header, print_row, words
 
-folder = Path(sys.argv[1])
-weights = sys.argv[2] if len(sys.argv) > 2 else "upsampling_tetrapeptide"
-figure = sys.argv[3] if len(sys.argv) > 3 else "upsampling.png"
+given = words(__doc__, 1)
+folder = Path(given[0])
+weights = given[1] if len(given) > 1 else "upsampling_tetrapeptide"
+figure = given[2] if len(given) > 2 else "upsampling.png"
 LONGEST = 10.0  # ps
 generator = TrajectoryGenerator.load(weights)
 factor, interval = generator.flow.config.task.factor, generator.frame_interval

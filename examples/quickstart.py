@@ -1,11 +1,12 @@
 """Generates ten nanoseconds of a peptide on the CPU, beside a short stretch of real MD.
 
-python examples/quickstart.py [SEQUENCE] [FOLDER]
+    python examples/quickstart.py [SEQUENCE] [FOLDER] [--quick]
 
-Writes both trajectories, their topology and a figure into FOLDER (default: the present one).
+Takes two minutes on two CPU cores, seconds with --quick. Writes both trajectories, their topology and a figure into
+FOLDER (default: the present one). Without arguments it is AKLV, Ala-Lys-Leu-Val with free ends.
 """
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -22,8 +23,14 @@ from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances, tor
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin
 
-GENERATED_PS, MD_PS = 10_000, 200
 STEPS_PER_PS = 250  # of 4 fs
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("sequence", nargs="?", default="AKLV", help="one-letter codes (default: %(default)s)")
+parser.add_argument("folder", nargs="?", default=".", type=Path)
+parser.add_argument("--quick", action="store_true", help="100 ps beside 10 ps of MD, which compare nothing")
+options = parser.parse_args()
+GENERATED_PS, MD_PS = (100, 10) if options.quick else (10_000, 200)
 
 
 def simulate(simulation, file: Path, picoseconds: int, report_ps: int) -> float:
@@ -45,8 +52,7 @@ def draw_ramachandran(axes, title: str, trajectory: mdtraj.Trajectory) -> None:
     axes.legend(loc="lower right")
 
 
-sequence = sys.argv[1] if len(sys.argv) > 1 else "AKLV"
-folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+sequence, folder = options.sequence, options.folder
 folder.mkdir(parents=True, exist_ok=True)
 dcd, md_dcd, pdb, png = (folder / f"quickstart{end}" for end in (".dcd", "_md.dcd", ".pdb", ".png"))
 torch.set_num_threads(1)  # the network is small: threads would wait for each other

@@ -1,6 +1,9 @@
 """Makes MD of many peptides on a GPU, trains weights of published size on it, and writes them with their card.
 
-python examples/train_on_gpu.py LIST OUT [--minutes 60] [--md-minutes 60] [--temperatures 350 300] [--toy]
+    python examples/train_on_gpu.py LIST OUT [--minutes 60] [--md-minutes 60] [--temperatures 350 300] [--toy]
+
+Takes as long as it is given: two hours by default, and some minutes for what is held out and the card; a minute with
+--toy, on a CPU. Needs `pip install 'openmm_mdgen[train]'`.
 
 LIST is a CSV file with a column name or seqres of sequences, such as AKLV (free termini) or ACE-AKLV-NME (caps). The
 first ones of it are held out: twice as much MD of them chooses the best weights and is what the card compares with.
@@ -8,11 +11,12 @@ All others are simulated in groups, each packed into one OpenMM System, heated f
 --md-minutes are over; with several temperatures groups take turns. Then the steps that fit into --minutes are timed,
 and a network of published size is trained on what is there, in bf16 where the GPU has it. The same command goes on
 where it was stopped: with MD that is not finished, in the middle of training, or with the card. It runs on a CPU too,
-where --toy takes a minute and shows the steps. Needs `pip install '.[train]'`.
+where --toy shows the steps.
 """
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -90,7 +94,7 @@ def main() -> None:
     parser.add_argument("--temperatures", type=float, nargs="+", default=[350.0], help="in K, %(default)s")
     parser.add_argument("--name", default="trained_on_gpu", help="name of the weights, %(default)s")
     parser.add_argument("--toy", action="store_true", help="a tiny network and little MD")
-    options = parser.parse_args()
+    options = parser.parse_args(sys.argv[1:] or ["--help"])
     given = {"md_time": options.time, "packed": options.packed, "held_out": options.held_out}
     session = replace(TOY if options.toy else Session(), **{k: v for k, v in given.items() if v is not None})
     sequences = list(dict.fromkeys(read_split(options.list).values()))

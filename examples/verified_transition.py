@@ -1,6 +1,9 @@
 """A transition of a peptide: generated, pulled over in real MD, and tested by committors.
 
-python examples/verified_transition.py [SEQUENCE]
+    python examples/verified_transition.py SEQUENCE [FIGURE.png] [--quick]
+
+Takes some ten minutes on two CPU cores, a minute with --quick, which verifies nothing. Needs
+`pip install 'openmm_mdgen[steering]'`.
 
 1. A generated trajectory shows the two states between which the molecule moves most slowly, and the torsions in which
    they differ.
@@ -9,10 +12,12 @@ python examples/verified_transition.py [SEQUENCE]
 3. A force along the path pulls real MD over; umbrella windows along it give the free energy.
 4. Short runs of real MD from frames of the windows give the committor: the share that reaches the end before the start.
 
-Writes verified_transition.png.
+FIGURE.png (default: verified_transition.png) shows the free energy and the committors.
 """
 
+import argparse
 import sys
+from pathlib import Path
 
 import matplotlib
 
@@ -32,8 +37,14 @@ from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.steering import TorsionSpace, TransitionPath, free_energy, path_force, pull, sample_windows, shoot
 from openmm_mdgen.steering.force import SPRING_CONSTANT
 
-sequence = sys.argv[1] if len(sys.argv) > 1 else "CACS"
-TEMPERATURE, N_WINDOWS, N_FRAMES, N_SHOTS = 350.0, 12, 8, 8
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("sequence", help="one-letter codes, such as CACS")
+parser.add_argument("figure", nargs="?", default="verified_transition.png", type=Path)
+parser.add_argument("--quick", action="store_true", help="few and short runs of real MD")
+options = parser.parse_args(sys.argv[1:] or ["--help"])
+sequence, TEMPERATURE = options.sequence, 350.0
+N_PATHS, N_WINDOWS, N_FRAMES, N_SHOTS = (4, 5, 2, 4) if options.quick else (16, 12, 8, 8)
+PULL, SETTLE, SAMPLE, LONGEST = (4.0, 0.4, 2.0, 2.0) if options.quick else (100.0, 10.0, 40.0, 40.0)  # ps
 AT_END, NEAR_PATH = 0.15, 0.5  # a frame is in a state within this progress of its end, and this distance of the path
 topology, built = build_peptide(sequence, seed=1)
 positions = relaxed(topology, built)
@@ -45,7 +56,7 @@ space = TorsionSpace.between(*ends)
 for quadruple in space.atoms[space.quadruples].tolist():
     print("turns:", " ".join(str(seen.topology.atom(atom)) for atom in quadruple))
 first, last = (space.typical(end).xyz[0] for end in ends)
-paths = TrajectoryGenerator.load(task="interpolation").interpolate(topology, first, last, paths=16, seed=1)
+paths = TrajectoryGenerator.load(task="interpolation").interpolate(topology, first, last, paths=N_PATHS, seed=1)
 path = TransitionPath.through(space, paths)
 
 system = implicit_system(topology)
@@ -55,15 +66,23 @@ simulation.context.setPositions(first)
 openmm.LocalEnergyMinimizer.minimize(simulation.context)
 simulation.context.setVelocitiesToTemperature(TEMPERATURE, 1)
 simulation.step(2500)
-pulled = pull(simulation, path, time=100.0)
+pulled = pull(simulation, path, time=PULL)
 print(
-    f"pulled in 100 ps from {pulled.progress[0]:.2f} to {pulled.progress[-1]:.2f}, "
+    f"pulled in {PULL:g} ps from {pulled.progress[0]:.2f} to {pulled.progress[-1]:.2f}, "
     f"with {pulled.work[-1]:.1f} kJ/mol of work"
 )
 
 centres = np.linspace(0, 1, N_WINDOWS)
 with progress_bar("sampling windows", N_WINDOWS, "windows") as advance:
-    windows = sample_windows(simulation, path, pulled.trajectory.xyz, centres=centres, time=40.0, progress=advance)
+    windows = sample_windows(
+        simulation,
+        path,
+        pulled.trajectory.xyz,
+        centres=centres,
+        time=SAMPLE,
+        equilibration=SETTLE,
+        progress=advance,
+    )
 profile = free_energy(windows, spring=SPRING_CONSTANT, temperature=TEMPERATURE)
 print(f"barrier {np.nanmax(profile.energy[2:-2]):.1f} kJ/mol; windows overlap by at least {profile.overlap.min():.2f}")
 
@@ -84,7 +103,7 @@ with progress_bar("shooting", len(frames) * N_SHOTS, "shots") as advance:
         is_start=lambda frame: is_at(0, frame),
         is_end=lambda frame: is_at(1, frame),
         n_shots=N_SHOTS,
-        longest=40.0,
+        longest=LONGEST,
         progress=advance,
     )
 of_frames = committor.probability.reshape(N_WINDOWS, N_FRAMES)
@@ -104,4 +123,4 @@ below.axhline(0.5, color="0.7", lw=1)
 below.legend(frameon=False)
 below.set(xlabel=f"progress along the path of {sequence}", ylabel="committor")
 figure.tight_layout()
-figure.savefig("verified_transition.png", dpi=150)
+figure.savefig(options.figure, dpi=150)

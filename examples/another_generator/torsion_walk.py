@@ -1,5 +1,7 @@
 """A generator in few lines: every torsion of a peptide fluctuates about its value in the start.
 
+Takes seconds, after `pip install` of this folder: openmm-mdgen run AKLV --generator torsion_walk --time 1ns
+
 Each torsion follows an Ornstein-Uhlenbeck process, the diffusion of a harmonic well: its distribution is Gaussian with
 the standard deviation `SPREAD`, its autocorrelation function decays with the relaxation time `RELAXATION`, and the step
 from frame to frame is exact (Gillespie 1996). Omega hardly moves, as peptide bonds are stiff. There is one well: this
@@ -70,3 +72,7 @@ def generator(*, device):
     if device not in ("auto", "cpu"):
         raise CheckpointError(f"device {device!r}: the torsion walk runs on the CPU, say 'cpu' or 'auto'")
     return TorsionWalk()
+
+
+if __name__ == "__main__":
+    print(__doc__)
