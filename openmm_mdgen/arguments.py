@@ -81,7 +81,8 @@ def between(name: str, value: Any, low: float, high: float) -> float:
     """A number from the lowest to the highest that is allowed."""
     number = _number(name, value, "")
     if number is None or not low <= number <= high:
-        raise MDGenError(f"{name} is {value!r}: give a number from {low:g} to {high:g}")
+        most = "on" if high == math.inf else f"to {high:.12g}"
+        raise MDGenError(f"{name} is {value!r}: give a number from {low:g} {most}")
     return number
 
 

@@ -5,11 +5,13 @@ The class's documentation (`documented`) and the options of a command (`commands
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from openmm_mdgen.arguments import between, is_quantity, positive
 from openmm_mdgen.errors import MDGenError
 
 _KEY = "setting"
@@ -27,6 +29,9 @@ class Setting:
     choices: Callable[[], Iterable[str]] | None = None
     from_option: Callable[[Any], Any] | None = None
     shown_default: str | None = None
+    is_time: bool = False
+    maximum: float | None = None
+    above_zero: bool = False
 
 
 def setting(
@@ -39,6 +44,9 @@ def setting(
     choices: Callable[[], Iterable[str]] | None = None,
     from_option: Callable[[Any], Any] | None = None,
     shown_default: str | None = None,
+    is_time: bool = False,
+    maximum: float | None = None,
+    above_zero: bool = False,
 ) -> Any:
     """A field of a dataclass of settings.
 
@@ -60,8 +68,14 @@ def setting(
         Makes the field's value from the option's.
     shown_default : str, optional
         The default as the help tells it, where it is not the field's.
+    is_time : bool
+        Whether the field is a physical time in picoseconds, above zero, of which the option takes other units too.
+    maximum : float, optional
+        Largest value.
+    above_zero : bool
+        Whether the value is a number that is not zero either.
     """
-    about = Setting(help, option, group, minimum, choices, from_option, shown_default)
+    about = Setting(help, option, group, minimum, choices, from_option, shown_default, is_time, maximum, above_zero)
     return field(default=default, metadata={_KEY: about})
 
 
@@ -84,12 +98,25 @@ def documented(kind: Kind) -> Kind:
     return kind
 
 
-def require_choices(settings: Any) -> None:
-    """Raise `MDGenError` if a setting has a value that is not among its choices; one without value is left alone."""
+def require_valid(settings: Any) -> None:
+    """Raise `MDGenError` if a setting has a value that it does not take; one without value is left alone.
+
+    A quantity of time becomes its number of picoseconds.
+    """
     for name, about in settings_of(type(settings)).items():
         value = getattr(settings, name)
-        if about.choices is None or value is None:
+        if value is None:
             continue
-        allowed = tuple(about.choices())
-        if value not in allowed:
+        allowed = () if about.choices is None else tuple(about.choices())
+        if allowed and value not in allowed:
             raise MDGenError(f"{about.option or name} {value!r} is not one of {', '.join(allowed)}")
+        if about.is_time:
+            number = positive(name, value, "picosecond")
+            if is_quantity(value):
+                object.__setattr__(settings, name, number)
+        elif about.above_zero:
+            positive(name, value)
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        elif about.minimum is not None or about.maximum is not None:
+            between(name, value, about.minimum or 0.0, math.inf if about.maximum is None else about.maximum)

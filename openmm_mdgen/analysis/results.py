@@ -132,11 +132,8 @@ class Evaluation:
         return found
 
     def to_json(self) -> str:
-        """JSON text; what is not defined is a string that says so and why, an infinite free energy is null.
-
-        In ``ensemble`` every number is a number or null, and ``not_defined`` beside them has the reasons by name.
-        """
-        return json.dumps(plain(self), indent=1, allow_nan=False)
+        """JSON text. Every number is a number or null; see `with_reasons`. An infinite free energy is null, too."""
+        return json.dumps(with_reasons(self), indent=1, allow_nan=False)
 
 
 def numbers(
@@ -171,16 +168,24 @@ def numbers(
     }
 
 
-def with_reasons(content: dict[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries with None for what is not defined, and the reasons under ``not_defined``, by dotted name."""
+def with_reasons(content: object) -> dict[str, Any]:
+    """A dictionary or an object of fields, as dictionaries, lists, numbers, strings and None.
+
+    None stands for what is not defined; ``not_defined`` in the dictionary, or in one nearer to it, has the reasons, by
+    names with dots between them.
+    """
     reasons: dict[str, str] = {}
 
     def numbers_alone(value: Any, name: str) -> Any:
         if isinstance(value, NotDefined):
             reasons[name] = value.why
             return None
+        if isinstance(value, EnsembleComparison):
+            return with_reasons(value.as_dict())
+        if dataclasses.is_dataclass(value):
+            value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         if isinstance(value, dict):
-            return {key: numbers_alone(item, f"{name}.{key}" if name else key) for key, item in value.items()}
+            return {str(key): numbers_alone(item, f"{name}.{key}" if name else str(key)) for key, item in value.items()}
         return plain(value)
 
     found = numbers_alone(content, "")

@@ -236,7 +236,7 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
         package = "PyTables (pip install tables)" if Path(source.topology).suffix.lower() == ".h5" else "a package more"
         raise MDGenError(f"{source.topology}: mdtraj needs {package} to read it") from error
     except Exception as error:  # mdtraj raises what its readers raise
-        raise MDGenError(f"{source.topology} cannot be read as a topology: {error}") from error
+        raise MDGenError(f"{source.topology} cannot be read as a topology: {_reason(error)}") from error
     atoms = _protein(topology, source.topology)
     try:
         # mdtraj checks the number of atoms only where it reads all of them
@@ -271,9 +271,16 @@ def _unreadable(source: TrajectoryFile, error: Exception) -> MDGenError:
             f"{source.path} with {source.topology}: the trajectory has {shapes[1]} atoms, the topology {shapes[0]}. "
             "A topology has the trajectory's atoms, all and in order"
         )
+    return MDGenError(f"{source.path} cannot be read as a trajectory: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Why mdtraj cannot read a file, in words for its users."""
     if isinstance(error, IndexError):  # a file of text without a frame
-        return MDGenError(f"{source.path} cannot be read as a trajectory: it holds no frame")
-    return MDGenError(f"{source.path} cannot be read as a trajectory: {error}")
+        return "it holds no frame or no atom: is it empty, or cut short?"
+    if "no loader for" in str(error) or "format is not supported" in str(error):
+        return "mdtraj knows no format of this ending: name the file by its format, such as .pdb, .dcd or .xtc"
+    return str(error)
 
 
 def _frames_at_once(topology: mdtraj.Topology) -> int:

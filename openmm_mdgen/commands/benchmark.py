@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import platform as machine
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Force, Weights
-from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.options import Device, Force, Json, Seed, Weights
+from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing, write_json
+from openmm_mdgen.files import replacing
 
 if TYPE_CHECKING:
-    import openmm
-
     from openmm_mdgen.report.benchmark import Plan
 
 
@@ -51,8 +50,8 @@ def benchmark(
     platform: Annotated[
         str | None, typer.Option(help="OpenMM platform of real MD. [default: the fastest on this machine]")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of MD, of generation and of structures.")] = 0,
-    json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
+    seed: Seed = None,
+    json: Json = None,
     figure: Annotated[Path | None, typer.Option(help="File to write a figure to: .png, .svg or .pdf.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="File to write a report with all tables and the figure to, .html.")
@@ -66,7 +65,7 @@ def benchmark(
     each peptide, one after the other. The length of real MD that each is worth is told with a 95 % interval.
     Minimisation of the start and compilation are not counted for any method.
     """
-    if not 0 < seconds < float("inf"):
+    if seconds <= 0:
         raise MDGenError(f"--seconds {seconds:g}: give a wall time above 0")
     check_outputs([("--json", json), ("--figure", figure), ("--report", report)], force=force)
     if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -77,6 +76,7 @@ def benchmark(
     from openmm_mdgen.analysis.folders import replicas as replicas_in
     from openmm_mdgen.generators.registry import loaded
     from openmm_mdgen.md.structures import load_structure
+    from openmm_mdgen.md.systems import named_platform
     from openmm_mdgen.report.benchmark import COUNTED, LongMD, Plan, compare, rows, worth_markdown
     from openmm_mdgen.report.benchmark_page import draw, write_page
     from openmm_mdgen.report.table import markdown
@@ -84,8 +84,17 @@ def benchmark(
     from openmm_mdgen.runs.machine import known_of
 
     model = loaded(generator, device=device)
+    seed = secrets.randbelow(2**31) if seed is None else seed
     record = Recording([json, figure, report], seed=seed, **known_of(model))
-    plan = Plan(model, known_interval(model, "a benchmark"), seconds, replicas, packed, _platform(platform), seed)
+    plan = Plan(
+        model,
+        known_interval(model, "a benchmark"),
+        seconds,
+        replicas,
+        packed,
+        None if platform is None else named_platform(platform),
+        seed,
+    )
     known = {} if reference is None else replicas_in(reference)
     names = list(sequences or known or ["AKLV"])
     if reference is not None and (missing := [name for name in names if name not in known]):
@@ -96,10 +105,11 @@ def benchmark(
         model.check(topology)
         starts[name] = (topology, positions, LongMD.of_files(known[name]) if name in known else None)
 
-    found = []
+    found, say = [], teller(json)
+    say(f"seed {seed}")
     for name, (topology, positions, long_md) in starts.items():
         found.append(compare(name, topology, positions, long_md, plan))
-        typer.echo(str(found[-1]))
+        say(str(found[-1]))
     for text in [
         "",
         *markdown(rows(found)),
@@ -110,27 +120,18 @@ def benchmark(
         "",
         *COUNTED,
     ]:
-        typer.echo(text)
+        say(text)
     facts = _facts(plan, generator, device, found[0].platform)
-    typer.echo(f"real MD: {facts['openmm_platform']}; network: {facts['device']}, {facts['torch_threads']} threads")
+    say(f"real MD: {facts['openmm_platform']}; network: {facts['device']}, {facts['torch_threads']} threads")
     if json is not None:
         content = {**facts, "counted": COUNTED, "peptides": [comparison.as_dict() for comparison in found]}
-        write_json(json, content)
+        write_numbers(json, content)
     if figure is not None:
         with replacing(figure) as temporary:
             draw(temporary, found, seconds)
     if report is not None:
         write_page(report, found, facts)
     record.write()
-
-
-def _platform(name: str | None) -> openmm.Platform | None:
-    import openmm
-
-    try:
-        return None if name is None else openmm.Platform.getPlatformByName(name)
-    except openmm.OpenMMException as error:
-        raise MDGenError(f"--platform {name}: {error}") from error
 
 
 def _facts(plan: Plan, generator: str | None, device: str, platform_name: str) -> dict:

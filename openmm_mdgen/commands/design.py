@@ -93,7 +93,7 @@ def design(
     )
     counts = frequencies(made)
     builder = PeptideBuilder(backbone=model.info.backbone, seed=seed % 2**31)
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     for sequence, _ in counts:
         ours = [d for d in made if d.sequence == sequence]
         if ours[0].trajectory is None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from openmm_mdgen.commands.options import Force
-from openmm_mdgen.commands.outputs import check_outputs
-from openmm_mdgen.files import write_json
+from openmm_mdgen.commands.options import Force, Json
+from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
 
 if TYPE_CHECKING:
     from openmm_mdgen.commands.installation import Check
@@ -21,7 +19,7 @@ _WORDS = {True: "works", None: "-", False: "FAILS"}
 
 
 def doctor(
-    json: Annotated[Path | None, typer.Option(help="File to write all of it to, .json.")] = None,
+    json: Json = None,
     force: Force = False,
 ) -> None:
     """Try each part of the installation by a little real work, and tell what is missing and the line that installs it.
@@ -33,15 +31,15 @@ def doctor(
     from openmm_mdgen.commands.installation import checks
 
     done: list[Check] = []
+    say = teller(json)
     for check in checks():
         if not done or check.group != done[-1].group:
-            typer.echo(("\n" if done else "") + check.group)
-        typer.echo("\n".join(_lines(check)))
+            say(("\n" if done else "") + check.group)
+        say("\n".join(_lines(check)))
         done.append(check)
     failing = [check for check in done if check.is_needed and not check.works]
-    typer.echo("\n" + "\n".join(_verdict(failing)))
-    if json is not None:
-        write_json(json, {"works": not failing, "checks": [asdict(check) for check in done]})
+    say("\n" + "\n".join(_verdict(failing)))
+    write_numbers(json, {"works": not failing, "checks": [asdict(check) for check in done]})
     if failing:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as to_json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +10,13 @@ import typer
 
 import openmm_mdgen
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
-from openmm_mdgen.commands.options import Force
-from openmm_mdgen.commands.outputs import check_outputs
+from openmm_mdgen.commands.options import Force, Json
+from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.commands.trajectories import topology_of
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import require_file, write_json
+from openmm_mdgen.files import require_file
 
 if TYPE_CHECKING:
     from openmm_mdgen.analysis import Evaluation
@@ -57,13 +58,13 @@ def evaluate(
             "reference real MD itself comes. Given several times, the trajectories are taken together."
         ),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
+    json: Json = None,
     report: Annotated[Path | None, typer.Option(help="File to write a report with figures to, .html.")] = None,
     definitions: DefinitionsName = "published",
     lagtime: Lagtime = "100ps",
     clusters: Clusters = 100,
     states: States = 10,
-    seed: Annotated[int, typer.Option(help="Seed of k-means and of the bootstrap.")] = 137,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of k-means and of the bootstrap.")] = 137,
     frame_interval: Annotated[
         str | None,
         typer.Option(help="Time between the frames of GENERATED, such as 10ps. [default: as in the file]"),
@@ -139,15 +140,17 @@ def evaluate(
     if structure is not None:
         compared["structure"] = str(structure)
     if json is not None:
-        _write_json(json, evaluation, compared)
+        facts = {"inputs": compared, "openmm_mdgen": openmm_mdgen.__version__}
+        write_numbers(json, facts | to_json.loads(evaluation.to_json()))
     if report is not None:
         from openmm_mdgen.report import write_report
 
         title = f"{_named(generated)} beside real MD ({_named(reference)})"
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     record.write()
+    say = teller(json)
     for line in summary(evaluation):
-        typer.echo(line)
+        say(line)
 
 
 def _named(paths: list[Path]) -> str:
@@ -156,13 +159,6 @@ def _named(paths: list[Path]) -> str:
 
 def _told(paths: list[Path], topology: Path) -> str:
     return f"{', '.join(map(str, paths))}, topology {topology}"
-
-
-def _write_json(path: Path, evaluation: Evaluation, inputs: dict[str, str]) -> None:
-    import json
-
-    content = {"inputs": inputs, "openmm_mdgen": openmm_mdgen.__version__, **json.loads(evaluation.to_json())}
-    write_json(path, content)
 
 
 def summary(evaluation: Evaluation) -> list[str]:

@@ -66,7 +66,7 @@ def fine_tune(
     from openmm_mdgen import training
 
     splits = data.splits()
-    check_folder(out, parents=True)
+    check_folder(out)
     record = Recording([out / "weights.safetensors", out / "curve.csv"], folder=out, seed=settings.seed)
     recordings = data.read(folders, None if splits is None else splits.train, data.excluded())
     with going_on():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import re
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -16,10 +15,10 @@ import typer
 from typer.core import TyperCommand
 
 from openmm_mdgen.commands.recording import OPTIONS
+from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.words import mended, require_finite
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.settings import Setting, settings_of
-
-_NUMBER, _UNITS = re.compile(r"[\d.]+"), ("fs", "ps", "ns", "us", "µs", "μs")
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -60,14 +59,13 @@ class GroupedCommand(TyperCommand):
     """A command whose help lists its options under the headings that they name as ``rich_help_panel``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse a number and its unit as two words, of which the second would be taken for something else."""
-        for option, number, unit in zip(args, args[1:], args[2:], strict=False):
-            if option.startswith("--") and _NUMBER.fullmatch(number) and unit in _UNITS:
-                raise MDGenError(f"{option} {number} {unit}: write it as one word, {option} {number}{unit}")
-        return super().parse_args(ctx, args)
+        """Read the words, after what `words.mended` makes of them."""
+        needs = any(parameter.param_type_name == "argument" and parameter.required for parameter in self.params)
+        return super().parse_args(ctx, mended(args, needs_argument=needs))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; its manifest states the options."""
+        require_finite(ctx.params)
         OPTIONS.set(dict(ctx.params))
         return super().invoke(ctx)
 
@@ -129,9 +127,13 @@ def _option(name: str, hint: Any, default: Any, about: Setting) -> inspect.Param
     if repeated:
         whole = get_args(hint)[0] is int
         hint, default = list[get_args(hint)[0]] | None, None  # type: ignore[misc]
-    minimum = about.minimum if about.minimum is None or not whole else int(about.minimum)
+    limits = [limit if limit is None or not whole else int(limit) for limit in (about.minimum, about.maximum)]
+    shown = about.shown_default
+    if about.is_time:
+        hint = str | None
+        shown, default = shown or (None if default is None else f"{default:g}ps"), None
     option = typer.Option(
-        help=about.help, min=minimum, show_default=about.shown_default or True, rich_help_panel=about.group
+        help=about.help, min=limits[0], max=limits[1], show_default=shown or True, rich_help_panel=about.group
     )
     return inspect.Parameter(
         about.option or name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, option]
@@ -149,6 +151,8 @@ def _made(kind: type, values: dict[str, Any]) -> Any:
     made: dict[str, Any] = {}
     for name, about in settings_of(kind).items():
         value = values[about.option or name]
+        if about.is_time and value is not None:
+            value = parse_time(f"--{(about.option or name).replace('_', '-')}", value, bare_is_ps=True)
         if isinstance(value, (list, tuple)):
             value = about.from_option(value) if about.from_option else tuple(value)
         if value is not None and value != ():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json as to_json
+import math
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from openmm_mdgen.commands.options import Force, Json
+from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
 
 _WIDTH, _INDENT = 100, 18
 
@@ -19,13 +22,29 @@ def info(
             help="Weights, a trajectory with its manifest, a checkpoint, a start, a manifest, or the folder of a run."
         ),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON, for other programs.")] = False,
+    json: Json = None,
+    force: Force = False,
 ) -> None:
     """Tell what a file or folder is, and how it was made: command, versions, seed, weights, settings, warnings."""
     from openmm_mdgen.commands.known_files import facts_of
 
+    check_outputs([("--json", json)], inputs=[path], force=force)
     facts = facts_of(path)
-    typer.echo(to_json.dumps(facts, indent=1, ensure_ascii=False, default=str) if json else "\n".join(_lines(facts)))
+    say = teller(json)
+    for line in _lines(facts):
+        say(line)
+    write_numbers(json, _plain(facts))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: numbers that it does not know are null, other objects are their text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | None) else str(value)
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

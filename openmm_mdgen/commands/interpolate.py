@@ -67,7 +67,7 @@ def interpolate(
     in_order = last.positions[atom_order(end, last.topology, topology)]
     begun = clock.perf_counter()
     made = model.interpolate(topology, first.positions, in_order, paths=paths, seed=seed, duration=duration)
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     write_pdb(topology_path, topology, first.positions)
     for name, path in zip(names, made, strict=True):
         write_frames(name, topology, path.xyz, model.frame_interval)

@@ -15,7 +15,7 @@ from openmm_mdgen.commands.outputs import check_folder
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import replacing
+from openmm_mdgen.files import replacing, require_file
 
 if TYPE_CHECKING:
     from openmm_mdgen.runs.many import Ended, Task
@@ -60,7 +60,7 @@ def run_list(
     from openmm_mdgen.runs.many import carry_out, connected
 
     tasks = _tasks(path, options, function)
-    out = check_folder(options["out"], parents=True)
+    out = check_folder(options["out"])
     out.mkdir(parents=True, exist_ok=True)
     with going_on(), connected(scheduler, workers) as client, progress_bar("running", len(tasks), "runs") as advance:
         ended = carry_out(tasks, client, advance)
@@ -130,6 +130,7 @@ def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) ->
     for name in _ALONE:
         if options.get(name):
             raise MDGenError(f"--{name} goes with one structure, and not with a list of them")
+    require_file(path)
     out = options["out"]
     if out.suffix.lower() in FORMATS:
         raise MDGenError(f"--out {out}: runs of a list need a folder, such as --out runs")

@@ -84,6 +84,11 @@ def main() -> None:
             traceback.print_exc()
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except Exception as error:
+        if _DEBUG.get() or not type(error).__module__.startswith("openmm."):
+            raise
+        typer.echo(f"error: OpenMM says: {error} (openmm-mdgen --debug shows where)", err=True)
+        sys.exit(2)
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
         sys.exit(stopped.exit_code)

@@ -1,5 +1,6 @@
 """Options that several commands have, each declared once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,7 +40,10 @@ Temperature = Annotated[
         "weights]",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all random numbers. [default: drawn, and printed]")]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**63 - 1, help="Seed of all random numbers. [default: drawn, and printed]"),
+]
 Ph = Annotated[
     float,
     typer.Option(
@@ -71,5 +75,9 @@ Workers = Annotated[
         help="Processes on this machine that share the work. [default: of run on a list one a core, or one a GPU; of "
         "simulate none but this one]",
     ),
+]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", help="File to write all numbers to, .json; - prints them, in place of the text."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json as to_json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import typer
+
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import remove_left_over, require_writable
+from openmm_mdgen.files import remove_left_over, require_writable, write_json
+
+PRINTED = Path("-")  # in the place of a file for JSON: the output stream
+
+
+def teller(json: Path | None) -> Callable[[str], None]:
+    """What prints a command's text; nothing where JSON is printed in its place."""
+    return (lambda text: None) if json == PRINTED else typer.echo
+
+
+def write_numbers(path: Path | None, content: object) -> None:
+    """Write JSON to a file, or print it where the path is a dash; a value that JSON does not know raises."""
+    if path == PRINTED:
+        typer.echo(to_json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+    elif path is not None:
+        write_json(path, content)
 
 
 def check_outputs(outputs: Iterable[tuple[str, Path | None]], *, inputs: Iterable[Path] = (), force: bool) -> None:
@@ -17,10 +35,11 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], *, inputs: Iterabl
     read = {path.resolve() for path in inputs}
     taken: dict[Path, str] = {}
     for option, path in outputs:
-        if path is None:
+        if path is None or path == PRINTED:
             continue
         if path.is_dir():
             raise MDGenError(f"{option} {path} is a folder: name a file")
+        _require_no_file_above(option, path)
         if not path.parent.is_dir():
             raise MDGenError(f"{option} {path}: {path.parent}: no such folder; make it first")
         if path.resolve() in read:
@@ -44,14 +63,8 @@ def check_inputs(inputs: Iterable[Path], made: Iterable[Path]) -> None:
             raise MDGenError(f"--out: {path} is an input, and would be replaced: choose another folder")
 
 
-def check_folder(out: Path, *, parents: bool = False) -> Path:
-    """`--out` as a folder, which may be new.
-
-    Parameters
-    ----------
-    out : Path
-    parents : bool
-        Whether folders above it may be new, too.
+def check_folder(out: Path) -> Path:
+    """`--out` as a folder, which may be new as those above it may be; it is not made here.
 
     Raises
     ------
@@ -60,14 +73,24 @@ def check_folder(out: Path, *, parents: bool = False) -> Path:
     """
     if out.exists() and not out.is_dir():
         raise MDGenError(f"--out {out} is a file: name a folder")
-    above = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
-    if not above.is_dir():
-        raise MDGenError(f"--out {out} cannot be written to: {above} is a file; name another folder")
-    if not (parents or above in (out, out.resolve().parent)):
-        raise MDGenError(f"--out {out}: {out.parent}: no such folder; make it first")
-    _try("--out", out, above)
+    _require_no_file_above("--out", out)
+    _try("--out", out, _above(out))
     remove_left_over(out)
     return out
+
+
+def _above(path: Path) -> Path:
+    """The path itself where it is there, else the nearest above it that is."""
+    return next(one for one in (path, *path.resolve().parents) if one.exists())
+
+
+def _require_no_file_above(option: str, path: Path) -> None:
+    """Raise `MDGenError` if a file stands where a folder above the path would have to be."""
+    if path.exists():
+        return
+    above = _above(path)
+    if not above.is_dir():
+        raise MDGenError(f"{option} {path} cannot be written to: {above} is a file; name another folder")
 
 
 def _try(option: str, path: Path, folder: Path) -> None:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from openmm_mdgen.commands.outputs import PRINTED
 from openmm_mdgen.files import sha256_of
 from openmm_mdgen.manifest import OF_FOLDER, Manifest, beside, now, require_none
 
@@ -34,7 +35,7 @@ class Recording:
     def __init__(
         self, outputs: Iterable[Path | None], *, inputs: Iterable[Path] = (), folder: Path | None = None, **known: Any
     ) -> None:
-        self.outputs = [path for path in outputs if path is not None]
+        self.outputs = [path for path in outputs if path is not None and path != PRINTED]
         self._folder, self._begun = folder, clock.perf_counter()
         for path in self._paths():
             require_none(path)

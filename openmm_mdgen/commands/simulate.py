@@ -6,6 +6,7 @@ Times in picosecond.
 from __future__ import annotations
 
 import re
+import secrets
 import time as clock
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from openmm_mdgen.md.conditions import MDProtocol
+    from openmm_mdgen.md.kept_seeds import KeptSeeds
     from openmm_mdgen.md.prepare import Source
     from openmm_mdgen.md.production import MDSystem
 
@@ -71,7 +73,15 @@ def simulate(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the CPU platform. [default: one for each core]")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the starts and the random forces.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**63 - 1,
+            help="Seed of the starts and the random forces. [default: drawn, and printed; as it was of what is found "
+            "in --out]",
+        ),
+    ] = None,
     format: Format = "xtc",
     scheduler: Scheduler = None,
     workers: Workers = None,
@@ -95,13 +105,17 @@ def simulate(
     import torch
 
     from openmm_mdgen.md.conditions import MDProtocol
-    from openmm_mdgen.md.production import planned
+    from openmm_mdgen.md.kept_seeds import KeptSeeds
     from openmm_mdgen.md.production import simulate as produce
+    from openmm_mdgen.md.systems import named_platform
 
+    if rows is not None and sequences is None:
+        raise MDGenError("--rows goes with --sequences, whose rows it names: leave it out")
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
         raise MDGenError("nothing to simulate: give sequences, structure files, or --sequences FILE.csv")
-    check_folder(out, parents=True)
+    check_folder(out)
+    named_platform(platform)
     ending = ending_of(format)
     step, interval = parse_time("--step-size", step_size), parse_time("--frame-interval", frame_interval)
     duration = parse_time("--time", time)
@@ -120,7 +134,9 @@ def simulate(
     own = [source.name for source in found if source.has_own_field]
     if own and solvent is not None:
         raise MDGenError(f"--solvent: {own[0]} brings its solvent; leave the option out, or simulate it apart")
-    systems = [replace(system, ending=ending) for system in planned(found, replicas=replicas, seed=seed, ph=ph)]
+    seeds = KeptSeeds(out)
+    systems, drawn = _planned(found, replicas, seed, ph, seeds)
+    systems = [replace(system, ending=ending) for system in systems]
     made = [path for system in systems for path in _files(out, system)]
     check_inputs(files_of(found), made)
     _tell_preparation(found, ph)
@@ -131,6 +147,7 @@ def simulate(
     ]
     if threads is not None:
         torch.set_num_threads(threads)
+    seeds.keep(systems)
     start, record, before = clock.perf_counter(), Recording([]), _stamps(out, systems)
     options: dict[str, Any] = {"group_size": packed, "platform": platform, "threads": threads}
     if scheduler is not None or workers is not None:
@@ -142,8 +159,25 @@ def simulate(
     for part, members in parts:
         _record(record, out, part, [s for s in members if before[s.name] != _stamps(out, [s])[s.name]], platform)
     total = len(systems) * protocol.duration / 1000
-    typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum, {clock.perf_counter() - start:.0f} s")
+    seeds.drop(systems)
+    told = "" if drawn is None else f", seed {drawn}"
+    typer.echo(f"{out}: {len(systems)} trajectories, {total:g} ns in sum{told}, {clock.perf_counter() - start:.0f} s")
     _tell_drift(out, systems)
+
+
+def _planned(
+    found: list[Source], replicas: int, seed: int | None, ph: float, seeds: KeptSeeds
+) -> tuple[list[MDSystem], int | None]:
+    """The systems, and the seed that was drawn for those which are new; None where none was."""
+    from openmm_mdgen.md.kept_seeds import BEFORE_SEEDS_WERE_DRAWN
+    from openmm_mdgen.md.planning import planned
+
+    if seed is not None:
+        return planned(found, replicas=replicas, seed=seed, ph=ph), None
+    base = BEFORE_SEEDS_WERE_DRAWN if seeds.are_of_an_older_version else secrets.randbelow(2**31)
+    new = planned(found, replicas=replicas, seed=base, ph=ph)
+    systems = seeds.taken_up(new)
+    return systems, base if any(one.seed == other.seed for one, other in zip(new, systems, strict=True)) else None
 
 
 def _share_out(

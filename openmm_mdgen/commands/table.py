@@ -6,9 +6,10 @@ shorter MD. No row shares a frame with the reference. Times in picosecond.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +17,13 @@ import typer
 
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
 from openmm_mdgen.commands.lists import shared_out
-from openmm_mdgen.commands.options import Device, Force, Scheduler, Workers
-from openmm_mdgen.commands.outputs import check_folder, check_outputs
+from openmm_mdgen.commands.options import Device, Force, Json, Scheduler, Workers
+from openmm_mdgen.commands.outputs import check_folder, check_outputs, teller, write_numbers
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.run import run_one
 from openmm_mdgen.commands.terminal import parse_time
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.files import write_json
+from openmm_mdgen.manifest import Manifest
 from openmm_mdgen.times import nearest_multiples, whole_number
 
 if TYPE_CHECKING:
@@ -41,30 +42,41 @@ def table(
     generated: Annotated[
         Path | None, typer.Option(help="Folder of generated trajectories, laid out alike and of the same names.")
     ] = None,
-    weights: Annotated[
+    generator: Annotated[
         str | None,
         typer.Option(
-            "--weights", "--generator", help="Generator that makes the trajectories: its name, or a file of weights."
+            "--generator", "--weights", help="Generator that makes the trajectories: its name, or a file of weights."
         ),
     ] = None,
     time: Annotated[
-        str, typer.Option(help="Physical time that --weights generates of each peptide, such as 500ps, 10ns or 1us.")
-    ] = "10ns",
+        str | None,
+        typer.Option(
+            help="Physical time that --generator generates of each peptide, such as 500ps, 10ns or 1us. [default: 10ns]"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder to keep the trajectories in that --weights generates, each in NAME/. If the command was "
+            help="Folder to keep the trajectories in that --generator makes, each in NAME/. If the command was "
             "stopped, the same one goes on there; a trajectory that is finished is not made again. [default: none is "
             "kept]"
         ),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File to write all numbers to, .json.")] = None,
+    json: Json = None,
     lagtime: Lagtime = "100ps",
     clusters: Clusters = 100,
     states: States = 10,
     definitions: DefinitionsName = "published",
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of generation, of k-means and of the bootstrap.")] = 137,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="Seed of generation, of k-means and of the bootstrap. [default: 137 for the latter two; that of "
+            "generation is drawn and printed, or as it was where --out goes on]",
+        ),
+    ] = None,
     scheduler: Scheduler = None,
     workers: Workers = None,
     force: Force = False,
@@ -78,16 +90,19 @@ def table(
 
     Molecules are generated and measured one after the other, or shared out among --workers.
     """
-    if (generated is None) == (weights is None):
-        raise MDGenError("give either --generated FOLDER or --weights NAME")
-    if out is not None and weights is None:
-        raise MDGenError("--out goes with --weights, whose trajectories it keeps: leave it out")
+    if (generated is None) == (generator is None):
+        raise MDGenError("give either --generated FOLDER or --generator NAME")
+    for option, value in (("--out", out), ("--time", time)):
+        if value is not None and generator is None:
+            raise MDGenError(f"{option} goes with --generator, whose trajectories it is for: leave it out")
     check_outputs([("--json", json)], force=force)
+    time = time or "10ns"
     length, lag = parse_time("--time", time), parse_time("--lagtime", lagtime)
 
     from openmm_mdgen.analysis import Definitions
     from openmm_mdgen.analysis.folders import pairs
     from openmm_mdgen.analysis.results import plain
+    from openmm_mdgen.analysis.states import SEED
     from openmm_mdgen.generators.registry import loaded
     from openmm_mdgen.report.protein_table import Proteins
     from openmm_mdgen.report.table import empty_rows, markdown
@@ -98,14 +113,15 @@ def table(
         "lagtime": lag,
         "n_clusters": clusters,
         "n_states": states,
-        "seed": seed,
+        "seed": SEED if seed is None else seed,
         "definitions": Definitions.named("--definitions", definitions),
     }
     references = {name: (pdb.resolve(), path.resolve()) for name, (pdb, path) in pairs(folder).items()}
     ready = {} if generated is None else pairs(generated)
     if generated is not None and (missing := sorted(set(references) - set(ready))):
         raise MDGenError(f"{generated} has no trajectory of {', '.join(missing)}, which {folder} has")
-    model = None if weights is None else loaded(weights, device=device)
+    model = None if generator is None else loaded(generator, device=device)
+    seed = _seed(out) if seed is None and model else seed
     record = Recording([json], seed=seed, **(known_of(model) if model else {}))
     with ExitStack() as stack:
         if model is None:
@@ -115,9 +131,11 @@ def table(
                 for name, real in references.items()
             ]
         else:
+            assert seed is not None
+            typer.echo(f"seed {seed} of generation", err=True)
             _check(model, references, length, seed)
-            kept = check_folder(out, parents=True) if out else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            run = {"time": time, "seed": seed, "device": device, "generator": _named_for_workers(weights)}
+            kept = check_folder(out) if out else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            run = {"time": time, "seed": seed, "device": device, "generator": _named_for_workers(generator)}
             tasks = [
                 Task(
                     name,
@@ -134,11 +152,12 @@ def table(
             row.include(measured.rows[name])
         proteins.include(measured.proteins)
         typer.echo(f"{measured.name}: reference {measured.nanoseconds:.3g} ns", err=True)
+    say = teller(json)
     for line in markdown(list(rows.values())) + proteins.markdown():
-        typer.echo(line)
+        say(line)
     if json is not None:
-        content = {"settings": plain(options), "rows": [asdict(row) for row in rows.values()]}
-        write_json(json, content | {"ensembles": proteins.as_dict()})
+        content = {"settings": plain(options), "rows": [row.as_dict() for row in rows.values()]}
+        write_numbers(json, content | {"ensembles": proteins.as_dict()})
     record.write()
 
 
@@ -191,6 +210,15 @@ def _check(generator: Generator, references: dict[str, tuple[Path, Path]], lengt
         generator.check(load_structure(pdb, seed=seed)[0])
 
 
-def _named_for_workers(weights: str | None) -> str | None:
+def _seed(out: Path | None) -> int:
+    """That of the trajectories which are kept in a folder already, else one that is drawn."""
+    for path in sorted(out.glob("*/*.manifest.json")) if out else []:
+        found = Manifest.read(path)
+        if found is not None and found.seed is not None:
+            return found.seed
+    return secrets.randbelow(2**31)
+
+
+def _named_for_workers(generator: str | None) -> str | None:
     """A name, or a file by its whole path: workers may be in another folder."""
-    return str(Path(weights).resolve()) if weights and Path(weights).is_file() else weights
+    return str(Path(generator).resolve()) if generator and Path(generator).is_file() else generator

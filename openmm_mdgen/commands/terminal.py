@@ -25,10 +25,19 @@ _FIRST_LINE = 60.0  # seconds until the first line of progress, and between line
 _MICRO = str.maketrans("µμ", "uu")  # the micro sign and the Greek letter
 
 
-def parse_time(option: str, text: str, *, may_be_zero: bool = False) -> float:
-    """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"`` (``"1µs"``); `MDGenError` names the option."""
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(fs|ps|ns|us)", text.strip().translate(_MICRO))
-    value = Decimal(match[1]) * _PICOSECONDS[match[2]] if match else Decimal(0)
+def parse_time(option: str, text: str, *, may_be_zero: bool = False, bare_is_ps: bool = False) -> float:
+    """Picoseconds from ``"10ns"``, ``"500ps"`` or ``"1us"`` (``"1µs"``); `MDGenError` names the option.
+
+    Parameters
+    ----------
+    option, text : str
+    may_be_zero : bool
+    bare_is_ps : bool
+        Whether a number without a unit is taken, in picoseconds, as options do that took nothing else before.
+    """
+    units = "fs|ps|ns|us|" if bare_is_ps else "fs|ps|ns|us"
+    match = re.fullmatch(rf"(\d+\.?\d*|\.\d+)\s*({units})", text.strip().translate(_MICRO))
+    value = Decimal(match[1]) * _PICOSECONDS[match[2] or "ps"] if match else Decimal(0)
     if match is None or (value == 0 and not may_be_zero):
         raise MDGenError(f"{option} {text!r}: give a time above zero with its unit (fs, ps, ns, us), such as 10ns")
     return float(value)

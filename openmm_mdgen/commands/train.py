@@ -15,7 +15,7 @@ from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.training_data import Folders, RunFolder, TrainingData, require_training
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.settings import documented, require_choices, setting
+from openmm_mdgen.settings import documented, require_valid, setting
 from openmm_mdgen.training.config import RunOptions, TrainingConfig
 from openmm_mdgen.training.devices import Devices
 
@@ -60,7 +60,7 @@ class _NewWeights:
     )
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        require_valid(self)
 
 
 @documented
@@ -108,7 +108,7 @@ def train(
     from openmm_mdgen.model.checkpoints import ModelInfo
 
     splits = data.splits(validation.validation_split)
-    check_folder(out, parents=True)
+    check_folder(out)
     record = Recording([out / "weights.safetensors", out / "curve.csv"], folder=out, seed=settings.seed)
     text = "" if config is None else config.read_text(encoding="utf-8")
     info = ModelInfo(

@@ -39,9 +39,10 @@ class TrainingData:
     )
     array_interval: float | None = setting(
         None,
-        "Picoseconds between the frames of prepared arrays, which are then read from NAME.npy files in place of PDB "
-        "and XTC files.",
+        "Time between the frames of prepared arrays, such as 100ps, which are then read from NAME.npy files in place "
+        "of PDB and XTC files. A bare number is in picoseconds.",
         group=_DATA,
+        is_time=True,
     )
     array_suffix: str = setting(
         "", "What follows NAME in the names of prepared arrays, such as _i100 for NAME_i100.npy.", group=_DATA

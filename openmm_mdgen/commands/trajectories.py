@@ -38,7 +38,7 @@ def read_trajectory(path: Path, topology: Path, stated_interval: float | None) -
         raise MDGenError(f"{path} has one frame: at least two are needed")
     interval = frame_interval_of(source, np.asarray(trajectory.time))
     if isinstance(interval, NotDefined):
-        raise MDGenError(f"{path}: {interval}; --frame-interval states it")
+        raise MDGenError(f"{path}: {interval.why} (--frame-interval)")
     return trajectory, interval
 
 

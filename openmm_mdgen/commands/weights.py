@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json as to_json
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from openmm_mdgen.commands.from_settings import GroupedCommand
+from openmm_mdgen.commands.options import Force, Json
+from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
+from openmm_mdgen.commands.words import GroupOfCommands
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import sha256_of
 
@@ -23,13 +26,11 @@ _HEADINGS = {
     "not fetched": "Published, fetched when they are first used",
 }
 
-Json = Annotated[bool, typer.Option("--json", help="Print all of it as JSON, for other programs.")]
-
-weights = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+weights = typer.Typer(no_args_is_help=False, rich_markup_mode=None, cls=GroupOfCommands)
 
 
 @weights.callback(invoke_without_command=True)
-def list_weights(context: typer.Context, json: Json = False) -> None:
+def list_weights(context: typer.Context, json: Json = None, force: Force = False) -> None:
     """List the weights that can be used by name: bundled, cached and published ones.
 
     Each has its task, residues of a chain, time between frames, temperature, size, force field and solvent.
@@ -38,11 +39,13 @@ def list_weights(context: typer.Context, json: Json = False) -> None:
         return
     from openmm_mdgen.model.catalogue import entries
 
+    check_outputs([("--json", json)], force=force)
     found = entries()
-    typer.echo(_as_json([asdict(entry) for entry in found]) if json else "\n".join(_table(found)))
+    teller(json)("\n".join(_table(found)))
+    write_numbers(json, [asdict(entry) for entry in found])
 
 
-@weights.command()
+@weights.command(cls=GroupedCommand)
 def fetch(
     name: Annotated[
         str, typer.Argument(help="Name such as mdgen/forward_sim, or hf://owner/repository/file for any other file.")
@@ -63,23 +66,22 @@ def fetch(
     typer.echo(f"{name}: {_size(path.stat().st_size)}, SHA-256 {sha256_of(path)}\n{path}")
 
 
-@weights.command()
+@weights.command(cls=GroupedCommand)
 def show(
     name: Annotated[str, typer.Argument(help="Name of weights, or a file of weights.")],
-    json: Json = False,
+    json: Json = None,
+    force: Force = False,
 ) -> None:
     """Show all that is known of weights, without fetching them: what they are for, and how they were trained."""
     from pathlib import Path
 
     from openmm_mdgen.model.catalogue import entry_of
 
+    check_outputs([("--json", json)], force=force)
     entry = entry_of(name)
     values = asdict(entry) | {"sha256": None if entry.path is None else sha256_of(Path(entry.path))}
-    typer.echo(_as_json(values) if json else "\n".join(_page(entry, values["sha256"])))
-
-
-def _as_json(content: object) -> str:
-    return to_json.dumps(content, indent=1, ensure_ascii=False)
+    teller(json)("\n".join(_page(entry, values["sha256"])))
+    write_numbers(json, values)
 
 
 def _table(entries: list[Entry]) -> list[str]:

@@ -49,7 +49,9 @@ class MDSystem:
         return self.source if isinstance(self.source, Source) else Source(self.source)
 
 
-def planned(sources: Sequence[str | Source], *, replicas: int, seed: int, ph: float = NEUTRAL_PH) -> list[MDSystem]:
+def planned(
+    sources: Sequence[str | Source], *, replicas: int, seed: int | None = None, ph: float = NEUTRAL_PH
+) -> list[MDSystem]:
     """Plan one trajectory of each source, or several that start differently.
 
     Parameters
@@ -58,8 +60,8 @@ def planned(sources: Sequence[str | Source], *, replicas: int, seed: int, ph: fl
         Sequences such as ``AKLV`` or ``ACE-AKLV-NME``, or names of structure files.
     replicas : int
         Trajectories of each source.
-    seed : int
-        Source of all seeds.
+    seed : int, optional
+        Source of all seeds. One is drawn where it is left out: each system states its own.
     ph : float
         pH for which hydrogens are added.
 

@@ -17,12 +17,12 @@ from openmm import app
 
 from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile, evaluate
 from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time, told
-from openmm_mdgen.analysis.results import plain
+from openmm_mdgen.analysis.results import with_reasons
 from openmm_mdgen.analysis.sources import Source, measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.md.systems import relaxed
-from openmm_mdgen.report.table import Row, distances, markdown_table
+from openmm_mdgen.report.table import Row, distances, markdown_table, undefined
 from openmm_mdgen.report.timed_exploration import explore
 from openmm_mdgen.report.timed_runs import PackedMD, RealMD, TimedRun, generate
 
@@ -115,18 +115,18 @@ class Run:
         return self.nanoseconds / self.seconds
 
     def as_dict(self) -> dict:
-        """All numbers; times of the worth are in ps, or a text that says what is known of them."""
+        """All numbers, null where there is none, with the reasons beside; times of the worth are in ps."""
         worth = self.worth
         known = not isinstance(worth, NotDefined)
-        return {
+        content = {
             "nanoseconds": self.nanoseconds,
             "seconds": self.seconds,
             "ns_per_second": self.speed,
             "distances": self.distances,
             "distance": self.distance,
-            "equivalent": _worth(worth),
-            "equivalent_ps": {n: plain(getattr(worth, n)) for n in ("time", "low", "high")} if known else None,
+            "equivalent_ps": {n: getattr(worth, n) for n in ("time", "low", "high")} if known else worth,
         }
+        return with_reasons({**undefined(content), "equivalent_in_words": _worth(worth)})
 
     def __str__(self) -> str:
         distance = self.distance if isinstance(self.distance, str) else f"{self.distance:.3f}"
@@ -160,14 +160,10 @@ class Comparison:
         )
 
     def as_dict(self) -> dict:
-        """All numbers, for a JSON file."""
-        return {
-            "name": self.name,
-            "reference": self.reference,
-            "packing": self.packing,
-            "ratio": self.ratio,
-            **{n: str(run) if isinstance(run, NotDefined) else run.as_dict() for n, run in self.runs.items()},
-        }
+        """All numbers, for a JSON file; null where there is none, with the reasons beside."""
+        runs = {n: run if isinstance(run, NotDefined) else run.as_dict() for n, run in self.runs.items()}
+        facts = {"name": self.name, "reference": self.reference, "packing": self.packing, "ratio": self.ratio}
+        return with_reasons(facts | runs)
 
 
 def compare(name: str, topology: app.Topology, positions: object, reference: LongMD | None, plan: Plan) -> Comparison:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.evaluation import evaluate
 from openmm_mdgen.analysis.metrics import columns
-from openmm_mdgen.analysis.results import Evaluation
+from openmm_mdgen.analysis.results import Evaluation, with_reasons
 from openmm_mdgen.analysis.sources import Source
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
 
 DISTANCES = columns()  # columns of the table, and the evaluation's names of them
 LENGTHS = {"MD, 100 ps": 100.0, "MD, 1 ns": 1000.0, "MD, 10 ns": 10_000.0}  # ps, of the rows of shorter MD
+_NOT_DEFINED = "not defined: "
 GENERATED, REPLICATE = "generated", "MD, replicate"
 
 
@@ -33,6 +35,10 @@ class Row:
         """Take in other peptides' values of the same line."""
         self.values |= other.values
         self.seconds |= other.seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, null where there is none, with the reasons beside."""
+        return with_reasons({"name": self.name, "values": undefined(self.values), "seconds": self.seconds})
 
     def mean(self, column: str) -> str:
         """The mean over the peptides that have a number; how many have one, where not all do."""
@@ -105,6 +111,13 @@ def distances(evaluation: Evaluation) -> dict[str, float | str]:
     return {column: str(value) if isinstance(value, NotDefined) else value for column, value in values.items()}
 
 
+def undefined(values: Any) -> Any:
+    """Values by name, however deep, with `NotDefined` in the place of a text that says why there is none."""
+    if isinstance(values, dict):
+        return {name: undefined(value) for name, value in values.items()}
+    return NotDefined(values.removeprefix(_NOT_DEFINED)) if isinstance(values, str) else values
+
+
 def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a table in Markdown."""
     return [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(row)} |" for row in body)]
@@ -123,7 +136,7 @@ def markdown(rows: list[Row]) -> list[str]:
                 cells[k] = f"not defined [{reasons.index(cell) + 1}]"
         seconds = f"{np.mean(list(row.seconds.values())):.3g}" if row.seconds else ""
         body.append([row.name, *cells, seconds])
-    told = [f"[{k}] {reason.removeprefix('not defined: ')}" for k, reason in enumerate(reasons, start=1)]
+    told = [f"[{k}] {reason.removeprefix(_NOT_DEFINED)}" for k, reason in enumerate(reasons, start=1)]
     return markdown_table(header, body) + told
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from openmm_mdgen.settings import documented, require_choices, setting
+from openmm_mdgen.settings import documented, require_valid, setting
 
 if TYPE_CHECKING:
     from openmm_mdgen.model.tasks import Task
@@ -83,8 +83,10 @@ class TrainingConfig:
     )
     frame_interval: float = setting(
         10.0,
-        "Picoseconds between the frames of a window; a whole multiple of the interval of the trajectories.",
+        "Time between the frames of a window, such as 10ps; a whole multiple of the interval of the trajectories. A "
+        "bare number is in picoseconds.",
         group=_WINDOWS,
+        is_time=True,
     )
     max_residues: int | None = setting(
         None,
@@ -106,6 +108,7 @@ class TrainingConfig:
         "lengths.",
         group=_WINDOWS,
         minimum=0,
+        maximum=1,
         shown_default="chains of any lengths in a batch",
     )
     optimizer: str = setting(
@@ -144,6 +147,7 @@ class TrainingConfig:
         "steps.",
         group=_LEARNING,
         minimum=0,
+        maximum=1,
     )
     width: int = setting(96, "Number of channels of the network's embeddings.", group=_NETWORK, minimum=1)
     n_layers: int = setting(
@@ -187,11 +191,15 @@ class TrainingConfig:
         minimum=0,
     )
     seed: int = setting(
-        0, "Seed of all random numbers of the run; the same seed repeats the run.", group=_LEARNING, minimum=0
+        0,
+        "Seed of all random numbers of the run; the same seed repeats the run.",
+        group=_LEARNING,
+        minimum=0,
+        maximum=2**32 - 1,
     )
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        require_valid(self)
 
     def make_task(self) -> Task:
         """The task that these settings name, with those of them that it has fields for."""
@@ -233,8 +241,15 @@ class FineTuningConfig:
         group=_VALIDATION,
     )
     seed: int = setting(
-        0, "Seed of all random numbers of the run; the same seed repeats the run.", group=_LEARNING, minimum=0
+        0,
+        "Seed of all random numbers of the run; the same seed repeats the run.",
+        group=_LEARNING,
+        minimum=0,
+        maximum=2**32 - 1,
     )
+
+    def __post_init__(self) -> None:
+        require_valid(self)
 
 
 @documented
@@ -246,10 +261,14 @@ class RunOptions:
         None,
         "Hours of wall time after which the run stops and writes the weights that it has reached.",
         group=_RUN,
+        above_zero=True,
         shown_default="no limit",
     )
     save_every: int = setting(100, "Number of steps between two checkpoints.", group=_RUN, minimum=1)
     progress: bool = setting(True, "Show a progress bar.", group=_RUN)
+
+    def __post_init__(self) -> None:
+        require_valid(self)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from openmm_mdgen.settings import documented, setting
+from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.settings import documented, require_valid, setting
 
 
 def _accelerators() -> Iterable[str]:
@@ -28,6 +29,16 @@ class Devices:
         1, "Number of devices on each node; they share every batch equally.", group="The run", minimum=1
     )
     nodes: int = setting(1, "Number of nodes of a cluster that train together.", group="The run", minimum=1)
+
+    def __post_init__(self) -> None:
+        require_valid(self)
+
+    def require_there(self) -> None:
+        """Raise `MDGenError` unless a GPU is there that was asked for."""
+        import torch
+
+        if self.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+            raise MDGenError("accelerator is 'gpu', and torch finds none here: take 'auto' or 'cpu'")
 
     def trainer_options(self) -> dict[str, Any]:
         """Arguments of Lightning's `Trainer`."""

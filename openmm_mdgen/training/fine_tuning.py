@@ -14,7 +14,7 @@ from openmm_mdgen.model import checkpoints
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.model.flow import TrajectoryFlow
 from openmm_mdgen.times import RECORDED, whole_number
-from openmm_mdgen.training.config import FineTuningConfig, TrainingConfig
+from openmm_mdgen.training.config import FineTuningConfig, RunOptions, TrainingConfig
 from openmm_mdgen.training.devices import Devices
 from openmm_mdgen.training.run import require_writable, train
 from openmm_mdgen.training.validation import HeldOut, figure_for
@@ -83,6 +83,8 @@ def fine_tune(
     """
     folder, config = Path(folder), config or FineTuningConfig()
     require_writable(folder)
+    Devices(accelerator).require_there()
+    RunOptions(**run_options)
     flow, info = checkpoints.load(weights)
     settings = _settings(flow, info, config)
     if not 0 < config.hold_out < 1:

@@ -79,9 +79,11 @@ def train(
         fit the recordings, a sequence would be trained on and validated on, the MD is of temperatures that the network
         is not told, or the batch cannot be shared out.
     """
-    folder, devices = Path(folder), devices or Devices()
+    folder, devices, options = Path(folder), devices or Devices(), RunOptions(hours, save_every, progress)
     require_writable(folder)
+    devices.require_there()
     _require_equal_parts(config, devices)
+    _require_task(config, [*recordings, *validation])
     recordings, validation = (with_temperatures(some, info.temperature) for some in (recordings, validation))
     if not config.tell_temperature:
         require_one([*recordings, *validation])
@@ -91,6 +93,7 @@ def train(
     lightning.seed_everything(config.seed, verbose=False)
     last = folder / "last.ckpt"
     begun, taken = _begun(last, config, windows, init, flow)
+    files.make_folder(folder)
     watching = None if held_out is None else Validation(held_out, config.validate_every, config.patience)
     curve = Curve(folder / "curve.csv", taken, watching)
     info_at = partial(_info, config, info, recordings)
@@ -102,7 +105,7 @@ def train(
     module = FlowTraining(config, windows, begun)
     steps: DataLoader[int] = DataLoader(_Steps(config.steps), batch_size=None)
     with quiet():
-        trainer = _trainer(config, devices, RunOptions(hours, save_every, progress), callbacks)
+        trainer = _trainer(config, devices, options, callbacks)
         trainer.fit(module, steps, ckpt_path=str(last) if last.exists() else None, weights_only=False)
     best = None if watching is None else _about_validation(watching, validation)
     if watching is not None:
@@ -115,10 +118,9 @@ def train(
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder; raise `MDGenError` if nothing can be written there."""
+    """Raise `MDGenError` if nothing can be written to the folder, which may be new; it is not made here."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files.require_writable(folder)
+        files.require_writable(next(place for place in (folder, *folder.resolve().parents) if place.exists()))
     except OSError as error:
         raise MDGenError(
             f"--out {folder} cannot be written to ({error.strerror}): give the name of another folder"
@@ -142,6 +144,27 @@ def _require_equal_parts(config: TrainingConfig, devices: Devices) -> None:
     processes = devices.devices * devices.nodes
     if config.batch_size % processes:
         raise MDGenError(f"a batch of {config.batch_size} windows cannot be shared by {processes} processes equally")
+
+
+def _require_task(config: TrainingConfig, recordings: Sequence[Recording]) -> None:
+    """Raise `MDGenError` where there is nothing to learn of the task, or nothing to learn it from."""
+    task = config.make_task()
+    factor: int | None = getattr(task, "factor", None)
+    designed: tuple[int, ...] | None = getattr(task, "designed", None)
+    if factor is not None and config.n_frames <= factor:
+        raise MDGenError(
+            f"windows of {config.n_frames} frames hold no interval of factor {factor}: take at least {factor + 1} "
+            "frames"
+        )
+    if designed is None:
+        return
+    for recording in recordings:
+        n = len(recording.sequence)
+        if max(designed, default=n) >= n or len(set(designed)) == n:
+            told = ", ".join(str(k + 1) for k in designed) or "none"
+            raise MDGenError(
+                f"designed are residues {told}, and {recording.name} has {n}: take some of these, and leave some known"
+            )
 
 
 def _windows(recordings: Sequence[Recording], config: TrainingConfig) -> Windows:

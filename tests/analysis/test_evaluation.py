@@ -200,8 +200,10 @@ def test_json_holds_every_number_and_says_why_one_is_missing(reference):
     assert {"torsions_backbone", "torsions_sidechain", "torsions_all", "per_torsion"} < data["jsd"].keys()
     assert {"tica_0", "tica_01", "msm"} < data["jsd"].keys()
     assert data["jsd"]["per_torsion"]["PHI 0 SER 2"] == found.jsd.per_torsion["PHI 0 SER 2"]
-    assert data["replicate_jsd"] == "not defined: no replicate was given"
-    assert data["states"]["generated_transition"].startswith("not defined: 30 frames are not more than the lag time")
+    why = data["not_defined"]
+    assert data["replicate_jsd"] is None and why["replicate_jsd"] == "no replicate was given"
+    assert data["states"]["generated_transition"] is None
+    assert why["states.generated_transition"].startswith("30 frames are not more than the lag time")
     assert data["states"]["reference_transition"][0][0] > 0
     assert data["settings"]["definitions"] == "sound" and data["settings"]["versions"]["deeptime"]
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from openmm_mdgen.errors import MDGenError
+
 TIME_MIXERS = ("attention", "bidirectional_hyena", "hyena")
 
 
@@ -76,13 +78,16 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.n_heads):
-            raise ValueError(f"width {self.width} must be a multiple of twice the {self.n_heads} heads")
+            raise MDGenError(
+                f"width {self.width} with {self.n_heads} heads: take a multiple of twice the {self.n_heads} heads, such "
+                f"as {max(1, round(self.width / (2 * self.n_heads))) * 2 * self.n_heads}"
+            )
         if self.time_mixer not in TIME_MIXERS:
-            raise ValueError(f"time_mixer is one of {', '.join(TIME_MIXERS)}, not {self.time_mixer!r}")
+            raise MDGenError(f"time_mixer is one of {', '.join(TIME_MIXERS)}, not {self.time_mixer!r}")
         if self.n_key_frames not in (1, 2):
-            raise ValueError("n_key_frames is 1 or 2")
+            raise MDGenError("n_key_frames is 1 or 2")
         if self.termini and not self.prepend_ipa:
-            raise ValueError("termini are told in the residue context: they need prepend_ipa")
+            raise MDGenError("termini are told in the residue context: they need prepend_ipa")
 
     @property
     def chain_lengths(self) -> str:
