@@ -79,8 +79,8 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.width % (2 * self.n_heads):
             raise MDGenError(
-                f"width {self.width} with {self.n_heads} heads: take a multiple of twice the {self.n_heads} heads, such "
-                f"as {max(1, round(self.width / (2 * self.n_heads))) * 2 * self.n_heads}"
+                f"width {self.width} with {self.n_heads} heads: take a multiple of twice the {self.n_heads} heads, "
+                f"such as {max(1, round(self.width / (2 * self.n_heads))) * 2 * self.n_heads}"
             )
         if self.time_mixer not in TIME_MIXERS:
             raise MDGenError(f"time_mixer is one of {', '.join(TIME_MIXERS)}, not {self.time_mixer!r}")
