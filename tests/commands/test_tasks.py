@@ -156,7 +156,6 @@ def test_ends_of_two_molecules_are_refused_before_anything_is_written(command, d
     [
         (["interpolate", "start.pdb", "end.pdb", "--out", "p", "--time", "1ns"], "50 ps"),
         (["interpolate", "start.pdb", "nowhere.pdb", "--out", "p"], "no such file"),
-        (["interpolate", "start.pdb", "end.pdb", "--out", "start.pdb/b"], "start.pdb is a file; name another folder"),
         (["upsample", "md.dcd", "--top", "md.pdb", "--factor", "10"], "upsample by 3"),
         (["upsample", "md.dcd", "--top", "md.pdb", "--frame-interval", "10ps"], "1.5 ps"),
         (["upsample", "md.dcd", "--top", "md.pdb", "--out", "fine.gro"], "ends in .dcd, .xtc, .trr, .nc or .h5"),
