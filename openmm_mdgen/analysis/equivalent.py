@@ -19,6 +19,8 @@ import numpy as np
 from openmm_mdgen.analysis.distances import FULL_TURN, N_BINS, js_distance
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError
+from openmm_mdgen.arguments import positive, require, valid_count
+from openmm_mdgen.seeds import valid_library_seed
 
 N_BLOCKS = 20  # of the reference
 N_LENGTHS, N_PIECES = 14, 20  # lengths of MD tried, pieces of each
@@ -75,9 +77,9 @@ def equivalent_md_time(
     generated, reference : TorsionSeries
     replicate : TorsionSeries, optional
         A second MD run of the same molecule, from which pieces are taken. Default: pieces of the reference.
-    longest : float, optional
-        Longest piece of MD that is tried, ps. Default: the longest trajectory of the MD, and of the reference no more
-        than half of it.
+    longest : float or quantity, optional
+        Longest piece of MD that is tried; plain numbers are in ps. Default: the longest trajectory of the MD, and of
+        the reference no more than half of it.
     n_bootstrap : int
         Number of resamplings of the reference's blocks and of the pieces.
     seed : int
@@ -89,10 +91,14 @@ def equivalent_md_time(
     Raises
     ------
     MDGenError
-        If the molecules differ.
+        If the molecules differ, or a number makes no sense.
     UndefinedError
         If the MD's frame interval is not known, or it is shorter than ten frames a block.
     """
+    for name, series in (("generated", generated), ("reference", reference)):
+        require(name, series, isinstance(series, TorsionSeries), "a TorsionSeries; evaluate takes trajectories")
+    n_bootstrap, seed = valid_count("n_bootstrap", n_bootstrap), valid_library_seed(seed)
+    longest = None if longest is None else positive("longest", longest, "picosecond")
     if not reference.names:
         raise UndefinedError("there is no torsion that all trajectories have")
     generated = generated.ordered(reference.names)

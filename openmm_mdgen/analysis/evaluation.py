@@ -30,7 +30,9 @@ from openmm_mdgen.analysis.states import LAGTIME, N_CLUSTERS, N_STATES, SEED, St
 from openmm_mdgen.analysis.torsions import TorsionSeries, ramachandran_pairs
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
 from openmm_mdgen.analysis.validity import Geometry
+from openmm_mdgen.arguments import positive, require, whole
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.seeds import valid_library_seed
 
 PROTEIN = 10  # residues, from which ensembles are compared unless the caller says otherwise
 _PACKAGES = ("deeptime", "mdtraj", "numpy", "scipy")
@@ -64,9 +66,10 @@ def evaluate(
         trajectories of one molecule are taken together, and give a standard error of each number.
     replicate : TrajectoryFile or mdtraj.Trajectory, or several of them, optional
         A second MD run: its distances show how near to the reference real MD itself comes.
-    definitions : Definitions
-    lagtime : float
-        Lag time of TICA and of the Markov models, ps.
+    definitions : Definitions or str
+        One of them, or its name: ``"published"`` or ``"sound"``.
+    lagtime : float or quantity
+        Lag time of TICA and of the Markov models; plain numbers are in ps.
     n_clusters : int
         Number of clusters of k-means.
     n_states : int
@@ -99,11 +102,17 @@ def evaluate(
     >>> evaluation = evaluate(TrajectoryFile("generated.dcd", "generated.pdb"), TrajectoryFile("md.xtc", "md.pdb"))
     >>> evaluation.jsd.torsions_all
     """
-    _check_options(lagtime, n_clusters, n_states, seed, generated_seconds, reference_seconds)
+    if not isinstance(definitions, Definitions):
+        definitions = Definitions.named("definitions", definitions)
+    lagtime, seed = positive("lagtime", lagtime, "picosecond"), valid_library_seed(seed)
+    _check_numbers(n_clusters, n_states, generated_seconds, reference_seconds)
     if structure is not None and ensembles is False:
         raise MDGenError("a structure is of use only where ensembles are compared: leave one of the two options out")
-    repeats, n_real = [] if replicate is None else as_list(replicate), len(as_list(reference))
-    opened = opened_alike(as_list(generated), [*as_list(reference), *repeats])
+    if structure is not None:
+        [structure] = as_list(structure, "the structure")
+    real_md = as_list(reference, "the reference")
+    repeats, n_real = [] if replicate is None else as_list(replicate, "the replicate"), len(real_md)
+    opened = opened_alike(as_list(generated, "the generated trajectory"), [*real_md, *repeats])
     start = _opened_structure(structure, opened.reference[0])
     measured = [one.measure() for one in opened.generated]
     real = [one.measure() for one in opened.reference[:n_real]]
@@ -154,23 +163,16 @@ def evaluate(
     )
 
 
-def _check_options(
-    lagtime: float,
-    n_clusters: int,
-    n_states: int,
-    seed: int,
-    generated_seconds: float | None,
-    reference_seconds: float | None,
+def _check_numbers(
+    n_clusters: int, n_states: int, generated_seconds: float | None, reference_seconds: float | None
 ) -> None:
-    if not 0 < lagtime < float("inf"):
-        raise MDGenError(f"lagtime {lagtime}: give a time above 0 ps")
+    for name, number in (("n_clusters", n_clusters), ("n_states", n_states)):
+        require(name, number, whole(number) is not None, "a whole number")
     if not 2 <= n_states < n_clusters:
         raise MDGenError(f"{n_states} states of {n_clusters} clusters: take at least 2 states, and more clusters")
-    if not 0 <= seed < 2**31:
-        raise MDGenError(f"seed {seed}: take a whole number from 0 to {2**31 - 1}")
     for name, seconds in (("generated_seconds", generated_seconds), ("reference_seconds", reference_seconds)):
-        if seconds is not None and not 0 < seconds < float("inf"):
-            raise MDGenError(f"{name} {seconds}: give the wall time in seconds, above 0")
+        if seconds is not None:
+            positive(name, seconds)
 
 
 def _comparable(measured: Sequence[Measurement], *, definitions: Definitions) -> TorsionSeries:

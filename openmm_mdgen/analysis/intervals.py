@@ -10,7 +10,7 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.undefined import NotDefined
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.arguments import positive, require
 from openmm_mdgen.times import even_interval
 
 _STORES_TIME = {".xtc", ".trr", ".h5", ".hdf5", ".nc", ".netcdf", ".ncdf"}
@@ -27,8 +27,13 @@ class TrajectoryFile:
         The trajectory.
     topology : str or Path
         A file that holds its topology, such as a PDB file.
-    frame_interval : float, optional
-        Time between frames, ps. Default: what the file says.
+    frame_interval : float or quantity, optional
+        Time between frames; plain numbers are in ps. Default: what the file says.
+
+    Raises
+    ------
+    MDGenError
+        If these are no names of files, or no time.
 
     Examples
     --------
@@ -38,6 +43,13 @@ class TrajectoryFile:
     path: str | Path
     topology: str | Path
     frame_interval: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("path", "topology"):
+            require(name, getattr(self, name), isinstance(getattr(self, name), str | Path), "the name of a file")
+        if self.frame_interval is not None:
+            interval = positive("frame_interval", self.frame_interval, "picosecond")
+            object.__setattr__(self, "frame_interval", interval)
 
 
 def frame_interval_of(source: TrajectoryFile | mdtraj.Trajectory, times: np.ndarray) -> float | NotDefined:
@@ -56,8 +68,6 @@ def frame_interval_of(source: TrajectoryFile | mdtraj.Trajectory, times: np.ndar
     """
     if isinstance(source, TrajectoryFile):
         if source.frame_interval is not None:
-            if not source.frame_interval > 0:
-                raise MDGenError(f"frame_interval {source.frame_interval}: give the time between frames, above 0 ps")
             return source.frame_interval
         suffix = Path(source.path).suffix.lower()
         if suffix == ".dcd":

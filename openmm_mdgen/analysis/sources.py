@@ -23,6 +23,7 @@ from openmm_mdgen.analysis.layout import Layout, agreed, in_terms_of, is_protein
 from openmm_mdgen.analysis.torsions import TorsionSeries, torsion_atoms
 from openmm_mdgen.analysis.validity import Geometry, GeometryCounter
 from openmm_mdgen.analysis.whole import box_vectors, made_whole
+from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import require_file
 
@@ -211,10 +212,20 @@ def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:
     yield from opened.pieces()
 
 
-def as_list(sources: Source | Sequence[T]) -> list[Source | T]:
-    """One trajectory or several, as a list."""
+def as_list(sources: Sources, name: str = "the trajectories") -> list[Source]:
+    """One trajectory or several, as a list.
+
+    Raises
+    ------
+    MDGenError
+        If there is none, or something else.
+    """
     if isinstance(sources, TrajectoryFile | mdtraj.Trajectory):
         return [sources]
+    instead = "a TrajectoryFile(path, topology), an mdtraj.Trajectory, or a list of them"
+    require(name, sources, isinstance(sources, Sequence) and len(sources) > 0 and not isinstance(sources, str), instead)
+    for one in sources:
+        require(f"one of {name}", one, isinstance(one, TrajectoryFile | mdtraj.Trajectory), instead)
     return list(sources)
 
 

@@ -19,6 +19,7 @@ from openmm_mdgen.analysis.coarse import coarse_atoms
 from openmm_mdgen.analysis.distances import angle_histogram, js_distance
 from openmm_mdgen.analysis.layout import TORN, Layout
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt, known
+from openmm_mdgen.arguments import require, require_trajectory, valid_count
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.molecule import names as residue_names
 from openmm_mdgen.times import RECORDED, whole_number
@@ -52,6 +53,13 @@ class TorsionSeries:
     angles: np.ndarray  # (n_frames, n_torsions) float32, radian in [-pi, pi]
     frame_interval: float | NotDefined  # ps
     runs: tuple[int, ...] = ()  # numbers of frames of the trajectories; empty where there is but one
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.angles)
+        if len(shape) != 2 or (self.names and shape[1] != len(self.names)):  # coordinates have no names
+            raise MDGenError(
+                f"angles of shape {shape} for {len(self.names)} torsions: give (frames, {len(self.names)})"
+            )
 
     @classmethod
     def joined(cls, series: Sequence[TorsionSeries]) -> TorsionSeries:
@@ -115,6 +123,7 @@ class TorsionSeries:
 
     def every(self, stride: int) -> TorsionSeries:
         """Every `stride`-th frame, from the first of each trajectory."""
+        stride = valid_count("stride", stride)
         interval = attempt(lambda between: between * stride, self.frame_interval)
         parts = [part[::stride] for part in self.split(self.angles)]
         runs = tuple(len(part) for part in parts) if self.runs else ()
@@ -194,6 +203,7 @@ def torsions(trajectory: mdtraj.Trajectory, layout: Layout | None = None) -> dic
     StateError
         If a position is not finite.
     """
+    require_trajectory("trajectory", trajectory)
     finite = np.isfinite(trajectory.xyz).all(axis=(1, 2))
     if not finite.all():
         time = trajectory.time[np.argmin(finite)]
@@ -233,7 +243,10 @@ def _counted(
 ) -> tuple[dict[str, np.ndarray], Layout]:
     counts: dict[str, np.ndarray] = {}
     layout = None
+    is_right = isinstance(trajectory, mdtraj.Trajectory | Iterable) and not isinstance(trajectory, str)
+    require("trajectory", trajectory, is_right, "an mdtraj.Trajectory, or its pieces")
     for piece in [trajectory] if isinstance(trajectory, mdtraj.Trajectory) else trajectory:
+        require_trajectory("one of the pieces", piece)
         if piece.n_frames == 0:
             continue
         layout = layout or _layout(piece)

@@ -15,6 +15,8 @@ from openmm_mdgen.analysis.results import Evaluation, Relaxation
 from openmm_mdgen.analysis.sources import Sources, as_list, opened_alike
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import ANGLE_EDGES, BOND_EDGES
+from openmm_mdgen.arguments import require
+from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 from openmm_mdgen.report import cells, ensemble_figures, figures
 from openmm_mdgen.report.energies import Energies, energies
@@ -50,8 +52,11 @@ def write_report(
     Raises
     ------
     MDGenError
-        If a trajectory cannot be read.
+        If a trajectory cannot be read, the evaluation is none, or there is no folder for the file.
     """
+    require("evaluation", evaluation, isinstance(evaluation, Evaluation), "what evaluate(...) returns")
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise MDGenError(f"{path}: name a file, in a folder that is there")
     opened = opened_alike(as_list(generated), as_list(reference))
     ours = survey(opened.generated, evaluation.generated.n_frames)
     theirs = survey(opened.reference, evaluation.reference.n_frames)
