@@ -168,7 +168,7 @@ COMPARISON = rows(
     evaluate a.xtc --reference a.xtc --top a.pdb --states 1 -> 1 states | at least 2 states
     evaluate a.xtc --reference a.xtc --top a.pdb --seed -1 -> '--seed' | greater than or equal to 0
     evaluate a.xtc --reference a.xtc --top a.pdb --definitions x -> --definitions 'x' | take published or sound
-    evaluate a.xtc --reference a.xtc --top a.pdb --generated-seconds 0 -> generated_seconds 0.0 | above 0
+    evaluate a.xtc --reference a.xtc --top a.pdb --generated-seconds 0 -> generated_seconds is 0.0 | above 0
     evaluate a.xtc --reference a.xtc --top a.pdb --json . -> --json . is a folder | name a file
     evaluate a.xtc --reference a.xtc --top a.pdb --json a.pdb -> --json a.pdb is an input | choose another name
     evaluate a.xtc --reference a.xtc --top a.pdb --json text.txt/x -> text.txt is a file | name another folder
