@@ -142,6 +142,11 @@ class LocalSwarm:
         Returns
         -------
         list of (up to n_frames, n_atoms, 3) float32, nm
+
+        Raises
+        ------
+        MDGenError
+            If an option makes no sense, the swarm was closed, or a process was ended from outside.
         """
         parts = [part for part in np.array_split(np.asarray(starts), len(self.places)) if len(part)]
         options = {"n_frames": n_frames, "frame_interval": frame_interval}

@@ -114,6 +114,8 @@ class TorsionSpace(nn.Module):
         ------
         MDGenError
             If no torsion tells them apart, or molecules differ.
+        StateError
+            If a state has no frame, or a position is not finite.
         """
         for name, state in (("start", start), ("end", end)):
             require_trajectory(name, state)
