@@ -1,7 +1,8 @@
 """Trajectories in the formats that are written, by the endings of their names. Positions in nm, times in ps.
 
-A file of most formats can be cut back to any number of its frames, and so it grows in place. One that cannot, HDF5,
-loses all of them if its writer is killed: until it is complete, a NetCDF file beside it, NAME.growing.nc, grows.
+A file of most formats can be cut back to any number of its frames, and so it grows in place. HDF5 cannot, and may be
+lost as a whole if its writer is killed: until it is complete, a NetCDF file beside it grows in its place,
+NAME.growing.nc.
 """
 
 from __future__ import annotations
