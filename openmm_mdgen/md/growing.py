@@ -21,7 +21,7 @@ from openmm_mdgen.errors import CheckpointError
 _TAIL = 1 << 16  # bytes at the end of a file by which it is known again
 _DCD_COUNT, _DCD_FIRST, _DCD_LAST = 8, 12, 20  # places in the header of numbers of frames and steps
 _DCD_HEADER = 276  # bytes
-_CHANGING = {".dcd": _DCD_HEADER, ".nc": 8}  # bytes at the begin of a file that change with each frame
+_CHANGING = {".dcd": _DCD_HEADER, ".nc": 8, ".ncdf": 8, ".netcdf": 8}  # bytes at the begin that change with each frame
 _XTC_FIXED = 92  # bytes before the compressed positions of a frame; their number is in the last four
 _XTC_PLAIN_ATOMS = 9  # so many at most are not compressed
 

@@ -29,6 +29,7 @@ from openmm_mdgen.md.growing_records import GrowingNetCDF, GrowingTRR
 _GROWING: dict[str, type[Growing]] = {".dcd": GrowingDCD, ".xtc": GrowingXTC, ".trr": GrowingTRR, ".nc": GrowingNetCDF}
 _HDF5 = ".h5"
 FORMATS = (*_GROWING, _HDF5)
+_ALSO = {".ncdf": ".nc", ".netcdf": ".nc", ".hdf5": _HDF5}  # other endings of the same formats
 _IN_ANGSTROM = (".dcd", ".nc")
 _READERS = {
     ".dcd": DCDTrajectoryFile,
@@ -41,13 +42,13 @@ _CHUNK = 100  # frames
 
 def require_format(option: str, path: Path) -> None:
     """Raise `MDGenError` unless the name of an output ends in one of `FORMATS`, and that can be written here."""
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
+    ending = _ending(path)
+    if ending not in FORMATS:
         raise MDGenError(
             f"{option} {path}: name a file that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Of those mdtraj's "
             f"mdconvert makes other formats: mdconvert {path.stem}.xtc -t {path.stem}.pdb -o {path.stem}.lammpstrj"
         )
-    require_library(f"{option} {path}", suffix)
+    require_library(f"{option} {path}", ending)
 
 
 def require_library(asked: str, ending: str) -> None:
@@ -58,12 +59,12 @@ def require_library(asked: str, ending: str) -> None:
 
 def grows_in(path: Path) -> Path:
     """The file in which a trajectory is kept until it is complete: itself, but for HDF5."""
-    return path.with_suffix(".growing.nc") if path.suffix.lower() == _HDF5 else path
+    return path.with_suffix(".growing.nc") if _ending(path) == _HDF5 else path
 
 
 def growing(path: Path, topology: app.Topology, timing: Timing, extent: Extent | None = None) -> Growing:
     """A file that grows in place, of the format that its name ends in; parameters as in `Growing`."""
-    return _GROWING[path.suffix.lower()](path, topology, timing, extent)
+    return _GROWING[_ending(path)](path, topology, timing, extent)
 
 
 def write_trajectory(path: Path, topology: app.Topology, frames: Iterable[np.ndarray], timing: Timing) -> int:
@@ -94,7 +95,7 @@ def writing(path: Path, topology: app.Topology, timing: Timing) -> Iterator[Call
     Parameters as in `write_trajectory`, which also tells what is raised.
     """
     with replacing(path) as temporary:
-        if path.suffix.lower() == _HDF5:
+        if _ending(path) == _HDF5:
             with _writing_hdf5(temporary, topology, timing) as write:
                 yield write
             return
@@ -126,7 +127,7 @@ def frames_of(path: Path, n_frames: int) -> Iterator[np.ndarray]:
     left = n_frames
     if not left:
         return
-    scale = to_nm if path.suffix.lower() in _IN_ANGSTROM else np.asarray
+    scale = to_nm if _ending(path) in _IN_ANGSTROM else np.asarray
     with _opened(path) as file:
         while left:
             read = file.read(min(left, _CHUNK))
@@ -151,14 +152,20 @@ def without_box(topology: app.Topology) -> app.Topology:
     return alone
 
 
+def _ending(path: Path) -> str:
+    """How a name ends, as `FORMATS` have it."""
+    suffix = path.suffix.lower()
+    return _ALSO.get(suffix, suffix)
+
+
 def _opened(path: Path):
-    if path.suffix.lower() == _HDF5:
+    if _ending(path) == _HDF5:
         from mdtraj.formats import HDF5TrajectoryFile  # needs PyTables when it is opened
 
         return HDF5TrajectoryFile(str(path))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*'netCDF4' Python package is not installed")  # which reads faster
-        return _READERS[path.suffix.lower()](str(path))
+        return _READERS[_ending(path)](str(path))
 
 
 @contextmanager

@@ -97,3 +97,14 @@ def test_hdf5_without_pytables_is_refused_with_what_installs_it(monkeypatch):
     with pytest.raises(MDGenError, match="pip install tables"):
         require_format("--out", Path("a.h5"))
     require_format("--out", Path("a.NC"))
+
+
+@pytest.mark.parametrize(("name", "same"), [("a.ncdf", ".nc"), ("a.NETCDF", ".nc"), ("a.hdf5", ".h5")])
+def test_other_endings_of_a_format_are_taken_too(name, same, tmp_path):
+    if same == ".h5" and not HAS_TABLES:
+        pytest.skip("needs PyTables")
+    topology, frames = molecule(None)
+    for path in (tmp_path / name, tmp_path / f"b{same}"):
+        require_format("--out", path)
+        write_trajectory(path, topology, frames, TIMING)
+    np.testing.assert_array_equal(*(list(frames_of(path, len(frames))) for path in sorted(tmp_path.iterdir())))
