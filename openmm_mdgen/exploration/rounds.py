@@ -10,8 +10,9 @@ Lengths are in nanometre, times in picosecond.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -73,8 +74,9 @@ class Plan:
         the lag time.
     n_microstates : int
         Microstates of the Markov model.
-    seed : int
-        Source of all seeds.
+    seed : int, optional
+        Source of all seeds. Default: that of the exploration which is found in the folder, else one is drawn; the
+        exploration's plan has it.
 
     Raises
     ------
@@ -88,7 +90,7 @@ class Plan:
     frame_interval: float = 1.0
     lagtime: float = 40.0
     n_microstates: int = 50
-    seed: int = 0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("piece", "settling", "frame_interval", "lagtime"):
@@ -98,7 +100,8 @@ class Plan:
                 object.__setattr__(self, name, in_unit(name, value, "picosecond"))
         valid_count("runs", self.runs)
         valid_count("n_microstates", self.n_microstates, least=2)
-        valid_seed(self.seed)
+        if self.seed is not None:
+            valid_seed(self.seed)
         if self.lagtime > self.piece / 2:
             raise MDGenError(
                 f"pieces of {self.piece:g} ps and a lag time of {self.lagtime:g} ps: a piece has to last at least two "
@@ -144,15 +147,23 @@ class Exploration:
         self.folder = Path(self.folder)
         make_folder(self.folder)
         self._topology = mdtraj.Topology.from_openmm(self.runs.topology)
-        settings = asdict(self.plan) | {"atoms": self._topology.n_atoms}
         path = self.folder / "plan.json"
-        if not path.exists():
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if self.plan.seed is None:
+            self.plan = replace(self.plan, seed=found.get("seed", secrets.randbelow(2**31 - 1)))
+        settings = asdict(self.plan) | {"atoms": self._topology.n_atoms}
+        if not found:
             write_json(path, settings)
-        elif (found := json.loads(path.read_text(encoding="utf-8"))) != settings:
+        elif found != settings:
             differing = sorted(key for key in settings if found.get(key) != settings[key])
             raise MDGenError(f"{path} has another {', '.join(differing)}: give the same plan, or another folder")
         self._kinetics: Kinetics | None = None  # of the present pieces
         self.pieces = self._saved()
+
+    @property
+    def _seed(self) -> int:
+        assert self.plan.seed is not None, "the plan of an exploration has one"
+        return self.plan.seed
 
     @property
     def n_rounds(self) -> int:
@@ -188,7 +199,7 @@ class Exploration:
         UndefinedError
             If pieces are not connected by common microstates: run longer ones.
         """
-        plan = self.plan
+        plan, seed = self.plan, self._seed
         starts = self._from_generated(generated) if self.n_rounds == 0 else self._from_pieces()
         skipped = round(plan.settling / plan.frame_interval)
         n_frames = skipped + round(plan.piece / plan.frame_interval)
@@ -196,7 +207,7 @@ class Exploration:
             starts,
             n_frames=n_frames,
             frame_interval=plan.frame_interval,
-            seed=segment_seed(plan.seed, self.n_rounds),
+            seed=segment_seed(seed, self.n_rounds),
             progress=progress,
         )
         self._save([piece[skipped:] for piece in found])
@@ -217,7 +228,7 @@ class Exploration:
         if self._kinetics is None:
             plan = self.plan
             self._kinetics = Kinetics.of(
-                self.series(), lagtime=plan.lagtime, n_microstates=plan.n_microstates, seed=plan.seed
+                self.series(), lagtime=plan.lagtime, n_microstates=plan.n_microstates, seed=self._seed
             )
         return self._kinetics
 
@@ -246,7 +257,7 @@ class Exploration:
         if generated.n_frames < self.plan.runs:
             raise MDGenError(f"{generated.n_frames} generated frames for {self.plan.runs} runs: generate more")
         features = measure(generated).torsions.features().astype(float)
-        clusters = KMeans(self.plan.runs, init_strategy="kmeans++", fixed_seed=self.plan.seed, n_jobs=1)
+        clusters = KMeans(self.plan.runs, init_strategy="kmeans++", fixed_seed=self._seed, n_jobs=1)
         centres = clusters.fit_fetch(features).cluster_centers
         nearest = [int(((features - centre) ** 2).sum(-1).argmin()) for centre in centres]
         return self.runs.relaxed(generated.xyz[nearest])
@@ -256,7 +267,7 @@ class Exploration:
         kinetics = self.kinetics()
         labels = np.concatenate(kinetics.labels)
         frames = np.concatenate([piece.xyz for piece in self.pieces])
-        rng = np.random.default_rng((self.plan.seed, self.n_rounds))
+        rng = np.random.default_rng((self._seed, self.n_rounds))
         microstates = rng.choice(len(kinetics.need), size=self.plan.runs, p=kinetics.need)
         return np.stack([frames[rng.choice(np.flatnonzero(labels == m))] for m in microstates])
 

@@ -63,7 +63,7 @@ class SharedRuns:
         *,
         n_frames: int,
         frame_interval: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
         progress: Callable[[int], None] = lambda runs: None,
     ) -> list[np.ndarray]:
         """Run MD from each start as `Swarm.run` does, on the workers.
@@ -75,8 +75,8 @@ class SharedRuns:
             Frames of each run, without its start.
         frame_interval : float
             Time between frames in ps.
-        seed : int
-            Source of the workers' seeds.
+        seed : int, optional
+            Source of the workers' seeds. One is drawn, and told to the log, where it is left out.
         progress : callable
             Called with the number of runs that have ended, whenever a worker has done its part.
 

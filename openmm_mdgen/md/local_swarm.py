@@ -54,8 +54,8 @@ class LocalSwarm:
         process, with as many threads as OpenMM takes.
     platform : str, optional
         Name of OpenMM's platform, by default the fastest.
-    seed : int
-        Source of the processes' seeds.
+    seed : int, optional
+        Source of the processes' seeds. One is drawn where it is left out: see the attribute `seed`.
     **options
         Further options of each `Swarm`.
 
@@ -81,12 +81,12 @@ class LocalSwarm:
         n_places: int = 16,
         n_processes: int | None = None,
         platform: str | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         **options: Any,
     ) -> None:
         began = clock.perf_counter()
         self.topology, n_places = as_topology(topology), valid_count("n_places", n_places)
-        seed, platform = valid_seed(seed), platform or fastest_platform().getName()
+        self.seed, platform = valid_seed(seed), platform or fastest_platform().getName()
         inspect.signature(Swarm).bind_partial(**options)  # before processes are started, which would be lost
         positions = usable("positions", BondedAtoms(self.topology), positions, box_of(self.topology))
         if n_processes is None:
@@ -99,7 +99,7 @@ class LocalSwarm:
         self._own = None
         self._executors: list[Executor] = []
         for k, places in enumerate(self.places):
-            each = {**shared, "n_places": places, "seed": segment_seed(seed, k)}
+            each = {**shared, "n_places": places, "seed": segment_seed(self.seed, k)}
             if n_processes == 1:
                 self._own = Swarm(self.topology, positions, **each)
                 continue
@@ -119,7 +119,7 @@ class LocalSwarm:
         *,
         n_frames: int = ENDLESS,
         frame_interval: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
         seconds: float = math.inf,
         progress: Callable[[int], None] = lambda runs: None,
     ) -> list[np.ndarray]:
@@ -132,8 +132,8 @@ class LocalSwarm:
             Frames of each run, without its start. Default: as many as there is time for.
         frame_interval : float, ps
             Time between frames.
-        seed : int
-            Source of the seeds of velocities.
+        seed : int, optional
+            Source of the seeds of velocities. Default: the swarm's own.
         seconds : float
             Wall time after which runs end, with a frame at least. Runs that have no place until then get one frame.
         progress : callable
@@ -150,7 +150,7 @@ class LocalSwarm:
         """
         parts = [part for part in np.array_split(np.asarray(starts), len(self.places)) if len(part)]
         options = {"n_frames": n_frames, "frame_interval": frame_interval}
-        seed = valid_seed(seed)
+        seed = valid_seed(self.seed if seed is None else seed)
         try:
             futures = [self._submit(k, part, segment_seed(seed, k), options, seconds) for k, part in enumerate(parts)]
             for future in as_completed(futures):

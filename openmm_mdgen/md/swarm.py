@@ -47,8 +47,8 @@ class Swarm:
     threads : int, optional
         Threads of the CPU platform, by default OpenMM's own choice: one for each core, or as many as
         ``OPENMM_CPU_THREADS`` says.
-    seed : int
-        Seed of the random forces.
+    seed : int, optional
+        Seed of the random forces. One is drawn where it is left out: see the attribute `seed`.
 
     Examples
     --------
@@ -67,14 +67,14 @@ class Swarm:
         step_size: float = 0.004,
         platform: str | None = None,
         threads: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         topology, n_places, seed = as_topology(topology), valid_count("n_places", n_places), valid_seed(seed)
         temperature = positive("temperature", temperature, "kelvin")
         step_size = positive("step_size", step_size, "picosecond")
         friction = not_negative("friction", friction, "1/picosecond")
         threads = None if threads is None else valid_count("threads", threads)
-        self.topology, self.temperature, self.step_size = topology, temperature, step_size
+        self.topology, self.temperature, self.step_size, self.seed = topology, temperature, step_size, seed
         chosen = named_platform(platform)
         on_cpu = chosen.getName() == "CPU"
         self._atoms = BondedAtoms(topology)
@@ -94,7 +94,7 @@ class Swarm:
         *,
         n_frames: int,
         frame_interval: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
         is_over: Callable[[int, np.ndarray], bool] = lambda run, frame: False,
         progress: Callable[[int], None] = lambda runs: None,
     ) -> list[np.ndarray]:
@@ -108,8 +108,8 @@ class Swarm:
             Frames of each run, without its start.
         frame_interval : float or quantity
             Time between frames, a whole number of steps; plain numbers are in ps.
-        seed : int
-            Seed of the velocities that runs begin with.
+        seed : int, optional
+            Seed of the velocities that runs begin with. Default: the swarm's own.
         is_over : callable
             Called with the number of a run and its latest frame (n_atoms, 3); the run ends there if it returns true.
         progress : callable
@@ -127,7 +127,7 @@ class Swarm:
         StateError
             If positions are no longer finite.
         """
-        n_frames, seed = valid_count("n_frames", n_frames), valid_seed(seed)
+        n_frames, seed = valid_count("n_frames", n_frames), valid_seed(self.seed if seed is None else seed)
         steps = whole_steps(positive("frame_interval", frame_interval, "picosecond"), self.step_size)
         starts = in_nanometre("starts", starts)
         if starts.ndim != 3 or starts.shape[1:] != (self.topology.getNumAtoms(), 3):

@@ -18,6 +18,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.conditions import whole_frames
 from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.molecule.positions import in_nanometre
+from openmm_mdgen.seeds import valid_seed
 
 _CONFIDENCE = 0.95
 
@@ -29,6 +30,7 @@ class Committor:
     n_end: np.ndarray  # (n,) shots that reached the end state first
     n_start: np.ndarray  # (n,) shots that reached the start state first
     n_undecided: np.ndarray  # (n,) shots that reached neither in time
+    seed: int | None = None  # of the shots' velocities
 
     @property
     def probability(self) -> np.ndarray:
@@ -53,7 +55,7 @@ def shoot(
     n_shots: int = 20,
     longest: float = 50.0,
     interval: float = 0.2,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Callable[[int], None] = lambda shots: None,
 ) -> Committor:
     """Shoot from each frame and count where the shots arrive.
@@ -72,8 +74,8 @@ def shoot(
         Time after which a shot ends undecided; plain numbers are in ps.
     interval : float or quantity
         Time after which a shot's state is looked at again; plain numbers are in ps.
-    seed : int
-        Seed of the shots' velocities.
+    seed : int, optional
+        Seed of the shots' velocities. One is drawn where it is left out: the result has it.
     progress : callable
         Called with the number of shots that have ended, whenever some have.
 
@@ -89,7 +91,7 @@ def shoot(
     require("swarm", swarm, hasattr(swarm, "run"), "a Swarm")
     for name, state in (("is_start", is_start), ("is_end", is_end)):
         require(name, state, callable(state), "a function of a frame (atoms, 3) that says whether it is in that state")
-    n_shots, frames = valid_count("n_shots", n_shots), in_nanometre("frames", frames)
+    n_shots, frames, seed = valid_count("n_shots", n_shots), in_nanometre("frames", frames), valid_seed(seed)
     longest, interval = positive("longest", longest, "picosecond"), positive("interval", interval, "picosecond")
     require(
         "frames", frames, frames.ndim == 3 and len(frames) > 0, "at least one frame, as an array (frames, atoms, 3)"
@@ -111,4 +113,4 @@ def shoot(
         is_over=is_over,
         progress=progress,
     )
-    return Committor((outcome == 1).sum(1), (outcome == -1).sum(1), (outcome == 0).sum(1))
+    return Committor((outcome == 1).sum(1), (outcome == -1).sum(1), (outcome == 0).sum(1), seed)

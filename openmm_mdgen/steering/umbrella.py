@@ -50,7 +50,7 @@ def sample_windows(
     time: float,
     equilibration: float = 10.0,
     interval: float = 0.2,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Callable[[int], None] = lambda windows: None,
 ) -> list[Window]:
     """Hold the molecule at each centre, starting from the frame that is nearest to it.
@@ -70,8 +70,8 @@ def sample_windows(
         Time before that; plain numbers are in ps.
     interval : float or quantity
         Time between samples; plain numbers are in ps.
-    seed : int
-        Seed of the velocities.
+    seed : int, optional
+        Seed of the velocities. One is drawn, and told to the log, where it is left out.
     progress : callable
         Called with the number of windows that have been done since the last call.
 

@@ -87,7 +87,7 @@ def test_pieces_that_cannot_be_used_are_refused():
         Plan(piece=10.0, lagtime=10.0)
 
 
-TINY = Plan(runs=3, piece=0.4, settling=0.04, frame_interval=0.04, lagtime=0.04, n_microstates=4)
+TINY = Plan(runs=3, piece=0.4, settling=0.04, frame_interval=0.04, lagtime=0.04, n_microstates=4, seed=0)
 
 
 @pytest.fixture(scope="module")

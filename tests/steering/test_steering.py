@@ -232,7 +232,7 @@ def test_the_profile_of_windows_is_that_of_the_potential():
     simulation, path = led_chain(barrier)
     centres = np.linspace(0, 1, 9)
     windows = sample_windows(
-        simulation, path, chain_at(np.linspace(0.05, 3.0, 60)), centres=centres, time=15.0, equilibration=1.0
+        simulation, path, chain_at(np.linspace(0.05, 3.0, 60)), centres=centres, time=15.0, equilibration=1.0, seed=0
     )
     profile = free_energy(windows, spring=400.0, temperature=300.0, n_bins=20)
     # The density of the angle is exp(-U / kT): binned by the angle's progress, it is the profile without any sampling.
@@ -264,7 +264,9 @@ class Walkers:
 
 def test_committors_are_those_of_the_gamblers_ruin():
     starts = np.array([[[0.1 * k, 0, 0]] for k in (1, 3, 5, 9)])
-    found = shoot(Walkers(), starts, lambda f: f[0, 0] < 0.05, lambda f: f[0, 0] > 0.95, n_shots=400, longest=400.0)
+    found = shoot(
+        Walkers(), starts, lambda f: f[0, 0] < 0.05, lambda f: f[0, 0] > 0.95, n_shots=400, longest=400.0, seed=0
+    )
     exact = np.array([0.1, 0.3, 0.5, 0.9])
     np.testing.assert_allclose(found.probability, exact, atol=4 * 0.5 / 20)
     low, high = found.interval

@@ -202,3 +202,12 @@ def test_quantities_and_openmm_topologies_are_taken(given):
     assert len(TorsionSpace.backbone(given.topology).quadruples) == len(given.space.quadruples)
     assert Plan(piece=1 * unit.nanosecond, lagtime=40 * PS).piece == 1000
     assert openmm.unit.is_quantity(given.quantity) and len(given.path.along([given.quantity])[0]) == 1
+
+
+def test_an_exploration_keeps_the_seed_that_was_drawn_for_it(given, tmp_path):
+    first = Exploration(given.runs, tmp_path / "a").plan.seed
+    assert (
+        Exploration(given.runs, tmp_path / "a").plan.seed == first != Exploration(given.runs, tmp_path / "b").plan.seed
+    )
+    with pytest.raises(ValueError, match="plan.json has another seed"):
+        Exploration(given.runs, tmp_path / "a", Plan(seed=first + 1))
