@@ -25,7 +25,7 @@ from openmm_mdgen.analysis.metrics import Distances
 from openmm_mdgen.analysis.proteins import EnsembleComparison, read_pairs
 from openmm_mdgen.analysis.results import Evaluation, Relaxation, Settings, States, TrajectoryFacts, Validity, numbers
 from openmm_mdgen.analysis.slow_times import Coordinates, slow_times
-from openmm_mdgen.analysis.sources import Measurement, Opened, Source, Sources, as_list, opened_alike
+from openmm_mdgen.analysis.sources import Measurement, Opened, Source, Sources, given, opened_alike
 from openmm_mdgen.analysis.states import LAGTIME, N_CLUSTERS, N_STATES, SEED, StateModel
 from openmm_mdgen.analysis.torsions import TorsionSeries, ramachandran_pairs
 from openmm_mdgen.analysis.undefined import NotDefined, UndefinedError, attempt
@@ -109,10 +109,10 @@ def evaluate(
     if structure is not None and ensembles is False:
         raise MDGenError("a structure is of use only where ensembles are compared: leave one of the two options out")
     if structure is not None:
-        [structure] = as_list(structure, "the structure")
-    real_md = as_list(reference, "the reference")
-    repeats, n_real = [] if replicate is None else as_list(replicate, "the replicate"), len(real_md)
-    opened = opened_alike(as_list(generated, "the generated trajectory"), [*real_md, *repeats])
+        [structure] = given(structure, "the structure")
+    real_md = given(reference, "the reference")
+    repeats, n_real = [] if replicate is None else given(replicate, "the replicate"), len(real_md)
+    opened = opened_alike(given(generated, "the generated trajectory"), [*real_md, *repeats])
     start = _opened_structure(structure, opened.reference[0])
     measured = [one.measure() for one in opened.generated]
     real = [one.measure() for one in opened.reference[:n_real]]

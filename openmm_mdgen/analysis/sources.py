@@ -212,8 +212,13 @@ def pieces(source: Source) -> Iterator[mdtraj.Trajectory]:
     yield from opened.pieces()
 
 
-def as_list(sources: Sources, name: str = "the trajectories") -> list[Source]:
-    """One trajectory or several, as a list.
+def as_list(sources: Source | Sequence[T]) -> list[Source | T]:
+    """One trajectory or several, as a list."""
+    return [sources] if isinstance(sources, TrajectoryFile | mdtraj.Trajectory) else list(sources)
+
+
+def given(sources: Sources, name: str) -> list[Source]:
+    """What a user gives: one trajectory or several, as a list.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from openmm_mdgen.analysis.results import Evaluation, Relaxation
-from openmm_mdgen.analysis.sources import Sources, as_list, opened_alike
+from openmm_mdgen.analysis.sources import Sources, given, opened_alike
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import ANGLE_EDGES, BOND_EDGES
 from openmm_mdgen.arguments import require
@@ -57,7 +57,7 @@ def write_report(
     require("evaluation", evaluation, isinstance(evaluation, Evaluation), "what evaluate(...) returns")
     if Path(path).is_dir() or not Path(path).parent.is_dir():
         raise MDGenError(f"{path}: name a file, in a folder that is there")
-    opened = opened_alike(as_list(generated), as_list(reference))
+    opened = opened_alike(given(generated, "the generated trajectory"), given(reference, "the reference"))
     ours = survey(opened.generated, evaluation.generated.n_frames)
     theirs = survey(opened.reference, evaluation.reference.n_frames)
     text = environment().get_template("page.html").render(
