@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import openmm
 
@@ -45,9 +46,9 @@ def check_openmm(system: object, integrator: object, platform: object) -> None:
     require("platform", platform, is_right, "an openmm.Platform, such as Platform.getPlatformByName('CPU')")
 
 
-def valid_steps(steps: object) -> int:
-    """A number of steps, from 0 on; floats that are whole are taken as OpenMM takes them."""
-    number = int(steps) if isinstance(steps, float) and steps.is_integer() else whole(steps)
+def valid_steps(steps: Any) -> Any:
+    """A number of steps, from 0 on; finite floats are left to OpenMM, which takes those that are whole."""
+    number = steps if isinstance(steps, float) and math.isfinite(steps) else whole(steps)
     if number is None or number < 0:
         raise MDGenError(
             f"steps is {steps!r}: give a number of steps of the integrator, such as 2500 for 10 ps of 4 fs"

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from openmm_mdgen.arguments import positive
+from openmm_mdgen.arguments import is_quantity, positive
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
 from openmm_mdgen.times import nearest_multiples, whole_number
 
@@ -158,7 +158,14 @@ class WhileAccepted:
 def _set_durations(schedule: Alternate | WhileAccepted, *names: str) -> None:
     """Quantities to ps, once."""
     for name in names:
-        object.__setattr__(schedule, name, positive(name, getattr(schedule, name), "picosecond"))
+        value = getattr(schedule, name)
+        try:
+            time = positive(name, value, "picosecond")
+        except MDGenError as error:
+            if is_quantity(value) and "which is no time" in str(error):
+                raise
+            raise MDGenError(f"{name} is {value!r}: give a time above zero, such as 50 * unit.picosecond") from error
+        object.__setattr__(schedule, name, time)
 
 
 def _require_whole_frames(name: str, time: float, frame_interval: float) -> None:

@@ -57,12 +57,12 @@ def path(topology, positions):
 
 
 def swarm(topology, positions):
-    made = Swarm(topology, positions, n_places=1, platform="Reference", step_size=0.002)
+    made = Swarm(topology, positions, n_places=1, platform="Reference", step_size=0.002, seed=1)
     return made.run(list(molecule()[1][None]), n_frames=1, frame_interval=0.002)[0]
 
 
 def starts(topology, positions):
-    made = Swarm(topology, molecule()[1], n_places=1, platform="Reference", step_size=0.002)
+    made = Swarm(topology, molecule()[1], n_places=1, platform="Reference", step_size=0.002, seed=1)
     given = positions[None] if hasattr(positions, "shape") else [positions]
     return made.run(given, n_frames=1, frame_interval=0.002)[0]
 
