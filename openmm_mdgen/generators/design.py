@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openmm_mdgen.arguments import require, valid_count
+from openmm_mdgen.arguments import require, whole
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.generators.sampler import Sampler, frames_of
 from openmm_mdgen.geometry.atom14 import atom14_from_rigids, backbone_points, dihedral
@@ -134,7 +134,8 @@ class Designer:
         if designed is not None:
             is_right = not isinstance(designed, str) and np.ndim(designed) == 1
             require("designed", designed, is_right, "a list of residues counted from 0, such as [1, 2]")
-            designed = [valid_count("one of the designed residues", k, least=0) for k in designed]
+            for k in designed:
+                require("one of the designed residues", k, whole(k) is not None, "a whole number, counted from 0")
         wanted = own if designed is None else tuple(sorted(set(designed)))
         outside = [k for k in wanted if not 0 <= k < n]
         if outside:
