@@ -90,5 +90,5 @@ def test_heated_runs_keep_their_hand_and_are_told_apart_from_others(tmp_path):
 
 @pytest.mark.parametrize("field", ["heating", "equilibration"])
 def test_times_that_are_negative_are_refused(field):
-    with pytest.raises(MDGenError, match=f"{field} of -1 ps"):
+    with pytest.raises(MDGenError, match=f"{field} is -1"):
         MDProtocol(**{field: -1.0})
