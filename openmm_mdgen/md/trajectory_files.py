@@ -46,7 +46,7 @@ def require_format(option: str, path: Path) -> None:
     if ending not in FORMATS:
         raise MDGenError(
             f"{option} {path}: name a file that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Of those mdtraj's "
-            f"mdconvert makes other formats: mdconvert {path.stem}.xtc -t {path.stem}.pdb -o {path.stem}.lammpstrj"
+            f"mdconvert makes PDB files: mdconvert {path.stem}.xtc -t {path.stem}.pdb -o {path.stem}.all.pdb"
         )
     require_library(f"{option} {path}", ending)
 

@@ -207,12 +207,12 @@ def test_ctrl_c_while_the_command_is_loaded_is_a_line(tmp_path):
 
 
 def test_the_line_that_makes_another_format_makes_it(command, tmp_path, monkeypatch):
-    code, _, errors = command("run AKLV --time 30ps --seed 1 --out traj.nc")
+    code, _, errors = command("run AKLV --time 30ps --seed 1 --out traj.txt")
     assert code == 2 and not list(tmp_path.iterdir())
     line = re.search(r"mdconvert traj\.xtc .+", errors)[0]
     assert command("run AKLV --time 30ps --seed 1 --out traj.xtc")[0] == 0
     monkeypatch.setattr(sys, "argv", line.split())
     entry_points(group="console_scripts")["mdconvert"].load()()
-    written, made = (mdtraj.load(name, top="traj.pdb") for name in ("traj.xtc", "traj.nc"))
+    written, made = (mdtraj.load(name, top="traj.pdb") for name in ("traj.xtc", "traj.all.pdb"))
     assert made.n_frames == 3
-    np.testing.assert_allclose(made.xyz, written.xyz, atol=1e-6)
+    np.testing.assert_allclose(made.xyz, written.xyz, atol=1e-4)
