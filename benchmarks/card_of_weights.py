@@ -60,11 +60,12 @@ def kept(path: Path, settings: dict, compute: Any) -> dict:
 def flow_losses(generator: TrajectoryGenerator, folders: dict[str, Path]) -> list[str]:
     """The mean loss on windows of each folder, and how far they lie apart."""
     from openmm_mdgen.data import read_folders
+    from openmm_mdgen.data.temperatures import with_temperatures
     from openmm_mdgen.training.validation import HeldOut
 
     means = {}
     for name, folder in folders.items():
-        recordings = read_folders([folder])
+        recordings = with_temperatures(read_folders([folder]), generator.temperature)
         chosen = recordings[:: max(1, len(recordings) // MOST_RECORDINGS)]
         info = generator.info
         figures = HeldOut(chosen, info.n_frames, info.frame_interval, seed=1, figure="flow_loss").figures(

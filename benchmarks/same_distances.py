@@ -83,7 +83,7 @@ if __name__ == "__main__":
     parser.add_argument("reference", type=Path, help="Folder of real MD.")
     parser.add_argument("--against", help="Python interpreter of an environment with the other version.")
     parser.add_argument("--against-path", default="", help="PYTHONPATH for that interpreter.")
-    parser.add_argument("--weights", default="forward_tetrapeptide", help="Name or file of the weights.")
+    parser.add_argument("--weights", default="forward_peptide", help="Name or file of the weights.")
     parser.add_argument("--frames", type=int, default=500, help="Frames of each trajectory, 10 ps apart.")
     parser.add_argument("--seeds", type=int, default=4, help="Trajectories of each version.")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)

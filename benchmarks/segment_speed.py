@@ -98,7 +98,7 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pdb", help="A minimised structure with all hydrogens.")
-    parser.add_argument("--weights", default="forward_tetrapeptide", help="Name or file of the weights.")
+    parser.add_argument("--weights", default="forward_peptide", help="Name or file of the weights.")
     parser.add_argument("--against", help="Python interpreter of an environment with another version.")
     parser.add_argument("--against-path", default="", help="PYTHONPATH for that interpreter.")
     parser.add_argument("--rounds", type=int, default=3, help="Number of processes of each version.")

@@ -108,7 +108,7 @@ class TrajectoryGenerator:
         name_or_path : str or Path, optional
             A name of bundled weights, of published ones such as ``"mdgen/forward_sim"``, which are fetched once, of a
             file on the hub as ``"hf://owner/repository/file"``, or a file. Default: the first of the bundled weights of
-            the task that take the molecule; without `topology` those of tetrapeptides.
+            the task that take the molecule; without `topology` the first of the task.
         task : {"forward_simulation", "interpolation", "upsampling", "inpainting"}, optional
             Refuse weights of another task. Default: whatever the weights are for; without a name, forward simulation.
         topology : openmm.app.Topology, optional

@@ -118,7 +118,7 @@ class ForwardSimulation(Task):
 
     name: ClassVar[str] = "forward_simulation"
     figure: ClassVar[str] = "rollout_torsions"
-    default_weights: ClassVar[tuple[str, ...]] = ("forward_tetrapeptide", "forward_peptide")
+    default_weights: ClassVar[tuple[str, ...]] = ("forward_peptide",)
 
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
         return (torch.arange(n_frames) == 0)[:, None].expand(n_frames, n_residues)
@@ -130,7 +130,7 @@ class Interpolation(Task):
 
     name: ClassVar[str] = "interpolation"
     figure: ClassVar[str] = "inner_torsions"
-    default_weights: ClassVar[tuple[str, ...]] = ("interpolation_tetrapeptide",)
+    default_weights: ClassVar[tuple[str, ...]] = ("interpolation_tetrapeptide", "interpolation_peptide")
     n_key_frames: ClassVar[int] = 2
 
     def condition_mask(self, n_frames: int, n_residues: int) -> Bool[Tensor, "{n_frames} {n_residues}"]:
@@ -147,7 +147,7 @@ class Upsampling(Task):
 
     name: ClassVar[str] = "upsampling"
     figure: ClassVar[str] = "torsion_steps"
-    default_weights: ClassVar[tuple[str, ...]] = ("upsampling_tetrapeptide",)
+    default_weights: ClassVar[tuple[str, ...]] = ("upsampling_tetrapeptide", "upsampling_peptide")
 
     factor: int = 100
 

@@ -18,12 +18,14 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.definitions import Definitions
+from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time
 from openmm_mdgen.analysis.evaluation import evaluate
 from openmm_mdgen.analysis.folders import read_md
 from openmm_mdgen.analysis.memory import TIMES
 from openmm_mdgen.analysis.results import Evaluation, plain
 from openmm_mdgen.analysis.sources import measure
-from openmm_mdgen.analysis.torsions import mean_torsion_distances, torsion_distances
+from openmm_mdgen.analysis.torsions import TorsionSeries, mean_torsion_distances, torsion_distances
+from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.generators.rollouts import stream
 from openmm_mdgen.md.structures import load_structure
@@ -152,7 +154,7 @@ def of_weights(generator: Generator, peptide: Peptide, plan: CardPlan) -> dict[s
         "distances": distances(evaluation),
         "nanoseconds": sum(run.n_frames for run in made) * interval / 1000,
         "seconds": seconds,
-        "equivalent": str(evaluation.equivalent_md_time),
+        "equivalent": str(attempt(_worth, made, peptide)),
         "slow_times": plain(evaluation.slow_times),
         "validity": {
             name: plain(getattr(evaluation.validity.generated, name))
@@ -161,6 +163,15 @@ def of_weights(generator: Generator, peptide: Peptide, plan: CardPlan) -> dict[s
         "n_frames": evaluation.validity.generated.n_frames,
         **_segments(generator, interval, peptide, plan),
     }
+
+
+def _worth(made: list[mdtraj.Trajectory], peptide: Peptide) -> EquivalentTime:
+    """The length of MD that is as near to all MD of the peptide, up to half of that, whatever its single runs last."""
+    ours, theirs = (
+        TorsionSeries.joined([measure(run).torsions for run in runs]).sound()
+        for runs in (made, [*peptide.reference, *peptide.other_half])
+    )
+    return equivalent_md_time(ours, theirs, longest=theirs.n_frames * theirs.known_interval() / 2)
 
 
 def _evaluated(

@@ -21,7 +21,7 @@ from openmm_mdgen.md.production import simulate as produce
 from openmm_mdgen.md.systems import implicit_system
 from openmm_mdgen.model import checkpoints
 
-BUNDLED = Path(checkpoints.find("forward_tetrapeptide"))
+BUNDLED = Path(checkpoints.find("forward_peptide"))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_reports_have_manifests(command, info, weights):
     assert facts["warnings"] if errors else "warnings" not in facts
 
 
-@pytest.mark.parametrize("name", ["a.dcd", "a.json", "a.npz", "a.chk", "a.xml", "a.ckpt", "a.safetensors", "folder"])
+@pytest.mark.parametrize("name", ["a.dcd", "a.json", "a.npz", "a.chk", "a.xml", "a.ckpt", "folder"])
 def test_what_is_not_ours_is_called_so(command, tmp_path, name):
     if name == "folder":
         (tmp_path / name).mkdir()
@@ -139,11 +139,17 @@ def test_what_is_not_ours_is_called_so(command, tmp_path, name):
     assert code == 2 and out == "" and f"{name} is nothing of openmm-mdgen" in errors and len(errors.splitlines()) == 1
 
 
+def test_weights_that_are_cut_off_are_called_so(command, tmp_path):
+    (tmp_path / "a.safetensors").write_text("{}")
+    code, out, errors = command("info", "a.safetensors")
+    assert code == 2 and out == "" and "a.safetensors cannot be read as weights" in errors and "make it again" in errors
+
+
 def test_a_trajectory_without_its_manifest_and_a_name_of_weights(command, weights, tmp_path):
     command("run", "AKGS", "--time", "40ps", "--seed", 3, "--generator", weights)
     shutil.move("traj.dcd", "other.dcd")
     assert "no manifest beside it names it" in command("info", "other.dcd")[2]
-    assert "openmm-mdgen weights show" in command("info", "forward_tetrapeptide")[2]
+    assert "openmm-mdgen weights show" in command("info", "forward_peptide")[2]
 
 
 def test_a_checkpoint_that_is_cut_short_is_called_so(command, tmp_path, weights):

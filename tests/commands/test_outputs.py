@@ -47,9 +47,9 @@ def command(tmp_path, monkeypatch, capsys):
         ("upsample a.dcd --top a.pdb --out /proc/a.dcd", "--out /proc/a.dcd: /proc"),
         ("simulate AKLV --time 10ps --out /proc/x/y", "--out /proc/x/y: /proc"),
         ("train md --out /proc/x", "--out /proc/x: /proc"),
-        ("fine-tune forward_tetrapeptide md --out /proc/x", "--out /proc/x: /proc"),
+        ("fine-tune forward_peptide md --out /proc/x", "--out /proc/x: /proc"),
         ("benchmark --json /proc/a.json", "--json /proc/a.json: /proc"),
-        ("table md --weights forward_tetrapeptide --json /proc/a.json", "--json /proc/a.json: /proc"),
+        ("table md --weights forward_peptide --json /proc/a.json", "--json /proc/a.json: /proc"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_told_before_any_work(command, tmp_path, words, named):

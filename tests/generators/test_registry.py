@@ -44,7 +44,7 @@ def save(path):
 
 
 def test_no_name_is_the_bundled_weights():
-    assert registry.named(None, device="cpu").info.name == registry.named("forward_tetrapeptide").info.name
+    assert registry.named(None, device="cpu").info.name == registry.named("forward_peptide").info.name
 
 
 def test_a_file_is_weights(folder):
@@ -105,7 +105,7 @@ def test_an_unknown_name_is_told_what_there_is(installed):
     installed("wandering-package", LOADS)
     with pytest.raises(CheckpointError) as error:
         registry.named("nobody")
-    for part in ("no weights at nobody", "forward_tetrapeptide", "installed packages offer wanderer"):
+    for part in ("no weights at nobody", "forward_peptide", "installed packages offer wanderer"):
         assert part in str(error.value)
 
 
@@ -134,9 +134,9 @@ def test_a_name_that_two_packages_offer_is_told_with_both(installed):
 
 
 def test_a_name_of_bundled_weights_and_of_a_package_is_told_with_both(installed):
-    installed("wandering-package", {"forward_tetrapeptide": "wandering:generator"})
+    installed("wandering-package", {"forward_peptide": "wandering:generator"})
     with pytest.raises(CheckpointError, match="bundled weights and of generator .*'wandering-package'"):
-        registry.named("forward_tetrapeptide")
+        registry.named("forward_peptide")
 
 
 def test_a_name_of_a_package_and_of_a_file_is_told_with_both(folder, installed):
@@ -149,10 +149,10 @@ def test_a_name_of_a_package_and_of_a_file_is_told_with_both(folder, installed):
 
 
 def test_a_name_of_bundled_weights_and_of_a_file_is_told_with_both(folder):
-    save(folder / "forward_tetrapeptide")
+    save(folder / "forward_peptide")
     with pytest.raises(CheckpointError, match="bundled weights and of the file"):
-        registry.named("forward_tetrapeptide")
-    assert registry.named("./forward_tetrapeptide", device="cpu").info == INFO
+        registry.named("forward_peptide")
+    assert registry.named("./forward_peptide", device="cpu").info == INFO
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 
 
 def test_weights_that_are_not_there_are_named_with_those_that_are(tmp_path):
-    with pytest.raises(CheckpointError, match="forward_tetrapeptide"):
+    with pytest.raises(CheckpointError, match="forward_peptide"):
         checkpoints.load(tmp_path / "nothing.safetensors")
 
 

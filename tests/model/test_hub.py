@@ -267,7 +267,7 @@ def test_a_file_of_the_same_name_is_not_mistaken(server, cache, weights, monkeyp
 def test_bundled_weights_never_ask_for_the_hub():
     code = (
         "import sys; from openmm_mdgen.model import checkpoints; import openmm_mdgen.commands.main;"
-        "checkpoints.find('forward_tetrapeptide'); print('huggingface_hub' in sys.modules)"
+        "checkpoints.find('forward_peptide'); print('huggingface_hub' in sys.modules)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

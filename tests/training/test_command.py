@@ -71,7 +71,7 @@ def test_weights_of_the_command_generate_and_can_be_fine_tuned(folder, tmp_path,
     assert code == 2 and "--width" in printed
     code, printed = command("fine-tune", weights, folder, "--out", tmp_path / "no", *options, "--hold-out", 0.05)
     assert code == 2 and "too short" in printed
-    code, printed = command("fine-tune", "forward_tetrapeptide", folder, "--out", tmp_path / "no")
+    code, printed = command("fine-tune", "interpolation_tetrapeptide", folder, "--out", tmp_path / "no")
     assert code == 2 and "3 residues" in printed and "exactly 4" in printed
 
 
@@ -210,7 +210,7 @@ def test_mistakes_are_refused_before_training(folder, tmp_path, train):
     assert code == 2 and "docking" in printed
     code, printed = train(folder, *out, *SMALL, "--devices", 3)
     assert code == 2 and "4 windows" in printed
-    code, printed = train(folder, *out, *SMALL, "--init", "forward_tetrapeptide")
+    code, printed = train(folder, *out, *SMALL, "--init", "forward_peptide")
     assert code == 2 and "width 96" in printed
     (tmp_path / "file").write_text("")
     code, printed = train(folder, "--out", tmp_path / "file" / "run", *SMALL)

@@ -60,7 +60,7 @@ RUN = rows(
     run AKLV --time 10ps --seed x -> '--seed' | a valid integer
     run AKLV --time 10ps --seed 99999999999999999999 -> '--seed' | less than or equal to 9223372036854775807
     run AKLV --time 10ps --temperature inf -> --temperature inf | give a finite number
-    run AKLV --time 10ps --temperature 300 -> was trained at 350 K | ask for what it knows
+    run AKLV --time 10ps --temperature 400 -> trained at 300 to 350 K | ask for what it knows
     run AKLV --time 10ps --ph 20 -> '--ph' | less than or equal to 14
     run AKLV --time 10ps --device abacus -> device 'abacus' | 'cpu' and 'auto' always can
     run AKLV --time 10ps --ode-solver x -> ode_solver 'x' is not one of | midpoint
@@ -86,7 +86,7 @@ RUN = rows(
     run AKLv --time 10ps -> mixes upper and lower case | write all letters in one case
     run A --time 10ps -> at least two residues | or one and a cap
     run AKLVAKLVAKLVAKLV --time 10ps -> a chain of 16 residues | train some for this length
-    run AKLVA --time 10ps --generator forward_tetrapeptide -> take exactly 4 | Use 'forward_peptide'
+    run AKLVAAKLVAAK --time 10ps --generator forward_peptide -> 12 residues | train some for this length
     run empty.pdb --time 10ps -> it holds no atom | empty.pdb cannot be read as a PDB file
     run water.gro --time 10ps -> it holds no amino acid, but 1 SOL | give a structure with one protein chain
     run text.txt --time 10ps -> not that of a structure file | those end in .pdb
@@ -136,7 +136,7 @@ TASKS = rows(
     interpolate a.pdb a.pdb --out p --paths 0 -> '--paths' | greater than or equal to 1
     interpolate a.pdb a.pdb --out p --time 3ps -> a path of 3 ps | take 990 ps
     interpolate a.pdb a.pdb --out text.txt -> is a file | name a folder
-    interpolate a.pdb a.pdb --out p --generator forward_tetrapeptide -> for forward simulation | load others
+    interpolate a.pdb a.pdb --out p --generator forward_peptide -> for forward simulation | load others
     upsample a.dcd -> a.dcd holds no topology | by --top
     upsample absent.dcd --top a.pdb -> absent.dcd | no such file
     upsample a.xtc --top g.pdb -> has 70 atoms, the topology 55 | all and in order
@@ -183,7 +183,7 @@ COMPARISON = rows(
     table md --generated dir -> dir has no NAME.pdb | of that name beside it
     table md --generated md --time 10ns -> --time goes with --generator | leave it out
     table md --generated md --out kept -> --out goes with --generator | leave it out
-    table md --generator forward_tetrapeptide --time 15ps -> a frame each 10 ps | take 10ps or 20ps
+    table md --generator forward_peptide --time 15ps -> a frame each 10 ps | take 10ps or 20ps
     table md --generator absent -> no weights at absent | bundled ones are
     """
 )
@@ -205,7 +205,7 @@ TRAINING = rows(
     train md --out run --split empty.csv -> has columns none | it needs name, seqres, or both
     train md --out run --validation-split empty.csv -> go with --split | the CSV of those to train on
     train md --out run --array-interval 1ps -> arrays do not hold their sequences | as --split
-    train md --out run --fine-tune forward_tetrapeptide -> a command of its own | openmm-mdgen fine-tune
+    train md --out run --fine-tune forward_peptide -> a command of its own | openmm-mdgen fine-tune
     {SMALL} --width 7 --heads 2 -> width 7 | a multiple of twice the 2 heads
     {SMALL} --width 16 --heads 2 --hours 0 -> hours is 0.0 | a number above 0
     {SMALL} --width 16 --heads 2 --ema-decay 2 -> '--ema-decay' | less than or equal to 1
@@ -216,8 +216,8 @@ TRAINING = rows(
     {SMALL} --width 16 --heads 2 --task inpainting --designed 9 -> residues 9, and AKLV has 4 | take some of these
     {SMALL} --width 16 --heads 2 --task upsampling --factor 7 -> no interval of factor 7 | at least 8 frames
     fine-tune absent md --out run -> no weights at absent | bundled ones are
-    fine-tune forward_tetrapeptide dir --out run -> to train on in dir | no NAME.pdb with NAME.xtc
-    fine-tune forward_tetrapeptide md --out run --hold-out 1 -> a held-out share of 1 | between 0 and 1
+    fine-tune forward_peptide dir --out run -> to train on in dir | no NAME.pdb with NAME.xtc
+    fine-tune forward_peptide md --out run --hold-out 1 -> a held-out share of 1 | between 0 and 1
     """
 )
 OTHERS = rows(

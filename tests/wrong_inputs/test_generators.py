@@ -76,7 +76,7 @@ def info(**options):
     ("task unknown", lambda g: load(task="x"), "task 'x' is not one of", "forward_simulation"),
     (
         "task of others",
-        lambda g: load("forward_tetrapeptide", task="upsampling"),
+        lambda g: load("forward_peptide", task="upsampling"),
         "are for forward",
         "load others",
         CheckpointError,

@@ -120,7 +120,7 @@ def reported(given):
     ("landing a class", lambda g: simulation(g, landing=LandingSettings), "the class Landing", "LandingSettings(...)"),
     (
         "upsampling by forward weights",
-        lambda g: simulation(g, upsampling="forward_tetrapeptide"),
+        lambda g: simulation(g, upsampling="forward_peptide"),
         "are for forward",
         "load others",
         CheckpointError,

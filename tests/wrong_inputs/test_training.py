@@ -80,7 +80,7 @@ def test_it_is_refused(row, given):
 
 
 def tuned(given, config):
-    return fine_tune(given.md, given.free / "x", "forward_tetrapeptide", config)
+    return fine_tune(given.md, given.free / "x", "forward_peptide", config)
 
 
 def test_quantities_of_time_are_taken():
