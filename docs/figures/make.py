@@ -2,9 +2,9 @@
 
     python docs/figures/make.py MD
 
-MD is a folder of real MD of CACS, such as this command makes:
+MD is a folder of real MD of CFEE, such as this command makes:
 
-    openmm-mdgen simulate CACS --time 2500ps --replicas 2 --seed 101 --out MD
+    openmm-mdgen simulate CFEE --time 1250ps --replicas 8 --seed 101 --out MD
 
 Writes frames.png, hybrid.png and equivalent.png beside this file; a few minutes on one core.
 """
@@ -27,7 +27,7 @@ from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 
 HERE = Path(__file__).parent
-PEPTIDE, WITH_PROLINE, WITH_MD = "CFEE", "PIDV", "CACS"
+PEPTIDE, WITH_PROLINE, WITH_MD = "CFEE", "PIDV", "CFEE"
 REAL, ACCEPTED, REJECTED = "#00798c", "#edae49", "#d1495b"
 
 
@@ -116,7 +116,8 @@ def draw_equivalent_time(folder: Path) -> None:
     generator = TrajectoryGenerator.load(topology=topology)
     trajectory = generator.rollout(topology, relaxed(topology, built), 2000, seed=3)
     reference = TorsionSeries.joined([measure(run).torsions for run in md])
-    found = equivalent_md_time(measure(trajectory).torsions, reference)
+    half = reference.n_frames * reference.known_interval() / 2
+    found = equivalent_md_time(measure(trajectory).torsions, reference, longest=half)
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.semilogx(found.lengths / 1000, found.distances, "o-", color=REAL, ms=4, label="real MD of this length")

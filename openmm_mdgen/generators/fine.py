@@ -66,7 +66,7 @@ class FineGenerator:
                 f"weights {upsampling.info.name!r} fill intervals of {filled:g} ps, and frames of "
                 f"{forward.info.name!r} are {forward.frame_interval:g} ps apart: take weights that fit each other"
             )
-        _warn_of_conditions(forward.info, upsampling.info)
+        _warn_of_conditions(forward.info, upsampling.info, forward.temperature)
         self.forward, self.upsampling, self._upsampler = forward, upsampling, upsampler
         self.frame_interval = upsampling.frame_interval
         self.force_field = forward.force_field
@@ -117,6 +117,13 @@ class FinePropagator:
         """Let the segments to come be of another temperature, as far as the weights know it."""
         self._forward.set_temperature(kelvin)
         self.temperature = kelvin
+        filled = nearest(kelvin, self._upsampler.sampler.info.temperature_range)
+        if filled != kelvin:
+            warnings.warn(
+                f"frames at {kelvin:g} K are filled in with motion of {filled:g} K, the nearest that weights "
+                f"{self._upsampler.sampler.info.name!r} know",
+                stacklevel=2,
+            )
 
     def segment(self, positions: np.ndarray, seed: int) -> np.ndarray | GeneratedSegment:
         """The frames that follow `positions`; the forward model's are among them."""
@@ -138,12 +145,14 @@ class FinePropagator:
         self.temperature = self._forward.temperature
 
 
-def _warn_of_conditions(forward: ModelInfo, upsampling: ModelInfo) -> None:
-    """Warn where the two were trained on MD under other conditions."""
-    ours, theirs = ((info.force_field, info.temperature_in_words) for info in (forward, upsampling))
-    if ours != theirs and "unknown" not in (forward.force_field, upsampling.force_field):
+def _warn_of_conditions(forward: ModelInfo, upsampling: ModelInfo, kelvin: float) -> None:
+    """Warn where the upsampling weights were trained on MD under other conditions than the frames that they fill."""
+    fields = (forward.force_field, upsampling.force_field)
+    knows = nearest(kelvin, upsampling.temperature_range) == kelvin
+    if "unknown" not in fields and (fields[0] != fields[1] or not knows):
         warnings.warn(
-            f"weights {upsampling.name!r} were trained on MD in {theirs[0]} at {theirs[1]}, and {forward.name!r} "
-            f"in {ours[0]} at {ours[1]}: the motion between frames is that of the former",
+            f"weights {upsampling.name!r} were trained on MD in {fields[1]} at {upsampling.temperature_in_words}, and "
+            f"{forward.name!r} in {fields[0]}, for frames at {kelvin:g} K: the motion between frames is that of the "
+            "former",
             stacklevel=3,
         )

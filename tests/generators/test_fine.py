@@ -1,5 +1,7 @@
 """A simulation whose frames are filled in: what is reported when, restarts, refusals."""
 
+import warnings
+
 import mdtraj
 import numpy as np
 import openmm
@@ -87,3 +89,19 @@ def test_what_does_not_fit_is_refused():
         simulation(generator=object(), upsampling=filling())
     with pytest.raises(UnsupportedTopologyError):
         FineGenerator(forward(), filling()).check(peptide("AGV")[0])
+
+
+def test_motion_of_another_temperature_between_frames_is_warned_of():
+    """The bundled upsampling weights know 350 K alone, those of forward simulation 300 to 350 K."""
+    coarse = TrajectoryGenerator.load(device="cpu")
+    upsampling = TrajectoryGenerator.load(task="upsampling", device="cpu")
+    topology, positions = peptide("AGSA")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        propagator = FineGenerator(coarse, upsampling).propagator(topology, positions)
+        propagator.set_temperature(350.0)
+    with pytest.warns(UserWarning, match="frames at 300 K are filled in with motion of 350 K"):
+        propagator.set_temperature(300.0)
+    coarse.temperature = 300.0
+    with pytest.warns(UserWarning, match="at 350 K, and 'forward_peptide' in .* for frames at 300 K"):
+        FineGenerator(coarse, upsampling)
