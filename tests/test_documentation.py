@@ -55,8 +55,8 @@ SLOW = {
     "design.py": {"samples=20": "samples=2"},
     "explore.py": {
         "3000": "100",
-        "Swarm(pdb.topology, pdb.positions)": "Swarm(pdb.topology, pdb.positions, n_places=8)",
-        "runs=16, piece=200.0, lagtime=40.0": "runs=8, piece=2.0, frame_interval=0.04, lagtime=0.08, n_microstates=4",
+        "Swarm(pdb.topology, pdb.positions)": "Swarm(pdb.topology, pdb.positions, n_places=8, seed=0)",
+        "runs=16, piece=200.0, lagtime=40.0": "runs=8, piece=40.0, frame_interval=0.2, lagtime=0.2, n_microstates=4",
         "n_rounds < 3": "n_rounds < 1",
     },
     "upsampling_simulation.py": {"step(25_000)": "step(2_500)"},

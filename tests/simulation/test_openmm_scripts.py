@@ -97,7 +97,7 @@ def test_a_script_of_openmm_runs_with_another_import(name, script, capsys):
         box = np.diag(simulation.topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
         np.testing.assert_allclose(trajectory.unitcell_lengths, np.tile(box, (4, 1)), atol=1e-4)
     assert ("MonteCarloBarostat does nothing" in said) == (name == "pdb.py")
-    assert ("the integrator is at 300 K" in said) == (name != "pdb.py")
+    assert "the integrator is at" not in said  # 300 or 350 K, and the weights know both
 
 
 def test_a_script_with_every_reporter_is_taken_up_from_checkpoint_and_state(script, tmp_path, monkeypatch):
