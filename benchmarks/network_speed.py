@@ -17,9 +17,6 @@ Of an environment in which no version is installed, PYTHONPATH names the checkou
 import argparse
 import inspect
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import fields
@@ -27,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from shared import add_version_options, both_versions, printed_by
 
 # name: width, layers, heads, frames, residues, copies
 SIZES = {
@@ -138,9 +137,8 @@ def of_linear_layers(name: str, repeats: int) -> dict[str, float]:
 def in_process(python: str, path: str, options: argparse.Namespace, folder: Path) -> tuple[dict[str, float], Any]:
     """What another process measures."""
     out = folder / "returned.pt"
-    command = [python, __file__, "--child", str(out), "--repeats", str(options.repeats), "--sizes", *options.sizes]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": path} if path else {})}
-    told = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    words = ["--child", str(out), "--repeats", str(options.repeats), "--sizes", *options.sizes]
+    told = printed_by(python, path, __file__, *words)
     return json.loads(told.splitlines()[-1]), torch.load(out)
 
 
@@ -153,13 +151,12 @@ def main(options: argparse.Namespace) -> None:
     apart: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(options.rounds):
-            seconds, returned = in_process(sys.executable, os.environ.get("PYTHONPATH", ""), options, Path(folder))
-            ours.append(seconds)
-            if options.against:
-                seconds, others = in_process(options.against, options.against_path, options, Path(folder))
+            found = [in_process(*version, options, Path(folder)) for version in both_versions(options).values()]
+            ours.append(found[0][0])
+            for seconds, others in found[1:]:
                 theirs.append(seconds)
                 for name in options.sizes:
-                    off = (returned[name] - others[name]).square().mean() / others[name].square().mean()
+                    off = (found[0][1][name] - others[name]).square().mean() / others[name].square().mean()
                     apart[name] = float(off.sqrt())
     for name in options.sizes:
         line = f"{name}: {1000 * min(each[name] for each in ours):.1f} ms"
@@ -178,8 +175,7 @@ def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", help="Python interpreter of an environment with another version.")
-    parser.add_argument("--against-path", default="", help="PYTHONPATH for that interpreter.")
+    add_version_options(parser)
     parser.add_argument("--rounds", type=int, default=3, help="Number of processes of each version.")
     parser.add_argument("--repeats", type=int, default=3, help="Number of evaluations in each process.")
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES), help="Sizes to measure.")

@@ -11,16 +11,13 @@ torsions, their standard errors over the trajectories (jackknife), and how many 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from openmm import app, unit
 
 from openmm_mdgen import TrajectoryGenerator
-from shared import print_header, print_row
+from shared import add_version_options, both_versions, print_header, print_row, printed_by
 
 
 def generate(start: Path, out: Path, weights: str, n_frames: int, seeds: int) -> None:
@@ -40,9 +37,7 @@ def in_process(python: str, path: str, start: Path, out: Path, options: argparse
     """Let another process generate."""
     out.mkdir()
     told = ["--weights", options.weights, "--frames", str(options.frames), "--seeds", str(options.seeds)]
-    command = [python, __file__, str(start), *told, "--child", str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": path} if path else {})}
-    subprocess.run(command, env=environment, check=True)
+    printed_by(python, path, __file__, str(start), *told, "--child", str(out))
 
 
 def main(options: argparse.Namespace) -> None:
@@ -55,8 +50,6 @@ def main(options: argparse.Namespace) -> None:
     from openmm_mdgen.md.systems import relaxed
 
     print_header("peptide", "this version", "the other version", "apart, standard errors")
-    versions = {"this": (sys.executable, os.environ.get("PYTHONPATH", ""))}
-    versions["other"] = (options.against, options.against_path)
     for name, files in replicas(options.reference).items():
         with tempfile.TemporaryDirectory() as folder:
             start = Path(folder) / "start.pdb"
@@ -64,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
             with open(start, "w") as file:
                 app.PDBFile.writeFile(topology, relaxed(topology, positions) * unit.nanometer, file, keepIds=True)
             found = []
-            for version, (python, path) in versions.items():
+            for version, (python, path) in both_versions(options).items():
                 out = Path(folder) / version
                 in_process(python, path, start, out, options)
                 ours = [TrajectoryFile(out / f"{k}.xtc", out / "top.pdb", 10.0) for k in range(options.seeds)]
@@ -81,10 +74,12 @@ def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reference", type=Path, help="Folder of real MD.")
-    parser.add_argument("--against", help="Python interpreter of an environment with the other version.")
-    parser.add_argument("--against-path", default="", help="PYTHONPATH for that interpreter.")
-    parser.add_argument("--weights", default="forward_peptide", help="Name or file of the weights.")
+    add_version_options(parser)
+    parser.add_argument("--weights", default="forward_peptide", help="Name or file of weights that both read.")
     parser.add_argument("--frames", type=int, default=500, help="Frames of each trajectory, 10 ps apart.")
     parser.add_argument("--seeds", type=int, default=4, help="Trajectories of each version.")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    main(parser.parse_args())
+    asked = parser.parse_args()
+    if not (asked.against or asked.child):
+        parser.error("name the other version's interpreter: --against PYTHON")
+    main(asked)

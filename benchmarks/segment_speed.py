@@ -12,14 +12,13 @@ other one, for an environment in which no version is installed):
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from typing import Any
 
 import torch
 from openmm import app
+
+from shared import add_version_options, both_versions, printed_by
 
 SEGMENTS, FRAMES = 10, 49
 
@@ -62,31 +61,20 @@ def _flow_class() -> Any:
 
 def in_process(python: str, path: str, options: argparse.Namespace) -> dict[str, float]:
     """What another process measures."""
-    command = [
-        python,
-        __file__,
-        options.pdb,
-        "--child",
-        "--weights",
-        options.weights,
-        "--repeats",
-        str(options.repeats),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": path} if path else {})}
-    told = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(told.splitlines()[-1])
+    words = [options.pdb, "--child", "--weights", options.weights, "--repeats", str(options.repeats)]
+    return json.loads(printed_by(python, path, __file__, *words).splitlines()[-1])
 
 
 def main(options: argparse.Namespace) -> None:
     if options.child:
         print(json.dumps(timed(options.pdb, options.weights, options.repeats)))
         return
-    found: dict[str, list[dict[str, float]]] = {"this version": [], "the other version": []}
+    compared = both_versions(options)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
     for _ in range(options.rounds):
-        found["this version"].append(in_process(sys.executable, os.environ.get("PYTHONPATH", ""), options))
-        if options.against:
-            found["the other version"].append(in_process(options.against, options.against_path, options))
-    best = {name: min(runs, key=lambda run: run["segment"]) for name, runs in found.items() if runs}
+        for name, version in compared.items():
+            found[name].append(in_process(*version, options))
+    best = {name: min(runs, key=lambda run: run["segment"]) for name, runs in found.items()}
     for name, run in best.items():
         rest = 100 * (1 - run["network"] / run["segment"])
         print(f"{name}: {1000 * run['segment']:.1f} ms a segment, {rest:.0f} % of it not the network")
@@ -99,8 +87,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pdb", help="A minimised structure with all hydrogens.")
     parser.add_argument("--weights", default="forward_peptide", help="Name or file of the weights.")
-    parser.add_argument("--against", help="Python interpreter of an environment with another version.")
-    parser.add_argument("--against-path", default="", help="PYTHONPATH for that interpreter.")
+    add_version_options(parser)
     parser.add_argument("--rounds", type=int, default=3, help="Number of processes of each version.")
     parser.add_argument("--repeats", type=int, default=4, help="Number of rollouts in each process.")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)

@@ -52,6 +52,11 @@ def segment_seed(seed: int, index: int, replica: int = 0) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def named_seed(seed: int, replica: int, name: str) -> int:
+    """Seed of a replica of what has a name, such as a molecule of a list: it does not depend on the others."""
+    return int(np.random.SeedSequence([seed, replica, *name.encode()]).generate_state(1)[0] >> 1)
+
+
 def derived_seed(seed: int, index: int, spawn_key: tuple[int, ...]) -> int:
     """Seed of what belongs to segment number `index`, such as velocities or a landing, told apart by `spawn_key`."""
     return int(np.random.SeedSequence((seed, index), spawn_key=spawn_key).generate_state(1)[0] >> 1)

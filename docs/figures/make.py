@@ -19,7 +19,7 @@ from openmm import Platform, unit
 
 from openmm_mdgen import Alternate, Gate, MDGenSimulation, TrajectoryGenerator
 from openmm_mdgen.analysis import torsions
-from openmm_mdgen.analysis.equivalent import OutOfReach, equivalent_md_time, told
+from openmm_mdgen.analysis.equivalent import OutOfReach, equivalent_within_half, told
 from openmm_mdgen.analysis.folders import read_md, replicas
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
@@ -116,8 +116,7 @@ def draw_equivalent_time(folder: Path) -> None:
     generator = TrajectoryGenerator.load(topology=topology)
     trajectory = generator.rollout(topology, relaxed(topology, built), 2000, seed=3)
     reference = TorsionSeries.joined([measure(run).torsions for run in md])
-    half = reference.n_frames * reference.known_interval() / 2
-    found = equivalent_md_time(measure(trajectory).torsions, reference, longest=half)
+    found = equivalent_within_half(measure(trajectory).torsions, reference)
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.semilogx(found.lengths / 1000, found.distances, "o-", color=REAL, ms=4, label="real MD of this length")

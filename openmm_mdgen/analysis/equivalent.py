@@ -61,6 +61,11 @@ class EquivalentTime:
         return f"{told(self.time)} ({told(self.low)} to {told(self.high)})"
 
 
+def equivalent_within_half(generated: TorsionSeries, reference: TorsionSeries) -> EquivalentTime:
+    """`equivalent_md_time` in pieces of up to half of all of the reference, however short its single runs are."""
+    return equivalent_md_time(generated, reference, longest=reference.n_frames * reference.known_interval() / 2)
+
+
 def equivalent_md_time(
     generated: TorsionSeries,
     reference: TorsionSeries,

@@ -174,6 +174,11 @@ def opened_alike(generated: Sequence[Source], reference: Sequence[Source]) -> Al
     return Alike(alike[: len(ours)], alike[len(ours) :], LeftOut(alone(ours), alone(theirs), holes))
 
 
+def sound_torsions(sources: Sequence[Source]) -> TorsionSeries:
+    """The torsions of several trajectories of one molecule together, those alone that mean something."""
+    return TorsionSeries.joined([measure(source).torsions for source in sources]).sound()
+
+
 def measure(source: Source, like: Source | Layout | None = None) -> Measurement:
     """Read a trajectory once, in pieces.
 

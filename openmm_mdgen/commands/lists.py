@@ -57,13 +57,10 @@ def run_list(
     MDGenError
         If some of them failed: the summary says why.
     """
-    from openmm_mdgen.runs.many import carry_out, connected
-
     tasks = _tasks(path, options, function)
     out = check_folder(options["out"])
     out.mkdir(parents=True, exist_ok=True)
-    with going_on(), connected(scheduler, workers) as client, progress_bar("running", len(tasks), "runs") as advance:
-        ended = carry_out(tasks, client, advance)
+    ended = _on_workers(tasks, "running", "runs", scheduler, workers)
     rows = [one.result if not one.error else Row(one.name, one.error) for one in ended]
     with replacing(out / SUMMARY) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(asdict(rows[0])))
@@ -97,7 +94,7 @@ def shared_out(
     MDGenError
         If some of them failed.
     """
-    from openmm_mdgen.runs.many import carry_out, connected, here
+    from openmm_mdgen.runs.many import here
 
     if scheduler is None and workers is None:
         done = count(1)  # lines, since tasks may show bars of their own
@@ -106,10 +103,23 @@ def shared_out(
             typer.echo(f"{label}: {next(done)} of {len(tasks)} {unit}", err=True)
 
         return here(tasks, tell)
-    with going_on(), connected(scheduler, workers) as client, progress_bar(label, len(tasks), unit) as advance:
-        ended = carry_out(tasks, client, advance)
+    ended = _on_workers(tasks, label, unit, scheduler, workers)
     _require_all(ended)
     return [one.result for one in ended]
+
+
+def for_workers(generator: str | None) -> str | None:
+    """The name of a generator, or a file of weights by its whole path: workers may be in another folder."""
+    return str(Path(generator).resolve()) if generator and Path(generator).is_file() else generator
+
+
+def _on_workers(
+    tasks: Sequence[Task], label: str, unit: str, scheduler: str | None, workers: int | None
+) -> list[Ended]:
+    from openmm_mdgen.runs.many import carry_out, connected
+
+    with going_on(), connected(scheduler, workers) as client, progress_bar(label, len(tasks), unit) as advance:
+        return carry_out(tasks, client, advance)
 
 
 def _require_all(ended: Sequence[Ended]) -> None:
@@ -121,11 +131,10 @@ def _require_all(ended: Sequence[Ended]) -> None:
 
 def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) -> list[Task]:
     """One for each sequence and replica; each has a folder and a seed of its own."""
-    import numpy as np
-
     from openmm_mdgen.data import read_split
     from openmm_mdgen.md.trajectory_files import FORMATS
     from openmm_mdgen.runs.many import Task
+    from openmm_mdgen.seeds import named_seed
 
     for name in _ALONE:
         if options.get(name):
@@ -135,16 +144,14 @@ def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) ->
     if out.suffix.lower() in FORMATS:
         raise MDGenError(f"--out {out}: runs of a list need a folder, such as --out runs")
     common = {key: value for key, value in options.items() if key not in ("structure", "out", "seed", "replicas")}
-    if common["generator"] and Path(common["generator"]).is_file():
-        common["generator"] = str(Path(common["generator"]).resolve())  # workers may be in another folder
+    common["generator"] = for_workers(common["generator"])
     replicas, seed = options["replicas"], options["seed"]
     tasks = []
     for name, sequence in read_split(path).items():
         for replica in range(replicas):
             own = name if replicas == 1 else f"{name}_{replica}"
-            entropy = [] if seed is None else [seed, replica, *name.encode()]
-            drawn = None if seed is None else int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
-            place = {"structure": sequence, "out": (out / own / f"{own}.dcd").resolve(), "seed": drawn}
+            its_seed = None if seed is None else named_seed(seed, replica, name)
+            place = {"structure": sequence, "out": (out / own / f"{own}.dcd").resolve(), "seed": its_seed}
             tasks.append(Task(own, function, {**common, **place}))
     if not tasks:
         raise MDGenError(f"{path} lists no sequence")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
-from openmm_mdgen.commands.lists import shared_out
+from openmm_mdgen.commands.lists import for_workers, shared_out
 from openmm_mdgen.commands.options import Device, Force, Json, Scheduler, Workers
 from openmm_mdgen.commands.outputs import check_folder, check_outputs, teller, write_numbers
 from openmm_mdgen.commands.recording import Recording
@@ -135,7 +135,7 @@ def table(
             typer.echo(f"seed {seed} of generation", err=True)
             _check(model, references, length, seed)
             kept = check_folder(out) if out else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            run = {"time": time, "seed": seed, "device": device, "generator": _named_for_workers(generator)}
+            run = {"time": time, "seed": seed, "device": device, "generator": for_workers(generator)}
             tasks = [
                 Task(
                     name,
@@ -217,8 +217,3 @@ def _seed(out: Path | None) -> int:
         if found is not None and found.seed is not None:
             return found.seed
     return secrets.randbelow(2**31)
-
-
-def _named_for_workers(generator: str | None) -> str | None:
-    """A name, or a file by its whole path: workers may be in another folder."""
-    return str(Path(generator).resolve()) if generator and Path(generator).is_file() else generator

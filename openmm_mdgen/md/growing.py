@@ -12,6 +12,7 @@ import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from openmm import app
@@ -137,7 +138,24 @@ class Growing(ABC):
         """Correct what the file says of itself when it was cut back."""
 
 
-class GrowingDCD(Growing):
+class GrowingOpen(Growing):
+    """A file that is kept open."""
+
+    _file: BinaryIO
+
+    def _flushed(self) -> int:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
+
+    def _close(self) -> None:
+        try:
+            self._file.close()
+        except OSError:  # what cannot be written is cut off in any case
+            pass
+
+
+class GrowingDCD(GrowingOpen):
     """A DCD file."""
 
     def _open(self) -> None:
@@ -151,17 +169,6 @@ class GrowingDCD(Growing):
 
     def _write(self, frame: np.ndarray) -> None:
         self._dcd.writeModel(frame)
-
-    def _flushed(self) -> int:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
-
-    def _close(self) -> None:
-        try:
-            self._file.close()
-        except OSError:  # what cannot be written is cut off in any case
-            pass
 
     def _cut(self, n_frames: int) -> None:
         if self._whole.size < _DCD_HEADER:

@@ -18,13 +18,13 @@ from scipy.io import netcdf_file
 
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.manifest import versions
-from openmm_mdgen.md.growing import Growing
+from openmm_mdgen.md.growing import GrowingOpen
 
 _NETCDF_COUNT = 4  # place of the number of frames
 _TRR_MAGIC, _TRR_VERSION = 1993, b"GMX_trn_file"
 
 
-class GrowingRecords(Growing):
+class GrowingRecords(GrowingOpen):
     """A file of a head and one record a frame."""
 
     @abstractmethod
@@ -53,16 +53,9 @@ class GrowingRecords(Growing):
         self._file.flush()
 
     def _flushed(self) -> int:
-        self._file.flush()
+        self._file.flush()  # frames, before the head counts them
         self._count(self._n_frames)
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
-
-    def _close(self) -> None:
-        try:
-            self._file.close()
-        except OSError:  # what cannot be written is cut off in any case
-            pass
+        return super()._flushed()
 
     def _cut(self, n_frames: int) -> None:
         if self._whole.size:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from openmm_mdgen.arguments import between, require, valid_count
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.prepare import NEUTRAL_PH, Source
-from openmm_mdgen.seeds import valid_seed
+from openmm_mdgen.seeds import named_seed, valid_seed
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,7 @@ def planned(
         stem = (source if isinstance(source, Source) else Source(str(source))).stem
         for replica in range(replicas):
             name = stem if replicas == 1 else f"{stem}_{replica}"
-            entropy = [seed, replica, *stem.encode()]
-            own = int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
-            systems.append(MDSystem(name, source, own, ph))
+            systems.append(MDSystem(name, source, named_seed(seed, replica, stem), ph))
     names = [system.name for system in systems]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

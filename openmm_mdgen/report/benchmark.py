@@ -16,9 +16,9 @@ import openmm
 from openmm import app
 
 from openmm_mdgen.analysis import Definitions, NotDefined, TrajectoryFile, evaluate
-from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time, told
+from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_within_half, told
 from openmm_mdgen.analysis.results import with_reasons
-from openmm_mdgen.analysis.sources import Source, measure
+from openmm_mdgen.analysis.sources import Source, sound_torsions
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.md.systems import relaxed
@@ -77,13 +77,13 @@ class LongMD:
     def of(cls, made: TimedRun) -> LongMD:
         """MD that was made here."""
         told = f"the {made.nanoseconds:.3g} ns of this run's own MD that follow"
-        return cls(made.trajectories, _series(made.trajectories), told)
+        return cls(made.trajectories, sound_torsions(made.trajectories), told)
 
     @classmethod
     def of_files(cls, files: Sequence[tuple[Path, Path]]) -> LongMD:
         """Long MD on disk, a structure and a trajectory of each replica; reads it once for its length."""
         sources = [TrajectoryFile(path, structure) for structure, path in files]
-        series = _series(sources)
+        series = sound_torsions(sources)
         length = attempt(lambda interval: f", {series.n_frames * interval / 1000:.3g} ns", series.frame_interval)
         others = f" and {len(files) - 1} more" if len(files) > 1 else ""
         told = f"{files[0][1]}{others} ({series.n_frames} frames{length if isinstance(length, str) else ''})"
@@ -91,8 +91,7 @@ class LongMD:
 
     def worth(self, sources: Sequence[Source]) -> EquivalentTime:
         """The length of MD that is as near to it, up to half of all its trajectories together."""
-        half = self.series.n_frames * self.series.known_interval() / 2
-        return equivalent_md_time(_series(sources), self.series, longest=half)
+        return equivalent_within_half(sound_torsions(sources), self.series)
 
 
 @dataclass(frozen=True)
@@ -238,10 +237,6 @@ def worth_markdown(found: list[Comparison]) -> list[str]:
 def _measured(run: TimedRun, reference: LongMD) -> Run:
     evaluation = evaluate(run.trajectories, reference.sources, definitions=Definitions.SOUND)
     return Run(run.nanoseconds, run.seconds, distances(evaluation), attempt(reference.worth, run.trajectories))
-
-
-def _series(sources: Sequence[Source]) -> TorsionSeries:
-    return TorsionSeries.joined([measure(source).torsions for source in sources]).sound()
 
 
 def _cell(run: Run | NotDefined) -> str:

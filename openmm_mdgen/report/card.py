@@ -18,13 +18,13 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.definitions import Definitions
-from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_md_time
+from openmm_mdgen.analysis.equivalent import EquivalentTime, equivalent_within_half
 from openmm_mdgen.analysis.evaluation import evaluate
 from openmm_mdgen.analysis.folders import read_md
 from openmm_mdgen.analysis.memory import TIMES
 from openmm_mdgen.analysis.results import Evaluation, plain
-from openmm_mdgen.analysis.sources import measure
-from openmm_mdgen.analysis.torsions import TorsionSeries, mean_torsion_distances, torsion_distances
+from openmm_mdgen.analysis.sources import measure, sound_torsions
+from openmm_mdgen.analysis.torsions import mean_torsion_distances, torsion_distances
 from openmm_mdgen.analysis.undefined import attempt
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.generators.rollouts import stream
@@ -149,7 +149,7 @@ def of_weights(generator: Generator, peptide: Peptide, plan: CardPlan) -> dict[s
         return {"refused": str(error)}
     interval = known_interval(generator, "a card")
     made, seconds = _rollouts(generator, interval, peptide, plan)
-    evaluation = _evaluated(made, peptide, replicate=peptide.other_half)
+    evaluation = _evaluated(made, peptide)
     return {
         "distances": distances(evaluation),
         "nanoseconds": sum(run.n_frames for run in made) * interval / 1000,
@@ -167,17 +167,11 @@ def of_weights(generator: Generator, peptide: Peptide, plan: CardPlan) -> dict[s
 
 def _worth(made: list[mdtraj.Trajectory], peptide: Peptide) -> EquivalentTime:
     """The length of MD that is as near to all MD of the peptide, up to half of that, whatever its single runs last."""
-    ours, theirs = (
-        TorsionSeries.joined([measure(run).torsions for run in runs]).sound()
-        for runs in (made, [*peptide.reference, *peptide.other_half])
-    )
-    return equivalent_md_time(ours, theirs, longest=theirs.n_frames * theirs.known_interval() / 2)
+    return equivalent_within_half(sound_torsions(made), sound_torsions([*peptide.reference, *peptide.other_half]))
 
 
-def _evaluated(
-    made: list[mdtraj.Trajectory], peptide: Peptide, replicate: list[mdtraj.Trajectory] | None = None
-) -> Evaluation:
-    return evaluate(made, peptide.reference, replicate=replicate, definitions=Definitions.SOUND, ensembles=False)
+def _evaluated(made: list[mdtraj.Trajectory], peptide: Peptide) -> Evaluation:
+    return evaluate(made, peptide.reference, definitions=Definitions.SOUND, ensembles=False)
 
 
 def _rollouts(

@@ -33,6 +33,17 @@ def _optimizers() -> Iterable[str]:
     return OPTIMIZERS
 
 
+def _seed() -> Any:
+    """The setting of that name, which every run has."""
+    return setting(
+        0,
+        "Seed of all random numbers of the run; the same seed repeats the run.",
+        group=_LEARNING,
+        minimum=0,
+        maximum=2**32 - 1,
+    )
+
+
 def _figures() -> Iterable[str]:
     from openmm_mdgen.training.validation import FIGURES
 
@@ -190,13 +201,7 @@ class TrainingConfig:
         group=_VALIDATION,
         minimum=0,
     )
-    seed: int = setting(
-        0,
-        "Seed of all random numbers of the run; the same seed repeats the run.",
-        group=_LEARNING,
-        minimum=0,
-        maximum=2**32 - 1,
-    )
+    seed: int = _seed()
 
     def __post_init__(self) -> None:
         require_valid(self)
@@ -240,13 +245,7 @@ class FineTuningConfig:
         "after.",
         group=_VALIDATION,
     )
-    seed: int = setting(
-        0,
-        "Seed of all random numbers of the run; the same seed repeats the run.",
-        group=_LEARNING,
-        minimum=0,
-        maximum=2**32 - 1,
-    )
+    seed: int = _seed()
 
     def __post_init__(self) -> None:
         require_valid(self)
