@@ -100,6 +100,13 @@ def test_a_hybrid_run_of_what_the_command_wrote(example, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_a_hybrid_run_in_water(example):
+    told = example("hybrid_explicit.py", "GGG", "made", "--quick")
+    trajectory = mdtraj.load("made/peptide.dcd", top="made/peptide.pdb")
+    assert trajectory.n_frames == 3 and whole(trajectory) and "of real MD" in told
+
+
+@pytest.mark.slow
 def test_an_exploration_beside_runs_as_simulate_writes_them(example):
     """Runs of 0.2 ns, shorter than the pieces that long ones are cut into."""
     topology, positions = peptide("GGGG")

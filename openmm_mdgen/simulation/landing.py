@@ -33,6 +33,10 @@ from openmm_mdgen.simulation.states import masses_of, positions_in, potential_en
 
 # Global parameters of targeted MD: its stiffness for each atom, kJ/mol/nm², and the deviation it aims at, nm.
 _PULL, _DEVIATION = "openmm_mdgen_lead", "openmm_mdgen_deviation"
+_NOTHING_REAL = (
+    "a short MD from the present structure ended in values that are not finite, so there is nothing to compare "
+    "generated frames with: mend or minimise the structure, or take a smaller step size"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,10 +257,22 @@ class Lander:
         Raises
         ------
         LandingError
-            If energies are not finite.
+            If positions or energies are not finite.
         """
+        # Relaxed without their solvent, hydrogens of a solute turn to where water stands.
+        begin = start if self._in_solvent else self.relaxed(start)[0]
+        try:
+            frames = self._simulated(begin, seed)
+        except openmm.OpenMMException as error:
+            raise LandingError(_NOTHING_REAL) from error
+        if not np.isfinite([energy for _, energy in frames]).all():
+            raise LandingError(_NOTHING_REAL)
+        return frames
+
+    def _simulated(self, begin: np.ndarray, seed: int) -> list[tuple[np.ndarray, float]]:
+        """Frames and potential energies of a short real MD from here."""
         settings, step_size = self._settings, self._step_size
-        context = self._thermal_context(step_size, settings.reference_friction, self.relaxed(start)[0], seed)
+        context = self._thermal_context(step_size, settings.reference_friction, begin, seed)
         integrator = context.getIntegrator()
         integrator.step(round(settings.reference_delay / step_size))
         frames = []
@@ -264,11 +280,6 @@ class Lander:
             integrator.step(round(settings.reference_interval / step_size))
             state = context.getState(positions=True, energy=True)
             frames.append((positions_in(state), potential_energy_in(state)))
-        if not np.isfinite([energy for _, energy in frames]).all():
-            raise LandingError(
-                "a short MD from the present structure ended in energies that are not finite, so there is nothing to "
-                "compare generated frames with: mend or minimise the structure, or take a smaller step size"
-            )
         return frames
 
     def _thermal_context(
