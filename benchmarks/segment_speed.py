@@ -2,12 +2,13 @@
 
 Processor time of one thread, the least of several rollouts of ten segments; the seeds are the same.
 
-    python benchmarks/segment_speed.py tests/data/AKLV.pdb
+    openmm-mdgen run AKLV --time 10ns --out traj.dcd
+    python benchmarks/segment_speed.py traj.pdb
 
 Two versions of the package are compared by two interpreters that take turns (`--against-path` is the PYTHONPATH of the
 other one, for an environment in which no version is installed):
 
-    python benchmarks/segment_speed.py AKLV.pdb --against /path/to/other/bin/python --rounds 3
+    python benchmarks/segment_speed.py traj.pdb --against /path/to/other/bin/python --rounds 3
 """
 
 import argparse
