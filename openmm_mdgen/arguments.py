@@ -9,15 +9,34 @@ import math
 import operator
 from collections.abc import Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import MDGenError, MissingPackageError
 
 # Kinds of quantities and how their units are told, for messages.
 _KINDS = {"nanometer": "length", "picosecond": "time", "kelvin": "temperature", "1/picosecond": "rate"}
 _TOLD = {"": "", "1/picosecond": " in 1/ps"}
+
+
+def require_package(module: str, message: str) -> None:
+    """Raise `MissingPackageError` unless an optional package is installed: to be called before any work that needs it.
+
+    Parameters
+    ----------
+    module : str
+        What is imported of it.
+    message : str
+        What needs it, and the line that installs it.
+    """
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError:  # the package of a module within it
+        found = None
+    if found is None:
+        raise MissingPackageError(message)
 
 
 def valid_count(name: str, value: Any, *, least: int = 1) -> int:

@@ -8,6 +8,10 @@ class MDGenError(ValueError):
     """Base of the package's errors."""
 
 
+class MissingPackageError(MDGenError, ImportError):
+    """An optional package that is not installed; the message has the line that installs it."""
+
+
 class UnsupportedTopologyError(MDGenError):
     """The topology is not one the model can take; names chain, residue and atom."""
 

@@ -11,8 +11,8 @@ import numpy as np
 from openmm_mdgen.analysis.sources import TrajectoryFile, measure, pieces
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.trajectory_formats import FORMATS, trajectory_named
 
-SUFFIXES = (".xtc", ".dcd", ".trr", ".nc", ".h5")
 _REPLICA = re.compile(r"(.+)_(?:\d+|[a-z])")
 
 
@@ -39,13 +39,11 @@ def pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     found = {}
     own = [path for path in folder.glob("*/*.pdb") if path.stem == path.parent.name]
     for pdb in sorted([*folder.glob("*.pdb"), *own], key=lambda path: path.stem):
-        trajectories = [pdb.with_suffix(s) for s in SUFFIXES if pdb.with_suffix(s).is_file()]
-        if len(trajectories) > 1:
-            raise MDGenError(f"{pdb} has several trajectories beside it, {', '.join(t.name for t in trajectories)}")
-        if trajectories:
-            found[pdb.stem] = (pdb, trajectories[0])
+        trajectory = trajectory_named(pdb.parent, pdb.stem)
+        if trajectory is not None:
+            found[pdb.stem] = (pdb, trajectory)
     if not found:
-        raise MDGenError(f"{folder} has no NAME.pdb with a trajectory ({', '.join(SUFFIXES)}) of that name beside it")
+        raise MDGenError(f"{folder} has no NAME.pdb with a trajectory ({', '.join(FORMATS)}) of that name beside it")
     return found
 
 

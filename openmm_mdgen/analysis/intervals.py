@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import numpy as np
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.arguments import positive, require
 from openmm_mdgen.times import even_interval
+from openmm_mdgen.trajectory_formats import FORMATS, dcd_clock, format_of
 
-_STORES_TIME = {".xtc", ".trr", ".h5", ".hdf5", ".nc", ".netcdf", ".ncdf"}
-_AKMA = 0.04888821  # ps, the unit of time in the header of a DCD file
+_STORES_TIME = set(FORMATS) - {".dcd"}
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,12 @@ def frame_interval_of(source: TrajectoryFile | mdtraj.Trajectory, times: np.ndar
     if isinstance(source, TrajectoryFile):
         if source.frame_interval is not None:
             return source.frame_interval
-        suffix = Path(source.path).suffix.lower()
+        suffix = format_of(Path(source.path))
         if suffix == ".dcd":
-            clock = _dcd_clock(Path(source.path))
-            return clock if isinstance(clock, NotDefined) else float(f"{clock[1]:.5g}")
+            clock = dcd_clock(Path(source.path))
+            if isinstance(clock, str):
+                return NotDefined(f"{clock}: give the frame interval")
+            return float(f"{clock[1]:.5g}")
         if suffix not in _STORES_TIME:
             return NotDefined(f"{suffix} files do not store times: give the frame interval")
     if len(times) < 2:
@@ -97,33 +98,12 @@ def place_in_time(source: TrajectoryFile | mdtraj.Trajectory, number: int, time:
         Its time as mdtraj has read it, ps.
     """
     counted = f"frame {number}, counted from 0"
-    if not isinstance(source, TrajectoryFile) or Path(source.path).suffix.lower() in _STORES_TIME:
+    if not isinstance(source, TrajectoryFile) or format_of(Path(source.path)) in _STORES_TIME:
         return f"at time {time:g} ps ({counted})"
     if source.frame_interval is not None:
         return f"in {counted}, {number * source.frame_interval:g} ps after the first"
-    if Path(source.path).suffix.lower() == ".dcd":
-        clock = _dcd_clock(Path(source.path))
-        if not isinstance(clock, NotDefined):
+    if format_of(Path(source.path)) == ".dcd":
+        clock = dcd_clock(Path(source.path))
+        if not isinstance(clock, str):
             return f"at time {clock[0] + number * clock[1]:g} ps ({counted})"
     return f"in {counted} (the file does not tell its time)"
-
-
-def _dcd_clock(path: Path) -> tuple[float, float] | NotDefined:
-    """Time of the first frame and frame interval, from the header, which mdtraj does not show.
-
-    It holds steps before the first frame, steps between frames, and the step in AKMA units. Programs without a time to
-    tell write one step of 1 unit, or of 0.
-    """
-    with path.open("rb") as file:
-        header = file.read(48)
-    order = "<" if header[:4] == struct.pack("<i", 84) else ">"
-    start, steps = struct.unpack(order + "2i", header[12:20])
-    units = struct.unpack(order + "f", header[44:48])[0]
-    if steps <= 0 or not units > 0:
-        return NotDefined("the DCD file's header has no time step: give the frame interval")
-    if steps == 1 and units == 1.0:
-        return NotDefined(
-            "the DCD file's header has no time step, but the default that programs write without one (NSAVC 1, DELTA "
-            "1): give the frame interval"
-        )
-    return start * units * _AKMA, steps * units * _AKMA

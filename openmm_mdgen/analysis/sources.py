@@ -8,6 +8,7 @@ frames of a tetrapeptide take well below 2 GB so.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ import mdtraj
 import numpy as np
 
 from openmm_mdgen.analysis.coarse import CoarseCounter, Counts
-from openmm_mdgen.analysis.dcd import quiet_readers, warn_of_missing_frames
 from openmm_mdgen.analysis.intervals import TrajectoryFile, frame_interval_of, place_in_time
 from openmm_mdgen.analysis.layout import Layout, agreed, in_terms_of, is_protein
 from openmm_mdgen.analysis.torsions import TorsionSeries, torsion_atoms
@@ -26,6 +26,7 @@ from openmm_mdgen.analysis.whole import box_vectors, made_whole
 from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.files import require_file
+from openmm_mdgen.trajectory_formats import format_of, missing_frames, quiet_readers, require_library
 
 CHUNK = 5000  # frames
 ATOMS = 4_000_000  # of all frames of a piece together, with what a file holds besides the protein
@@ -248,14 +249,12 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
             piece = source[start : start + step]
             yield piece if len(atoms) == piece.n_atoms else piece.atom_slice(atoms)
         return
-    for path in (source.path, source.topology):
+    for path in (Path(source.path), Path(source.topology)):
         require_file(path)
+        require_library(str(path), format_of(path))
     try:
         with quiet_readers():
             topology = mdtraj.load_topology(str(source.topology))
-    except ImportError as error:
-        package = "PyTables (pip install tables)" if Path(source.topology).suffix.lower() == ".h5" else "a package more"
-        raise MDGenError(f"{source.topology}: mdtraj needs {package} to read it") from error
     except Exception as error:  # mdtraj raises what its readers raise
         raise MDGenError(f"{source.topology} cannot be read as a topology: {_reason(error)}") from error
     atoms = _protein(topology, source.topology)
@@ -277,7 +276,9 @@ def _read(source: Source) -> Iterator[mdtraj.Trajectory]:
                 "whole file, or one of its first frames alone"
             ) from error
         if piece is None:
-            warn_of_missing_frames(Path(source.path), n_frames)
+            missing = missing_frames(Path(source.path), n_frames)
+            if missing:
+                warnings.warn(f"{source.path}: {missing}: it seems to be cut short", stacklevel=2)
             return
         n_frames += piece.n_frames
         yield piece

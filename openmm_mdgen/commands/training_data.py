@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 _DATA = "Data"
 
-Folders = Annotated[list[Path], typer.Argument(help="Folders with NAME.pdb and NAME.xtc of one molecule each.")]
+Folders = Annotated[
+    list[Path],
+    typer.Argument(help="Folders with NAME.pdb and NAME.xtc (or .dcd, .trr, .nc, .h5) of one molecule each."),
+]
 RunFolder = Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run that is found there goes on.")]
 
 
 @documented
 @dataclass(frozen=True)
 class TrainingData:
-    """Options that say what is read from the folders: PDB and XTC files, or arrays where their interval is given."""
+    """What is read from the folders: PDB files and trajectories, or arrays where their interval is given."""
 
     exclude: tuple[Path, ...] = setting(
         (), "CSV file of sequences that are not to be trained on; the option may be repeated.", group=_DATA
@@ -40,7 +43,7 @@ class TrainingData:
     array_interval: float | None = setting(
         None,
         "Time between the frames of prepared arrays, such as 100ps, which are then read from NAME.npy files in place "
-        "of PDB and XTC files. A bare number is in picoseconds.",
+        "of PDB files and trajectories. A bare number is in picoseconds.",
         group=_DATA,
         is_time=True,
     )
@@ -83,9 +86,7 @@ class TrainingData:
 
 
 def require_training() -> None:
-    """Raise `MDGenError` unless the libraries that training needs are installed."""
-    try:
-        import lightning.pytorch  # noqa: F401
-        import yaml  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MDGenError(f"training needs {error.name}: pip install 'openmm_mdgen[train]'") from error
+    """Raise `MissingPackageError` unless the libraries that training needs are installed."""
+    from openmm_mdgen import training
+
+    training.require_lightning()

@@ -2,9 +2,10 @@
 
 These are read from a folder:
 
-- ``NAME.pdb`` with ``NAME.xtc``;
+- ``NAME.pdb`` with a trajectory ``NAME.xtc``, or in another format that ``openmm-mdgen simulate`` writes (.dcd, .trr,
+  .nc, .h5);
 - ``NAME/NAME.pdb`` with ``NAME/NAME.xtc``, as the published tetrapeptides and ``openmm-mdgen simulate`` have them;
-- either of the two with ``NAME_prod_R1_fit.xtc``, ``_R2``, ``_R3`` in place of the XTC file, as ATLAS has them;
+- either of the two with ``NAME_prod_R1_fit.xtc``, ``_R2``, ``_R3`` in place of the trajectory, as ATLAS has them;
 - prepared arrays ``NAME.npy`` or ``NAME_R1.npy``, ``_R2``, ``_R3``, if need be with a suffix before the dot.
 
 A file ``protocol.json`` beside the trajectories, such as ``{"temperature": 300}``, states the temperature of all of
@@ -23,16 +24,19 @@ from openmm_mdgen.data.temperatures import stated_temperature
 from openmm_mdgen.data.trajectories import TrajectoryFiles, torn_frames
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry import residues
+from openmm_mdgen.trajectory_formats import ENDINGS, SHOWN, trajectory_named
 
 _N_CA = 1.0, 2.0  # Å: bounds of the length of the bond, which tell ångström from nanometre
 
 
 def read_recording(topology: str | Path, trajectory: str | Path) -> Recording:
-    """Read a PDB file with its XTC file.
+    """Read a PDB file with its trajectory.
 
     Parameters
     ----------
     topology, trajectory : str or Path
+        The trajectory is a .xtc, .dcd, .trr, .nc or .h5 file. One that holds no times needs a ``protocol.json`` beside
+        it that states its ``frame_interval`` in ps.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def read_folders(
     chosen = [t for t in found if t.sequence not in excluded and (only is None or t.sequence in only)]
     if not chosen:
         left_out = f", but for {len(found)} of sequences that are left out" if found else ""
-        raise DataError(f"no NAME.pdb with NAME.xtc to train on in {', '.join(map(str, paths))}{left_out}")
+        raise DataError(f"no NAME.pdb with {SHOWN} to train on in {', '.join(map(str, paths))}{left_out}")
     for trajectory in chosen:
         trajectory.check()
     return [trajectory.recording() for trajectory in chosen]
@@ -160,19 +164,18 @@ def _array(path: Path, sequence: str, interval: float) -> Recording:
 
 
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Pair PDB and XTC files that belong together; one without the other is an error."""
+    """Pair PDB files and trajectories that belong together; one without the other is an error."""
     if not folder.is_dir():
-        raise DataError(f"no NAME.pdb with NAME.xtc to train on: {folder} is no folder")
+        raise DataError(f"no NAME.pdb with {SHOWN} to train on: {folder} is no folder")
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     names = [(folder, stem) for stem in _stems(folder)]
     names += [(path, path.name) for path in inner if path.name in _stems(path)]
     for place, stem in names:
-        topology = place / f"{stem}.pdb"
-        single = place / f"{stem}.xtc"
-        replicas = [path for k in (1, 2, 3) if (path := place / f"{stem}_prod_R{k}_fit.xtc").exists()]
-        trajectories = [single] if single.exists() else replicas
+        topology, single = place / f"{stem}.pdb", trajectory_named(place, stem)
+        replicas = [path for name in _replicas(stem) if (path := trajectory_named(place, name))]
+        trajectories = [single] if single else replicas
         if not topology.exists() or not trajectories:
-            there, other = (topology, "NAME.xtc") if topology.exists() else (single, "NAME.pdb")
+            there, other = (topology, SHOWN) if topology.exists() else (single, "NAME.pdb")
             raise DataError(
                 f"{there} has no {other} beside it: finish its simulation, copy the file there, or move this one away"
             )
@@ -182,10 +185,15 @@ def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 def _stems(folder: Path) -> list[str]:
     """Names of the systems that have a file in a folder."""
-    files = [p for p in folder.iterdir() if p.suffix in (".pdb", ".xtc") and not p.name.startswith(".")]
+    files = [p for p in folder.iterdir() if p.suffix in (".pdb", *ENDINGS) and not p.name.startswith(".")]
     stems = {path.stem for path in files if path.suffix == ".pdb"}
-    replicas = {f"{stem}_prod_R{k}_fit" for stem in stems for k in (1, 2, 3)}
+    replicas = {name for stem in stems for name in _replicas(stem)}
     return sorted(stems | {path.stem for path in files} - replicas)
+
+
+def _replicas(stem: str) -> list[str]:
+    """Names of a protein's trajectories in ATLAS."""
+    return [f"{stem}_prod_R{k}_fit" for k in (1, 2, 3)]
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
-"""Recordings from PDB files with XTC files.
+"""Recordings from PDB files with trajectories in any format that ``openmm-mdgen simulate`` writes.
 
-XTC is compressed and can only be read from its beginning. So heavy atoms are kept as an array that can be mapped into
-memory: in the folder ``.openmm_mdgen`` beside the trajectory, in the user's cache where that folder is read-only, or in
-the folder that OPENMM_MDGEN_CACHE names. The array is made once, and again when a source has changed. Lengths are in
-nanometre in files and in ångström in arrays, times in picosecond.
+XTC is compressed and can only be read from its beginning; the others hold hydrogens and water too. So heavy atoms are
+kept as an array that can be mapped into memory: in the folder ``.openmm_mdgen`` beside the trajectory, in the user's
+cache where that folder is read-only, or in the folder that OPENMM_MDGEN_CACHE names. The array is made once, and again
+when a source has changed. Lengths are in nanometre in files and in ångström in arrays, times in picosecond.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import mdtraj
 import numpy as np
-from mdtraj.formats import XTCTrajectoryFile
 from platformdirs import user_cache_path
 
 from openmm_mdgen.data.recordings import CAP_SLOTS, Recording, StoredPositions
@@ -29,6 +28,7 @@ from openmm_mdgen.geometry import residues
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.times import RECORDED
 from openmm_mdgen.times import even_interval as interval_of_even
+from openmm_mdgen.trajectory_formats import NAMES, TrajectoryReader, format_of, missing_frames
 
 _FORMAT = 1  # of kept arrays
 _CHUNK = 1000  # frames
@@ -43,14 +43,16 @@ class TrajectoryFiles:
     topology : path
         PDB file with the trajectory's atoms in their order. Hydrogens, water and ions are left out.
     trajectory : path
-        XTC file. A ``protocol.json`` beside it, as ``openmm-mdgen simulate`` writes it, has to agree, and states the
-        temperature; of ``NAME/NAME.xtc``, one beside the folder ``NAME`` may state it too.
+        File in one of `trajectory_formats.FORMATS`. A ``protocol.json`` beside it, as ``openmm-mdgen simulate`` writes
+        it, has to agree, states the temperature, and the ``frame_interval`` in ps where the file holds no times; of
+        ``NAME/NAME.xtc``, one beside the folder ``NAME`` may state the temperature too.
     """
 
     def __init__(self, topology: Path, trajectory: Path) -> None:
         self.topology, self.trajectory = topology, trajectory
         self.protocol = trajectory.parent / PROTOCOL_FILE
-        self.array = _cache_folder(trajectory.parent) / f"{trajectory.stem}.npy"
+        named = trajectory.stem if trajectory.suffix == ".xtc" else trajectory.name  # as earlier versions named it
+        self.array = _cache_folder(trajectory.parent) / f"{named}.npy"
 
     @cached_property
     def sequence(self) -> str:
@@ -76,13 +78,18 @@ class TrajectoryFiles:
             return
         n_atoms = self._chain[2]
         try:
-            with XTCTrajectoryFile(str(self.trajectory)) as file:
-                n_frames = len(file)
-                xyz, times, _, _ = file.read(1)
+            with TrajectoryReader(self.trajectory) as file:
+                n_frames, untimed = len(file), file.untimed
+                xyz, times = file.read(1)
                 file.seek(n_frames - 1)
-                last = file.read(2)[1]  # one more than there is: what follows the last frame must not be half of one
-        except (OSError, RuntimeError) as error:
-            raise self._cut_short(error) from error
+                _, last = file.read(2)  # one more than there is: what follows the last frame must not be half of one
+            missing = missing_frames(self.trajectory, n_frames)
+        except MDGenError:
+            raise
+        except Exception as error:  # mdtraj raises what its readers raise
+            raise self._cut_short(str(error)) from error
+        if missing:
+            raise self._cut_short(missing)
         if xyz.shape[1] != n_atoms:
             raise DataError(
                 f"{self.trajectory} has {xyz.shape[1]} atoms, but {self.topology} has {n_atoms}: write both from one "
@@ -90,7 +97,10 @@ class TrajectoryFiles:
             )
         if n_frames < 2:
             raise DataError(f"{self.trajectory} has one frame: a trajectory has more")
-        self._check_protocol(n_frames, float(last[0] - times[0]) / (n_frames - 1))
+        if times is None or last is None:
+            self._check_protocol(n_frames, self._stated_interval(untimed))
+        else:
+            self._check_protocol(n_frames, float(last[0] - times[0]) / (n_frames - 1))
 
     def recording(self) -> Recording:
         """Open the trajectory, after its heavy atoms have been kept as an array if they are not yet.
@@ -131,14 +141,27 @@ class TrajectoryFiles:
         except Exception as error:  # mdtraj raises what its readers raise
             raise DataError(f"{self.topology}: {error}") from error
 
-    def _check_protocol(self, n_frames: int, interval: float) -> None:
-        path = self.protocol
-        if not path.exists():
-            return
+    def _stated(self) -> dict[str, Any]:
+        """What the file ``protocol.json`` says; nothing where there is none."""
+        if not self.protocol.exists():
+            return {}
         try:
-            protocol = json.loads(path.read_text(encoding="utf-8"))
+            return json.loads(self.protocol.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise DataError(f"{path} is not JSON: {error}. Remove it, or make it again.") from error
+            raise DataError(f"{self.protocol} is not JSON: {error}. Remove it, or make it again.") from error
+
+    def _stated_interval(self, untimed: str) -> float:
+        """The time between frames that ``protocol.json`` states, for a file that holds none."""
+        stated = self._stated().get("frame_interval")
+        if not isinstance(stated, int | float) or not stated > 0:
+            raise DataError(
+                f"{self.trajectory}: {untimed}. State the picoseconds between its frames in {self.protocol}, such as "
+                '{"frame_interval": 10}'
+            )
+        return float(stated)
+
+    def _check_protocol(self, n_frames: int, interval: float) -> None:
+        path, protocol = self.protocol, self._stated()
         if not math.isclose(protocol.get("frame_interval", interval), interval, rel_tol=RECORDED):
             raise DataError(
                 f"{self.trajectory} has a frame each {interval:g} ps, but {path} says {protocol['frame_interval']:g} "
@@ -169,8 +192,8 @@ class TrajectoryFiles:
 
     def _keep(self) -> None:
         sources, (chain, heavy, _) = self._sources(), self._chain
-        with XTCTrajectoryFile(str(self.trajectory)) as file:
-            first = file.read(1, atom_indices=heavy)[0][0]
+        with TrajectoryReader(self.trajectory) as file:
+            first = file.read(1, heavy)[0][0]
             n_frames = len(file)
         try:
             chain = chain.resolved(first)
@@ -179,8 +202,7 @@ class TrajectoryFiles:
         try:
             self.array.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.array) as temporary:
-                times = self._convert(chain, heavy, temporary, n_frames)
-                interval = even_interval(times, self.trajectory)
+                interval = self._convert(chain, heavy, temporary, n_frames)
             about = {"sequence": chain.sequence, "interval": interval, "n_cap": chain.n_cap, "c_cap": chain.c_cap}
             write_json(self.array.with_suffix(".json"), sources | about)
         except OSError as error:
@@ -190,8 +212,8 @@ class TrajectoryFiles:
                 "OPENMM_MDGEN_CACHE to a folder that has it"
             ) from error
 
-    def _convert(self, chain: ProteinChain, heavy: np.ndarray, target: Path, n_frames: int) -> np.ndarray:
-        """Write the array chunk by chunk and return its times (F,) in ps.
+    def _convert(self, chain: ProteinChain, heavy: np.ndarray, target: Path, n_frames: int) -> float:
+        """Write the array chunk by chunk and return the interval between its frames in ps.
 
         The file is not mapped while it is written: on a full disk a mapped file would end the process.
         """
@@ -199,19 +221,21 @@ class TrajectoryFiles:
         done = 0
         rows = len(chain.sequence) + (chain.n_cap is not None)
         header = {"descr": "<f4", "fortran_order": False, "shape": (n_frames, rows, 14, 3)}
-        with XTCTrajectoryFile(str(self.trajectory)) as file, open(target, "wb") as out:
+        with TrajectoryReader(self.trajectory) as file, open(target, "wb") as out:
             np.lib.format.write_array_header_1_0(out, header)
             while done < n_frames:
                 try:
-                    xyz, time, _, _ = file.read(_CHUNK, atom_indices=heavy)
-                except (OSError, RuntimeError) as error:
-                    raise self._cut_short(error) from error
-                if len(time) == 0:
+                    xyz, read = file.read(_CHUNK, heavy)
+                except Exception as error:  # mdtraj raises what its readers raise
+                    raise self._cut_short(str(error)) from error
+                if len(xyz) == 0:
                     raise DataError(f"{self.trajectory} became shorter while it was read: wait until it is written")
                 out.write(self._heavy_atoms(xyz.astype(np.float64), chain, done).tobytes())
-                times.append(time)
-                done += len(time)
-        return np.concatenate(times)
+                times += [] if read is None else [read]
+                done += len(xyz)
+            return (
+                even_interval(np.concatenate(times), self.trajectory) if times else self._stated_interval(file.untimed)
+            )
 
     def _heavy_atoms(self, xyz: np.ndarray, chain: ProteinChain, first: int) -> np.ndarray:
         """Heavy atoms (F, L, 14, 3) in ångström about their centre, of positions (F, N, 3) in nm.
@@ -242,21 +266,21 @@ class TrajectoryFiles:
             )
         return atoms
 
-    def _cut_short(self, error: Exception) -> DataError:
+    def _cut_short(self, why: str) -> DataError:
         """An error that says how many frames can be read and how to keep them."""
-        n, rest = 0, ""
+        n, rest, ends = 0, "", []
         try:
-            with XTCTrajectoryFile(str(self.trajectory)) as file:
-                ends = list(file.offsets)
-                while len(file.read(1)[1]):
+            with TrajectoryReader(self.trajectory) as file:
+                ends = file.offsets
+                while len(file.read(1)[0]):
                     n += 1
-        except (OSError, RuntimeError):
+        except Exception:  # mdtraj raises what its readers raise; what was whole has been counted
             pass
         if 0 < n < len(ends):
             rest = f", or keep what is whole: truncate -s {ends[n]} {self.trajectory}"
         return DataError(
-            f"{self.trajectory} is no XTC file, or cut short or damaged after {n} frames ({error}). Copy or make it "
-            f"again{rest}"
+            f"{self.trajectory} is no {NAMES[format_of(self.trajectory)]} file, or cut short or damaged after {n} "
+            f"frames ({why}). Copy or make it again{rest}"
         )
 
 

@@ -7,42 +7,30 @@ NAME.growing.nc.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from importlib.util import find_spec
 from itertools import count, islice
 from pathlib import Path
 
 import mdtraj
 import numpy as np
-from mdtraj.formats import DCDTrajectoryFile, NetCDFTrajectoryFile, TRRTrajectoryFile, XTCTrajectoryFile
+from mdtraj.formats import HDF5TrajectoryFile
 from openmm import app
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
-from openmm_mdgen.geometry.units import to_nm
 from openmm_mdgen.md.growing import Extent, Growing, GrowingDCD, GrowingXTC, Timing
 from openmm_mdgen.md.growing_records import GrowingNetCDF, GrowingTRR
+from openmm_mdgen.trajectory_formats import FORMATS, HDF5, TrajectoryReader, format_of, require_library
 
 _GROWING: dict[str, type[Growing]] = {".dcd": GrowingDCD, ".xtc": GrowingXTC, ".trr": GrowingTRR, ".nc": GrowingNetCDF}
-_HDF5 = ".h5"
-FORMATS = (*_GROWING, _HDF5)
-_ALSO = {".ncdf": ".nc", ".netcdf": ".nc", ".hdf5": _HDF5}  # other endings of the same formats
-_IN_ANGSTROM = (".dcd", ".nc")
-_READERS = {
-    ".dcd": DCDTrajectoryFile,
-    ".xtc": XTCTrajectoryFile,
-    ".trr": TRRTrajectoryFile,
-    ".nc": NetCDFTrajectoryFile,
-}
 _CHUNK = 100  # frames
 
 
 def require_format(option: str, path: Path) -> None:
     """Raise `MDGenError` unless the name of an output ends in one of `FORMATS`, and that can be written here."""
-    ending = _ending(path)
+    ending = format_of(path)
     if ending not in FORMATS:
         raise MDGenError(
             f"{option} {path}: name a file that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Of those mdtraj's "
@@ -51,20 +39,14 @@ def require_format(option: str, path: Path) -> None:
     require_library(f"{option} {path}", ending)
 
 
-def require_library(asked: str, ending: str) -> None:
-    """Raise `MDGenError` with what was asked unless a format of `FORMATS` can be written here."""
-    if ending == _HDF5 and find_spec("tables") is None:
-        raise MDGenError(f"{asked}: HDF5 needs PyTables: pip install tables, or choose another format, such as .nc")
-
-
 def grows_in(path: Path) -> Path:
     """The file in which a trajectory is kept until it is complete: itself, but for HDF5."""
-    return path.with_suffix(".growing.nc") if _ending(path) == _HDF5 else path
+    return path.with_suffix(".growing.nc") if format_of(path) == HDF5 else path
 
 
 def growing(path: Path, topology: app.Topology, timing: Timing, extent: Extent | None = None) -> Growing:
     """A file that grows in place, of the format that its name ends in; parameters as in `Growing`."""
-    return _GROWING[_ending(path)](path, topology, timing, extent)
+    return _GROWING[format_of(path)](path, topology, timing, extent)
 
 
 def write_trajectory(path: Path, topology: app.Topology, frames: Iterable[np.ndarray], timing: Timing) -> int:
@@ -95,7 +77,7 @@ def writing(path: Path, topology: app.Topology, timing: Timing) -> Iterator[Call
     Parameters as in `write_trajectory`, which also tells what is raised.
     """
     with replacing(path) as temporary:
-        if _ending(path) == _HDF5:
+        if format_of(path) == HDF5:
             with _writing_hdf5(temporary, topology, timing) as write:
                 yield write
             return
@@ -127,14 +109,12 @@ def frames_of(path: Path, n_frames: int) -> Iterator[np.ndarray]:
     left = n_frames
     if not left:
         return
-    scale = to_nm if _ending(path) in _IN_ANGSTROM else np.asarray
-    with _opened(path) as file:
+    with TrajectoryReader(path) as file:
         while left:
-            read = file.read(min(left, _CHUNK))
-            xyz = read[0] if len(read) else ()  # as it is at the end of an HDF5 file
+            xyz, _ = file.read(min(left, _CHUNK))
             if not len(xyz):
                 raise MDGenError(f"{path} lacks frames that it is said to hold: it cannot be lengthened")
-            yield from scale(np.asarray(xyz, np.float64))
+            yield from np.asarray(xyz, np.float64)
             left -= len(xyz)
 
 
@@ -152,26 +132,8 @@ def without_box(topology: app.Topology) -> app.Topology:
     return alone
 
 
-def _ending(path: Path) -> str:
-    """How a name ends, as `FORMATS` have it."""
-    suffix = path.suffix.lower()
-    return _ALSO.get(suffix, suffix)
-
-
-def _opened(path: Path):
-    if _ending(path) == _HDF5:
-        from mdtraj.formats import HDF5TrajectoryFile  # needs PyTables when it is opened
-
-        return HDF5TrajectoryFile(str(path))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*'netCDF4' Python package is not installed")  # which reads faster
-        return _READERS[_ending(path)](str(path))
-
-
 @contextmanager
 def _writing_hdf5(path: Path, topology: app.Topology, timing: Timing) -> Iterator[Callable[[np.ndarray], None]]:
-    from mdtraj.formats import HDF5TrajectoryFile
-
     cell, counted = _cell(topology), count()
     with HDF5TrajectoryFile(str(path), "w") as file:
         file.topology = mdtraj.Topology.from_openmm(topology)

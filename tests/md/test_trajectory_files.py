@@ -9,8 +9,8 @@ import pytest
 from openmm import Vec3, unit
 from scipy.io import netcdf_file
 
+from openmm_mdgen import arguments
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md import trajectory_files
 from openmm_mdgen.md.growing import Timing
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.trajectory_files import FORMATS, frames_of, require_format, write_trajectory
@@ -93,7 +93,7 @@ def test_other_formats_are_refused_with_those_that_serve(name):
 
 
 def test_hdf5_without_pytables_is_refused_with_what_installs_it(monkeypatch):
-    monkeypatch.setattr(trajectory_files, "find_spec", lambda name: None)
+    monkeypatch.setattr(arguments, "find_spec", lambda name: None)
     with pytest.raises(MDGenError, match="pip install tables"):
         require_format("--out", Path("a.h5"))
     require_format("--out", Path("a.NC"))
