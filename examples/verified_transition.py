@@ -34,7 +34,16 @@ from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
-from openmm_mdgen.steering import TorsionSpace, TransitionPath, free_energy, path_force, pull, sample_windows, shoot
+from openmm_mdgen.steering import (
+    TorsionSpace,
+    TransitionPath,
+    free_energy,
+    path_force,
+    pull,
+    require_pymbar,
+    sample_windows,
+    shoot,
+)
 from openmm_mdgen.steering.force import SPRING_CONSTANT
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,6 +55,7 @@ sequence, TEMPERATURE = options.sequence, 350.0
 N_PATHS, N_WINDOWS, N_FRAMES, N_SHOTS = (4, 5, 2, 4) if options.quick else (16, 12, 8, 8)
 PULL, SETTLE, SAMPLE, LONGEST = (4.0, 0.4, 2.0, 2.0) if options.quick else (100.0, 10.0, 40.0, 40.0)  # ps
 AT_END, NEAR_PATH = 0.15, 0.5  # a frame is in a state within this progress of its end, and this distance of the path
+require_pymbar()
 topology, built = build_peptide(sequence, seed=1)
 positions = relaxed(topology, built)
 

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from openmm_mdgen.commands.options import Device, Evaluations, Force, FrameInterval, OdeSolver, Seed, Weights
+from openmm_mdgen.commands.options import Device, Evaluations, Force, Format, FrameInterval, OdeSolver, Seed, Weights
 from openmm_mdgen.commands.outputs import check_folder, check_outputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.terminal import parse_time
-from openmm_mdgen.commands.trajectories import read_trajectory, topology_of, write_frames
+from openmm_mdgen.commands.trajectories import ending_of, read_trajectory, topology_of, write_frames
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing
 
@@ -24,7 +24,8 @@ from openmm_mdgen.files import replacing
 def design(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory in any format that mdtraj reads, hydrogens included.")],
     out: Annotated[
-        Path, typer.Option(help="Folder for designs.csv, and SEQUENCE.pdb and SEQUENCE.dcd of each design.")
+        Path,
+        typer.Option(help="Folder for designs.csv, and SEQUENCE.pdb and SEQUENCE.dcd (see --format) of each."),
     ],
     top: Annotated[
         Path | None,
@@ -51,14 +52,16 @@ def design(
             "[default: such weights are refused]",
         ),
     ] = False,
+    format: Format = "dcd",
     force: Force = False,
 ) -> None:
     """Design residues, their types and their motion, for the motion of the others.
 
-    A DCD file holds all samples of its sequence one after another; the PDB file is the first frame, minimised.
+    A trajectory holds all samples of its sequence one after another; the PDB file is the first frame, minimised.
     """
     stated = None if frame_interval is None else parse_time("--frame-interval", frame_interval)
     designed = None if residues is None else _numbers(residues)
+    ending = ending_of(format)
     top = topology_of(trajectory, top)
     table = check_folder(out) / "designs.csv"
     if out.is_dir():
@@ -101,8 +104,8 @@ def design(
         peptides = [builder.all_atoms(d) for d in ours]
         write_pdb(out / f"{sequence}.pdb", peptides[0].topology, peptides[0].positions)
         frames = np.concatenate([peptide.frames for peptide in peptides])
-        write_frames(out / f"{sequence}.dcd", peptides[0].topology, frames, model.frame_interval)
-        record.outputs += [out / f"{sequence}.pdb", out / f"{sequence}.dcd"]
+        write_frames(out / f"{sequence}{ending}", peptides[0].topology, frames, model.frame_interval)
+        record.outputs += [out / f"{sequence}.pdb", out / f"{sequence}{ending}"]
     with replacing(table) as temporary, open(temporary, "w", newline="") as file:
         csv.writer(file).writerows([("sequence", "count"), *counts])
     record.write(about={"samples": samples})
@@ -115,8 +118,9 @@ def design(
 def _may_be_replaced(path: Path) -> bool:
     """Whether a file is named as those of a design are."""
     from openmm_mdgen.geometry.residues import RESTYPES
+    from openmm_mdgen.trajectory_formats import FORMATS
 
-    return path.suffix in (".pdb", ".dcd") and set(path.stem) <= set(RESTYPES)
+    return path.suffix in (".pdb", *FORMATS) and set(path.stem) <= set(RESTYPES)
 
 
 def _numbers(text: str) -> list[int]:

@@ -14,6 +14,7 @@ import typer
 from openmm_mdgen.commands.outputs import check_folder
 from openmm_mdgen.commands.stops import going_on
 from openmm_mdgen.commands.terminal import progress_bar
+from openmm_mdgen.commands.trajectories import ending_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, require_file
 
@@ -46,7 +47,8 @@ def run_list(
     path : Path
         CSV file with the columns name, seqres, or both.
     options : dict
-        Options of ``run`` for each of them; `out` is the folder, `replicas` become runs of their own.
+        Options of ``run`` for each of them; `out` is the folder, `replicas` become runs of their own, and `format` is
+        that of all trajectories.
     function : callable
         Called on a worker with the options of one run; gives its row of the summary.
     scheduler, workers
@@ -57,6 +59,7 @@ def run_list(
     MDGenError
         If some of them failed: the summary says why.
     """
+    require_workers(path)
     tasks = _tasks(path, options, function)
     out = check_folder(options["out"])
     out.mkdir(parents=True, exist_ok=True)
@@ -108,6 +111,14 @@ def shared_out(
     return [one.result for one in ended]
 
 
+def require_workers(*asked: object) -> None:
+    """Raise `MissingPackageError` if work is asked to be shared out, by anything but None, and cannot be."""
+    from openmm_mdgen.runs.many import require_distributed
+
+    if any(one is not None for one in asked):
+        require_distributed()
+
+
 def for_workers(generator: str | None) -> str | None:
     """The name of a generator, or a file of weights by its whole path: workers may be in another folder."""
     return str(Path(generator).resolve()) if generator and Path(generator).is_file() else generator
@@ -143,7 +154,9 @@ def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) ->
     out = options["out"]
     if out.suffix.lower() in FORMATS:
         raise MDGenError(f"--out {out}: runs of a list need a folder, such as --out runs")
-    common = {key: value for key, value in options.items() if key not in ("structure", "out", "seed", "replicas")}
+    ending = ending_of(options["format"] or "dcd")
+    own_to_each = ("structure", "out", "seed", "replicas", "format")
+    common = {key: value for key, value in options.items() if key not in own_to_each}
     common["generator"] = for_workers(common["generator"])
     replicas, seed = options["replicas"], options["seed"]
     tasks = []
@@ -151,7 +164,7 @@ def _tasks(path: Path, options: dict[str, Any], function: Callable[..., Row]) ->
         for replica in range(replicas):
             own = name if replicas == 1 else f"{name}_{replica}"
             its_seed = None if seed is None else named_seed(seed, replica, name)
-            place = {"structure": sequence, "out": (out / own / f"{own}.dcd").resolve(), "seed": its_seed}
+            place = {"structure": sequence, "out": (out / own / f"{own}{ending}").resolve(), "seed": its_seed}
             tasks.append(Task(own, function, {**common, **place}))
     if not tasks:
         raise MDGenError(f"{path} lists no sequence")

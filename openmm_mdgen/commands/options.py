@@ -54,12 +54,15 @@ FrameInterval = Annotated[
     str | None,
     typer.Option(help="Time between the given frames, such as 10ps. [default: as the trajectory's file says]"),
 ]
-Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        help="Format of the trajectories: dcd, xtc, trr, nc (NetCDF of AMBER) or h5 (HDF5, which needs PyTables).",
-    ),
+_FORMATS = "dcd, xtc, trr, nc (NetCDF of AMBER) or h5 (HDF5, which needs PyTables)."
+Format = Annotated[str, typer.Option("--format", help=f"Format of the trajectories: {_FORMATS}")]
+FormatOfList = Annotated[
+    str | None,
+    typer.Option("--format", help=f"Format of the trajectories of a list of sequences: {_FORMATS} [default: dcd]"),
+]
+FormatKept = Annotated[
+    str | None,
+    typer.Option("--format", help=f"Format of the trajectories that --out keeps: {_FORMATS} [default: dcd]"),
 ]
 Scheduler = Annotated[
     str | None,

@@ -22,6 +22,7 @@ from openmm_mdgen.commands.options import (
     Device,
     Evaluations,
     Force,
+    FormatOfList,
     GeneratorName,
     OdeSolver,
     Ph,
@@ -72,7 +73,8 @@ def run(
         Path,
         typer.Option(
             help="Trajectory file: .dcd, .xtc, .trr, .nc (NetCDF of AMBER) or .h5 (HDF5, which needs PyTables); its "
-            "topology is written to a .pdb file beside it. For a list of sequences: folder for NAME/NAME.dcd of each."
+            "topology is written to a .pdb file beside it. For a list of sequences: folder for NAME/NAME.dcd of each "
+            "(see --format)."
         ),
     ] = Path("traj.dcd"),
     seed: Seed = None,
@@ -115,6 +117,7 @@ def run(
             "options are those of that run, of which --time may be left out."
         ),
     ] = None,
+    format: FormatOfList = None,
     scheduler: Scheduler = None,
     workers: Workers = None,
     force: Force = False,
@@ -138,6 +141,11 @@ def run(
         return
     if scheduler is not None or workers is not None:
         raise MDGenError("--scheduler and --workers go with a list of sequences, a file that ends in .csv")
+    if format is not None:
+        raise MDGenError(
+            f"--format {format} goes with a list of sequences; one trajectory has the format that its file's name ends "
+            f"in, such as --out {out.with_suffix('.xtc')}"
+        )
 
     from openmm_mdgen.generators import registry
     from openmm_mdgen.generators.each_chain import Overlaps

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openmm_mdgen.commands.lists import shared_out
+from openmm_mdgen.commands.lists import require_workers, shared_out
 from openmm_mdgen.commands.options import Format, Ph, Scheduler, Workers
 from openmm_mdgen.commands.outputs import check_folder, check_inputs
 from openmm_mdgen.commands.recording import Recording
@@ -88,8 +88,8 @@ def simulate(
 ) -> None:
     """Simulate peptides in OpenMM, each in a folder of its own: NAME/NAME.pdb, NAME/NAME.xtc, NAME/protocol.json.
 
-    --format asks for another format than XTC, which is the one that train reads. NAME/manifest.json says how they were
-    made, and NAME/NAME.N.end.npz holds where the last of N frames ended.
+    --format asks for another format than XTC. NAME/manifest.json says how they were made, and NAME/NAME.N.end.npz holds
+    where the last of N frames ended.
 
     Structures are PDB, mmCIF or GROMACS files. What they lack is added, and what is not protein is removed; each change
     is told in a line. A .prmtop or .psf file is simulated in its own force field with all that it holds, and the
@@ -114,6 +114,7 @@ def simulate(
     names = [*(sources or []), *(_listed(sequences, rows) if sequences else [])]
     if not names:
         raise MDGenError("nothing to simulate: give sequences, structure files, or --sequences FILE.csv")
+    require_workers(scheduler, workers)
     check_folder(out)
     named_platform(platform)
     ending = ending_of(format)

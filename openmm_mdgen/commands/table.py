@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, Lagtime, States
-from openmm_mdgen.commands.lists import for_workers, shared_out
-from openmm_mdgen.commands.options import Device, Force, Json, Scheduler, Workers
+from openmm_mdgen.commands.lists import for_workers, require_workers, shared_out
+from openmm_mdgen.commands.options import Device, Force, FormatKept, Json, Scheduler, Workers
 from openmm_mdgen.commands.outputs import check_folder, check_outputs, teller, write_numbers
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.run import run_one
 from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.trajectories import ending_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.manifest import Manifest
 from openmm_mdgen.times import nearest_multiples, whole_number
@@ -77,6 +78,7 @@ def table(
             "generation is drawn and printed, or as it was where --out goes on]",
         ),
     ] = None,
+    format: FormatKept = None,
     scheduler: Scheduler = None,
     workers: Workers = None,
     force: Force = False,
@@ -95,6 +97,10 @@ def table(
     for option, value in (("--out", out), ("--time", time)):
         if value is not None and generator is None:
             raise MDGenError(f"{option} goes with --generator, whose trajectories it is for: leave it out")
+    if format is not None and out is None:
+        raise MDGenError(f"--format {format} goes with --out, whose trajectories it is for: leave it out")
+    require_workers(scheduler, workers)
+    ending = ending_of(format or "dcd")
     check_outputs([("--json", json)], force=force)
     time = time or "10ns"
     length, lag = parse_time("--time", time), parse_time("--lagtime", lagtime)
@@ -136,12 +142,9 @@ def table(
             _check(model, references, length, seed)
             kept = check_folder(out) if out else Path(stack.enter_context(tempfile.TemporaryDirectory()))
             run = {"time": time, "seed": seed, "device": device, "generator": for_workers(generator)}
+            common = {"out": kept.resolve(), "ending": ending, "options": options, "run": run}
             tasks = [
-                Task(
-                    name,
-                    _generated_and_measured,
-                    {"name": name, "real": real, "out": kept.resolve(), "options": options, "run": run},
-                )
+                Task(name, _generated_and_measured, {"name": name, "real": real, **common})
                 for name, real in references.items()
             ]
         found = shared_out(tasks, "measuring", "molecules", scheduler=scheduler, workers=workers)
@@ -188,10 +191,10 @@ def _measured(
 
 
 def _generated_and_measured(
-    name: str, real: tuple[Path, Path], out: Path, options: dict[str, Any], run: dict[str, Any]
+    name: str, real: tuple[Path, Path], out: Path, ending: str, options: dict[str, Any], run: dict[str, Any]
 ) -> _Measured:
     """Generate one molecule's trajectory from its structure, minimised, where it is not there yet, and compare it."""
-    path = out / name / f"{name}.dcd"
+    path = out / name / f"{name}{ending}"
     row = run_one(structure=str(real[0]), out=path, **run)
     return _measured(name, real, (path.with_suffix(".pdb"), path), options, row.seconds)
 

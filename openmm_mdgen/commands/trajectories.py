@@ -65,12 +65,12 @@ def topology_of(trajectory: Path, *stated: Path | None) -> Path:
 
 def ending_of(option: str) -> str:
     """How trajectories' names end in the format that ``--format`` names; raises `MDGenError` if it names none."""
-    from openmm_mdgen.md.trajectory_files import FORMATS, require_library
+    from openmm_mdgen.trajectory_formats import FORMATS, format_of, require_library
 
     known = [suffix.removeprefix(".") for suffix in FORMATS]
-    if option.lower() not in known:
+    ending = format_of(Path(f"trajectory.{option}"))
+    if ending not in FORMATS:
         raise MDGenError(f"--format {option}: give {', '.join(known[:-1])} or {known[-1]}")
-    ending = f".{option.lower()}"
     require_library(f"--format {option}", ending)
     return ending
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from openmm_mdgen.arguments import require_package
 from openmm_mdgen.errors import BusyError, MDGenError
 from openmm_mdgen.manifest import COMMAND, command_line
 
@@ -66,13 +67,14 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
 
     Raises
     ------
+    MissingPackageError
+        If the package `distributed` is missing.
     MDGenError
-        If the package `distributed` is missing, or nobody answers at the address.
+        If nobody answers at the address.
     """
-    try:
-        from distributed import Client, LocalCluster
-    except ModuleNotFoundError as error:
-        raise MDGenError("many runs need distributed: pip install 'openmm_mdgen[workers]'") from error
+    require_distributed()
+    from distributed import Client, LocalCluster
+
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout="10s")
@@ -87,6 +89,11 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
     options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.ERROR}
     with LocalCluster(n_workers=n, **options) as cluster, Client(cluster) as client:
         yield client
+
+
+def require_distributed() -> None:
+    """Raise `MissingPackageError` unless dask's `distributed` is installed: to be called before the work begins."""
+    require_package("distributed", "many runs need distributed: pip install 'openmm_mdgen[workers]'")
 
 
 def carry_out(tasks: Sequence[Task], client: Client, advance: Callable[[int], None] = lambda n: None) -> list[Ended]:

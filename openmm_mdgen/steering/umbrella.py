@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from openmm import app, unit
 
-from openmm_mdgen.arguments import between, not_negative, positive, require, valid_count
-from openmm_mdgen.errors import MDGenError, StateError
+from openmm_mdgen.arguments import between, not_negative, positive, require, require_package, valid_count
+from openmm_mdgen.errors import MDGenError, MissingPackageError, StateError
 from openmm_mdgen.md.conditions import whole_frames, whole_steps
 from openmm_mdgen.md.systems import positions_of, thermal_energy
 from openmm_mdgen.molecule.positions import in_nanometre
@@ -19,6 +19,7 @@ from openmm_mdgen.steering.force import CENTRE
 from openmm_mdgen.steering.path import TransitionPath
 from openmm_mdgen.steering.pull import require_path_force
 
+_NEEDS_PYMBAR = "free energies need pymbar: pip install 'openmm_mdgen[steering]'"
 _SAMPLES_PER_BIN = 10  # with fewer, a bin's free energy is not given
 
 
@@ -54,6 +55,8 @@ def sample_windows(
     progress: Callable[[int], None] = lambda windows: None,
 ) -> list[Window]:
     """Hold the molecule at each centre, starting from the frame that is nearest to it.
+
+    Warns beforehand if pymbar is missing, which `free_energy` needs.
 
     Parameters
     ----------
@@ -98,6 +101,10 @@ def sample_windows(
     integrator, context = simulation.integrator, simulation.context
     step_size = integrator.getStepSize().value_in_unit(unit.picosecond)
     steps, n_samples = whole_steps(interval, step_size), whole_frames(time, interval)
+    try:
+        require_pymbar()
+    except MissingPackageError as error:  # the windows are of use without it
+        warnings.warn(str(error), stacklevel=2)
     places, _ = path.along(frames)
     windows = []
     for k, centre in enumerate(centres):
@@ -137,8 +144,10 @@ def free_energy(windows: Sequence[Window], *, spring: float, temperature: float,
 
     Raises
     ------
+    MissingPackageError
+        If pymbar is not installed.
     MDGenError
-        If pymbar is not installed, a number makes no sense, or a window has no finite sample.
+        If a number makes no sense, or a window has no finite sample.
     """
     require_pymbar()
     import pymbar  # type: ignore[import-untyped]
@@ -173,6 +182,5 @@ def free_energy(windows: Sequence[Window], *, spring: float, temperature: float,
 
 
 def require_pymbar() -> None:
-    """Raise `MDGenError` unless pymbar is installed: to be called before the MD that free energies are made of."""
-    if importlib.util.find_spec("pymbar") is None:
-        raise MDGenError("free energies need pymbar: pip install 'openmm_mdgen[steering]'")
+    """Raise `MissingPackageError` unless pymbar is installed: to be called before the MD of `free_energy`."""
+    require_package("pymbar", _NEEDS_PYMBAR)

@@ -119,19 +119,21 @@ def test_upsample_fills_in_and_keeps(command, data, tmp_path, suffix):
     np.testing.assert_allclose(fine.xyz[::3], given.xyz, atol=1e-5)
 
 
-def test_design_writes_sequences_with_counts_and_structures(command, data, tmp_path):
+@pytest.mark.parametrize("suffix", ["dcd", "xtc"])
+def test_design_writes_sequences_with_counts_and_structures(command, data, tmp_path, suffix):
     options = ["--residues", "2,3", "--samples", 3, "--seed", 1, "--out", "d"]
+    options += [] if suffix == "dcd" else ["--format", suffix]
     code, out, errors = command("design", data / "md.dcd", "--top", data / "md.pdb", *options)
     assert code == 0 and errors == ""
     with open("d/designs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sum(int(row["count"]) for row in rows) == 3 and "3 samples" in out
     assert names(tmp_path / "d") == {"designs.csv", "manifest.json"} | {
-        f"{r['sequence']}.{e}" for r in rows for e in ("pdb", "dcd")
+        f"{r['sequence']}.{e}" for r in rows for e in ("pdb", suffix)
     }
     for row in rows:
         assert row["sequence"][0] == "V" and row["sequence"][3] == "L"
-        design = mdtraj.load(f"d/{row['sequence']}.dcd", top=f"d/{row['sequence']}.pdb")
+        design = mdtraj.load(f"d/{row['sequence']}.{suffix}", top=f"d/{row['sequence']}.pdb")
         assert design.n_frames == 6 * int(row["count"]) and np.isfinite(design.xyz).all()
 
 

@@ -1,8 +1,10 @@
 """Rows of wrong inputs: what is called, what it raises, and what the message says of cause and cure."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 
@@ -32,6 +34,12 @@ class Row:
     cause: str
     cure: str
     error: type[Exception] = MDGenError
+
+
+def without(module, call):
+    """What a call gives or raises where a package is not installed."""
+    with patch.dict(sys.modules, {module: None}):
+        return call()
 
 
 def table(*rows):

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import mdtraj
 import psutil
 import pytest
 from distributed import Client
@@ -94,6 +95,18 @@ def test_a_list_is_run_and_what_is_finished_is_not_done_again(command, client, w
     code, out, errors = command(*words)
     assert code == 0 and "4 of 4 runs finished" in out
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_list_is_written_in_the_format_that_is_asked_for(command, client, weights, tmp_path):
+    (tmp_path / "list.csv").write_text("seqres\nAKGS\n")
+    words = ("run", "list.csv", "--time", "30ps", "--seed", 3, "--generator", weights, "--out", "runs")
+    words += ("--scheduler", client.scheduler.address)
+    code, _, errors = command(*words, "--format", "xtc")
+    assert code == 0, errors
+    assert rows("runs/summary.csv")["AKGS"]["trajectory"] == str(tmp_path / "runs/AKGS/AKGS.xtc")
+    assert mdtraj.load("runs/AKGS/AKGS.xtc", top="runs/AKGS/AKGS.pdb").n_frames == 3
+    code, _, errors = command(*words)
+    assert code == 2 and "format" in errors and not (tmp_path / "runs/AKGS/AKGS.dcd").exists()
 
 
 @pytest.mark.parametrize(

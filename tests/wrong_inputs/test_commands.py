@@ -27,7 +27,16 @@ def inputs(peptide, tmp_path_factory):
     (folder / "half.json").write_text("{")
     (folder / "lines.yaml").write_text("stepss: 3")
     (folder / "water.gro").write_text("water\n    1\n    1SOL     OW    1   0.0   0.0   0.0\n   1.0   1.0   1.0\n")
+    (folder / "list.csv").write_text("seqres\nAKLV\n")
+    (folder / "hdf5").mkdir()
+    peptide.trajectory[0].save_pdb(str(folder / "hdf5" / "AKLV.pdb"))
+    (folder / "hdf5" / "AKLV.h5").write_bytes(b"")
     (folder / "dir").mkdir()
+    for name in ("twice", "untimed"):
+        (folder / name).mkdir()
+        peptide.trajectory[0].save_pdb(str(folder / name / "AKLV.pdb"))
+        peptide.trajectory.save_dcd(str(folder / name / "AKLV.dcd"))
+    peptide.trajectory.save_xtc(str(folder / "twice" / "AKLV.xtc"))
     (folder / "md").mkdir()
     peptide.trajectory[0].save_pdb(str(folder / "md" / "AKLV.pdb"))
     peptide.trajectory.save_xtc(str(folder / "md" / "AKLV.xtc"))
@@ -79,6 +88,8 @@ RUN = rows(
     run AKLV --time 10ps --out a.dcd -> exists | pass --force
     run a.pdb --time 10ps --out a.dcd --force -> is an input | choose another name
     run AKLV --extend 10ps -> no run at --out to add to | give --time
+    run AKLV --time 10ps --format xtc -> --format xtc goes with a list of sequences | such as --out traj.xtc
+    run list.csv --time 10ps --out runs --format gro -> --format gro | give dcd, xtc, trr, nc or h5
     run AKLV --time 10ps --workers 2 -> --workers go with a list | ends in .csv
     run AKLV --time 10ps --positions a.pdb -> goes with no structure | for AMBER's .prmtop
     run AKLV --time 10ps --nosuch -> No such option: --nosuch | Possible options
@@ -153,6 +164,7 @@ TASKS = rows(
     upsample empty.xtc --top a.pdb -> empty.xtc cannot be read as a trajectory | Malformed XTC file
     upsample dir --top a.pdb -> dir is a folder | name a file
     design a.xtc --top a.pdb --out d -> chance finds | --accept-chance
+    design a.xtc --top a.pdb --out d --format gro -> --format gro | give dcd, xtc, trr, nc or h5
     design a.xtc --top a.pdb --out d --residues 0 -> --residues '0' | residue numbers from 1
     design a.xtc --top a.pdb --out d --residues 9 --accept-chance -> --residues 9 | residues 1 to 4
     design a.xtc --top a.pdb --out d --samples 0 -> '--samples' | greater than or equal to 1
@@ -183,6 +195,7 @@ COMPARISON = rows(
     table md --generated dir -> dir has no NAME.pdb | of that name beside it
     table md --generated md --time 10ns -> --time goes with --generator | leave it out
     table md --generated md --out kept -> --out goes with --generator | leave it out
+    table md --generator forward_peptide --format xtc -> --format xtc goes with --out | leave it out
     table md --generator forward_peptide --time 15ps -> a frame each 10 ps | take 10ps or 20ps
     table md --generator absent -> no weights at absent | bundled ones are
     """
@@ -191,6 +204,8 @@ TRAINING = rows(
     f"""
     train absent --out run -> absent is no folder | NAME.pdb with NAME.xtc
     train dir --out run -> to train on in dir | no NAME.pdb with NAME.xtc
+    train twice --out run -> several trajectories beside it, AKLV.dcd, AKLV.xtc | the one there that is to be read
+    train untimed --out run -> has no time step | "frame_interval": 10
     train md --out text.txt -> is a file | name a folder
     train md --out run --frame-interval 10furlongs -> --frame-interval '10furlongs' | with its unit
     train md --out run --frame-interval 0 -> --frame-interval '0' | a time above zero
@@ -265,6 +280,34 @@ def test_a_missing_extra_is_told_before_the_work(inputs, monkeypatch, capsys, mo
     monkeypatch.setitem(__import__("sys").modules, module, None)
     code, out, errors = called(monkeypatch, capsys, *SMALL.split())
     assert code == 2 and out == "" and "training needs" in errors and "pip install 'openmm_mdgen[train]'" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "module", "cure"),
+    [
+        ("fine-tune forward_peptide md --out run", "lightning.pytorch", "pip install 'openmm_mdgen[train]'"),
+        ("run list.csv --time 10ps --out runs", "distributed", "pip install 'openmm_mdgen[workers]'"),
+        ("simulate AKLV --time 1ps --out sim --workers 2", "distributed", "pip install 'openmm_mdgen[workers]'"),
+        ("simulate AKLV --time 1ps --out sim --scheduler tcp://x:1", "distributed", "'openmm_mdgen[workers]'"),
+        ("table md --generated md --workers 2", "distributed", "pip install 'openmm_mdgen[workers]'"),
+        ("run AKLV --time 10ps --out x.h5", "tables", "pip install tables"),
+        ("run list.csv --time 10ps --out runs --format h5", "tables", "pip install tables"),
+        ("simulate AKLV --time 1ps --out sim --format h5", "tables", "pip install tables"),
+        ("interpolate a.pdb g.pdb --out p --format h5", "tables", "pip install tables"),
+        ("upsample a.xtc --top a.pdb --out x.h5", "tables", "pip install tables"),
+        ("design a.xtc --top a.pdb --out d --format h5", "tables", "pip install tables"),
+        ("table md --generator forward_peptide --out t --format h5", "tables", "pip install tables"),
+        ("train hdf5 --out run", "tables", "pip install tables"),
+        ("evaluate hdf5/AKLV.h5 --top a.pdb --reference a.xtc", "tables", "pip install tables"),
+    ],
+)
+def test_a_missing_package_is_told_before_any_work(inputs, monkeypatch, capsys, words, module, cure):
+    monkeypatch.chdir(inputs)
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    before = contents(inputs)
+    code, out, errors = called(monkeypatch, capsys, *words.split())
+    assert code == 2 and out == "" and cure in errors and len(errors.splitlines()) == 1, errors
+    assert contents(inputs) == before
 
 
 def test_the_inputs_are_what_they_seem(inputs):

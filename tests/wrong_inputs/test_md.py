@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from openmm import app, unit
 
-from openmm_mdgen.errors import StateError, UnsupportedTopologyError
+from openmm_mdgen.errors import MissingPackageError, StateError, UnsupportedTopologyError
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.local_swarm import LocalSwarm
 from openmm_mdgen.md.peptides import build_peptide
@@ -15,7 +15,8 @@ from openmm_mdgen.md.production import simulate
 from openmm_mdgen.md.structures import load_structure, write_pdb
 from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed, relaxed_frames, solvated
-from wrong import NAN, require_refused, table
+from openmm_mdgen.runs.many import connected
+from wrong import NAN, require_refused, table, without
 
 PS, K, NM = unit.picosecond, unit.kelvin, unit.nanometer
 SHORT = MDProtocol(duration=1.0, equilibration=0.0)
@@ -36,7 +37,19 @@ def run(given, **options):
     return given.swarm.run(starts, **{"n_frames": 1, "frame_interval": 0.004, **options})
 
 
+def joined(**options):
+    with connected(**options):
+        raise AssertionError("workers were started")
+
+
 @table(
+    (
+        "workers without distributed",
+        lambda g: without("distributed", lambda: joined(workers=1)),
+        "many runs need distributed",
+        "pip install 'openmm_mdgen[workers]'",
+        MissingPackageError,
+    ),
     ("sequence None", lambda g: build_peptide(None), "sequence is None", "one-letter codes such as"),
     ("sequence number", lambda g: build_peptide(5), "sequence is 5", "one-letter codes such as"),
     ("sequence empty", lambda g: build_peptide(""), "'': a peptide needs at least two residues", "or one and a cap"),

@@ -9,7 +9,7 @@ import torch
 from openmm import app, unit
 
 from openmm_mdgen.analysis import TorsionSeries, UndefinedError
-from openmm_mdgen.errors import StateError
+from openmm_mdgen.errors import MissingPackageError, StateError
 from openmm_mdgen.exploration import Exploration, Kinetics, Plan, SharedRuns, generated_frames
 from openmm_mdgen.md.systems import implicit_system, langevin
 from openmm_mdgen.steering import (
@@ -20,11 +20,12 @@ from openmm_mdgen.steering import (
     free_energy,
     path_force,
     pull,
+    require_pymbar,
     sample_windows,
     shoot,
 )
 from torsion_walks import place
-from wrong import NAN, require_refused, table
+from wrong import NAN, require_refused, table, without
 
 PS, K = unit.picosecond, unit.kelvin
 
@@ -151,6 +152,20 @@ def explored(given, **options):
     ("a temperature in ps", lambda g: profile(g, temperature=300 * PS), "picosecond", "no temperature"),
     ("no spring", lambda g: profile(g, spring=0), "spring is 0", "above 0"),
     ("no bins", lambda g: profile(g, n_bins=0), "n_bins 0", "at least one"),
+    (
+        "free energies without pymbar",
+        lambda g: without("pymbar", lambda: profile(g)),
+        "free energies need pymbar",
+        "pip install 'openmm_mdgen[steering]'",
+        MissingPackageError,
+    ),
+    (
+        "pymbar asked for",
+        lambda g: without("pymbar", require_pymbar),
+        "free energies need pymbar",
+        "pip install 'openmm_mdgen[steering]'",
+        MissingPackageError,
+    ),
     ("no swarm", lambda g: shots(g, swarm=None), "swarm is None", "a Swarm"),
     ("no shots", lambda g: shots(g, n_shots=0), "n_shots 0", "at least one"),
     ("a state that is no function", lambda g: shots(g, is_start=5), "is_start is 5", "a function of a frame"),
@@ -196,6 +211,11 @@ def test_an_observable_is_asked_for_a_finite_number_a_frame(given):
         for asked in (found.average, found.population, found.raw):
             with pytest.raises(ValueError, match=told):
                 asked(observable)
+
+
+def test_windows_that_no_free_energy_can_be_made_of_are_told_before_their_md(given):
+    with pytest.warns(UserWarning, match="free energies need pymbar: pip install"):
+        without("pymbar", lambda: windows(given, time=0.004))
 
 
 def test_quantities_and_openmm_topologies_are_taken(given):

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import pytest
 from openmm import unit
 
-from openmm_mdgen.errors import CheckpointError, DataError
+from openmm_mdgen import training
+from openmm_mdgen.errors import CheckpointError, DataError, MissingPackageError
 from openmm_mdgen.model.checkpoints import ModelInfo
 from openmm_mdgen.training import Devices, FineTuningConfig, RunOptions, TrainingConfig, fine_tune, train
 from recorded import recording
-from wrong import NAN, require_refused, table
+from wrong import NAN, require_refused, table, without
 
 TINY = {"steps": 1, "batch_size": 2, "n_frames": 5, "frame_interval": 1.0, "width": 16, "n_layers": 1, "n_heads": 2}
 INFO = ModelInfo("x", 5, 1.0, 350.0)
@@ -71,6 +72,20 @@ def trained(given, folder=None, config=None, **options):
         "no weights",
         "bundled",
         CheckpointError,
+    ),
+    (
+        "training without Lightning",
+        lambda g: without("lightning.pytorch", lambda: training.train),
+        "training needs lightning",
+        "pip install 'openmm_mdgen[train]'",
+        MissingPackageError,
+    ),
+    (
+        "fine-tuning without PyYAML",
+        lambda g: without("yaml", lambda: training.fine_tune),
+        "training needs pyyaml",
+        "pip install 'openmm_mdgen[train]'",
+        MissingPackageError,
     ),
     ("fine-tuning all", lambda g: tuned(g, FineTuningConfig(hold_out=1.0)), "share of 1", "between 0 and 1"),
 )
