@@ -17,6 +17,7 @@ import openmm
 from openmm import app, unit
 
 from openmm_mdgen import Alternate, Gate, MaskReporter, MDGenSimulation, SegmentReporter, Summary
+from openmm_mdgen.analysis.folders import read_md
 from openmm_mdgen.md.structures import load_structure
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
 from openmm_mdgen.simulation.reporters import write_segments
@@ -56,7 +57,7 @@ simulation.step(n_frames * frame)
 simulation.reporters.clear()  # closes the trajectory
 write_segments(output / "segments.csv", simulation.segments)
 
-trajectory = mdtraj.load(str(output / "trajectory.dcd"), top=str(output / "start.pdb"))
+trajectory = read_md(output / "start.pdb", output / "trajectory.dcd")
 is_real = np.loadtxt(output / "trajectory.mask.csv", delimiter=",", skiprows=1)[:, 2] > 0
 for segment in simulation.segments:
     verdict = "" if segment.accepted else f"rejected: {segment.reason}"

@@ -16,10 +16,11 @@ import torch
 from matplotlib.figure import Figure
 from openmm import Platform
 from openmm.app import DCDReporter, PDBFile
-from rich.progress import track
 
 from openmm_mdgen import Integrate, MDGenSimulation
 from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances, torsions
+from openmm_mdgen.analysis.folders import read_md
+from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin
 
@@ -37,8 +38,10 @@ def simulate(simulation, file: Path, picoseconds: int, report_ps: int) -> float:
     """Write a trajectory through OpenMM's own reporter, and return the speed in nanoseconds per second."""
     simulation.reporters.append(DCDReporter(str(file), report_ps * STEPS_PER_PS))
     start = time.perf_counter()
-    for _ in track(range(picoseconds // report_ps), f"{picoseconds / 1000:g} ns to {file.name}"):
-        simulation.step(report_ps * STEPS_PER_PS)
+    with progress_bar(f"{picoseconds / 1000:g} ns to {file.name}", picoseconds // report_ps) as advance:
+        for _ in range(picoseconds // report_ps):
+            simulation.step(report_ps * STEPS_PER_PS)
+            advance(1)
     simulation.reporters.clear()
     return picoseconds / 1000 / (time.perf_counter() - start)
 
@@ -76,7 +79,7 @@ simulation.context.setPositions(minimum)
 speed = simulate(simulation, dcd, GENERATED_PS, 10)
 
 # How they compare.
-generated, real = mdtraj.load(dcd, top=pdb), mdtraj.load(md_dcd, top=pdb)
+generated, real = read_md(pdb, dcd), read_md(pdb, md_dcd)
 figure = Figure(figsize=(9, 4), layout="constrained")
 left, right = figure.subplots(1, 2, sharey=True)
 draw_ramachandran(left, f"{sequence}, generated: {GENERATED_PS / 1000:g} ns", generated)

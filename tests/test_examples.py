@@ -4,6 +4,7 @@ Those that train are in `tests/training`.
 """
 
 import ast
+import ctypes
 import re
 import runpy
 import sys
@@ -34,8 +35,8 @@ RUN_HERE = {
 
 
 @pytest.fixture
-def example(tmp_path, monkeypatch, capsys):
-    """Runs a script in an empty folder; gives what it prints."""
+def example(tmp_path, monkeypatch, capfd):
+    """Runs a script in an empty folder; gives what it prints, libraries in C included."""
     monkeypatch.chdir(tmp_path)
 
     def run(name, *words):
@@ -45,7 +46,8 @@ def example(tmp_path, monkeypatch, capsys):
             runpy.run_path(str(path), run_name="__main__")
         except SystemExit as leaving:
             assert leaving.code in (0, None), leaving.code
-        return capsys.readouterr().out
+        ctypes.CDLL(None).fflush(None)
+        return capfd.readouterr().out
 
     return run
 
@@ -84,18 +86,20 @@ def whole(trajectory):
 
 def test_quickstart_writes_what_it_generated_beside_real_md(example):
     told = example("quickstart.py", "GGAA", "made", "--quick")
+    assert len(told.splitlines()) == 1
     generated, md = (mdtraj.load(f"made/quickstart{end}.dcd", top="made/quickstart.pdb") for end in ("", "_md"))
     assert (generated.n_frames, md.n_frames) == (10, 10) and whole(generated) and whole(md)
     assert "0.1 ns of GGAA generated" in told and Path("made/quickstart.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_a_hybrid_run_of_what_the_command_wrote(example, monkeypatch, capsys):
-    assert called(monkeypatch, capsys, "run", "AKLV", "--time", "20ps", "--seed", 1)[0] == 0
+def test_a_hybrid_run_of_what_the_command_wrote(example, monkeypatch, capfd):
+    assert called(monkeypatch, capfd, "run", "AKLV", "--time", "20ps", "--seed", 1)[0] == 0
     told = example("hybrid_implicit.py", "traj.pdb", "made", "--quick")
     trajectory = mdtraj.load("made/trajectory.dcd", top="made/start.pdb")
     real = np.loadtxt("made/trajectory.mask.csv", delimiter=",", skiprows=1)[:, 2] > 0
     assert trajectory.n_frames == len(real) == 11 and whole(trajectory)
+    assert "dcdplugin" not in told
     assert f"11 frames, {real.sum()} of them of real MD" in told and Path("made/segments.csv").is_file()
 
 
