@@ -145,6 +145,11 @@ def command_line() -> list[str]:
     return [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
 
 
+def is_on_worker() -> bool:
+    """Whether this is the work of another process, which shows how far it has come."""
+    return bool(COMMAND.get(()))
+
+
 def now() -> str:
     """The time of day."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from openmm_mdgen.errors import MDGenError, ReportIntervalError
+from openmm_mdgen.manifest import is_on_worker
 from openmm_mdgen.times import nearest_multiples, whole_number
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def whole_multiple(option: str, value: float, step: float, what: str) -> int:
 def progress_bar(label: str, total: int, unit: str = "frames", *, done: int = 0) -> Iterator[Callable[[int], None]]:
     """A bar on the error stream with rate and time left; a line now and then where that is no terminal.
 
+    Nothing on a worker, whose client shows how far all of its work has come.
+
     Parameters
     ----------
     label : str
@@ -81,6 +84,9 @@ def progress_bar(label: str, total: int, unit: str = "frames", *, done: int = 0)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if is_on_worker():
+        yield lambda n: None
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield ProgressLines(label, total, unit, done=done).advance
@@ -177,6 +183,9 @@ def minimisation(max_iterations: int) -> Iterator[Watch]:
     from openmm_mdgen.md.minimisation import Lines
 
     what = "minimising the start"
+    if is_on_worker():
+        yield lambda iteration: None
+        return
     if not sys.stderr.isatty():
         yield Lines(what, max_iterations)
         return

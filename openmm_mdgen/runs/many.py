@@ -86,7 +86,7 @@ def connected(scheduler: str | None = None, workers: int | None = None) -> Itera
             yield client
         return
     n = _devices() if workers is None else workers
-    options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.ERROR}
+    options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL}
     with LocalCluster(n_workers=n, **options) as cluster, Client(cluster) as client:
         yield client
 

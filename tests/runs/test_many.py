@@ -18,7 +18,9 @@ from distributed import Client
 from called import called
 from models import INFO, small_forward_flow
 from openmm_mdgen.commands.run import run_one
+from openmm_mdgen.commands.terminal import minimisation, progress_bar
 from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.md.minimisation import Iteration
 from openmm_mdgen.model import checkpoints
 from openmm_mdgen.runs import many
 from openmm_mdgen.runs.long_run import Outputs
@@ -157,6 +159,22 @@ def test_a_task_that_fails_leaves_the_others(client):
     ended = carry_out(tasks, client)
     assert [one.name for one in ended] == ["good", "bad", "refused"] and ended[0].result == (3, 1)
     assert "ZeroDivisionError" in ended[1].error and ended[2].error == "not this one"
+
+
+def advance_one_bar():
+    with progress_bar("generating", 3) as advance:
+        advance(1)
+    with minimisation(2) as watch:
+        watch(Iteration(1, 0.0, 0.0))
+
+
+def test_workers_show_no_bars_in_the_clients_terminal(client, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich and others take the error stream for a terminal
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert not carry_out([Task("silent", advance_one_bar)], client)[0].error
+    assert capsys.readouterr().err == ""
+    advance_one_bar()
+    assert "generating" in capsys.readouterr().err
 
 
 def test_groups_of_real_md_are_shared_out(command, client, tmp_path):
