@@ -13,10 +13,10 @@ import typer
 
 from openmm_mdgen.commands.outputs import check_folder
 from openmm_mdgen.commands.stops import going_on
-from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.commands.trajectories import ending_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, require_file
+from openmm_mdgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from openmm_mdgen.runs.many import Ended, Task

@@ -34,10 +34,11 @@ from openmm_mdgen.commands.options import (
 from openmm_mdgen.commands.outputs import check_outputs
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
-from openmm_mdgen.commands.terminal import minimisation, progress_bar, tell_changes
+from openmm_mdgen.commands.terminal import minimisation, tell_changes
 from openmm_mdgen.errors import BusyError, GenerationError, MDGenError
 from openmm_mdgen.files import sha256_of
 from openmm_mdgen.manifest import Manifest, beside, noting_warnings, now
+from openmm_mdgen.progress import progress_bar
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,10 +19,11 @@ from openmm_mdgen.commands.outputs import check_folder, check_inputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
-from openmm_mdgen.commands.terminal import parse_time, progress_bar, tell_changes, whole_multiple
+from openmm_mdgen.commands.terminal import parse_time, tell_changes, whole_multiple
 from openmm_mdgen.commands.trajectories import ending_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import PROTOCOL_FILE
+from openmm_mdgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,50 +1,52 @@
-"""What a training run shows on its way: a bar of its steps on the error stream, and of Lightning's messages those that
-say why a run ended."""
+"""What a training run shows: how far it has come, and of Lightning's messages those that say why it ended."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import lightning.pytorch as lightning
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from openmm_mdgen.progress import Advance, progress_bar
 
 _TOLD = ("Time limit reached", "Signaling Trainer to stop", "Received SIGTERM", "Detected KeyboardInterrupt")
 _STEPS_BETWEEN_LOSSES = 10
 
 
 class StepsBar(lightning.Callback):
-    """A bar of the run's steps with the latest loss, where the error stream is a terminal."""
+    """A bar of the run's steps with the latest loss; a line now and then where the error stream is no terminal."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
-        last = (TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-        self._bar = Progress(*columns, *last, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("steps", loss="")
+        self._open = ExitStack()
+        self._advance: Advance | None = None
+        self._done = 0
+        self._loss = ""
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        self._bar.update(self._task, total=trainer.max_steps, completed=trainer.global_step)
         if trainer.is_global_zero:
-            self._bar.start()
+            self._done = trainer.global_step
+            shown = progress_bar("training", int(trainer.max_steps), "steps", done=self._done, note="loss")
+            self._advance = self._open.enter_context(shown)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
         step = trainer.global_step
-        if step % _STEPS_BETWEEN_LOSSES == 0:
-            self._bar.update(self._task, loss=f"loss {float(outputs['loss']):.3f}")
-        self._bar.update(self._task, completed=step)
+        if self._advance is None:
+            return
+        if not self._loss or step % _STEPS_BETWEEN_LOSSES == 0:  # looking at a loss waits for the device
+            self._loss = f"{float(outputs['loss']):.3f}"
+        self._advance(step - self._done, self._loss)
+        self._done = step
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        self._bar.stop()
+        self._open.close()
 
     def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, error: BaseException) -> None:
-        self._bar.stop()
+        self._open.close()
 
 
 @contextmanager
