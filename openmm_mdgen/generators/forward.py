@@ -103,7 +103,7 @@ class MoleculePropagator:
             tokens = sampler.sample(frames, seeds, temperature=self.temperature)
             rigids, torsions = sampler.flow.config.tokenizer.decode(tokens[:, 1:], frames.rigids[:, 0])
             placed = sampler.backbone.place(self.template, rigids, torsions)
-        atoms, is_valid = placed.atoms.double().cpu().numpy() + centre[:, None], placed.is_valid.cpu().numpy()
+        atoms, is_valid = placed.atoms.cpu().double().numpy() + centre[:, None], placed.is_valid.cpu().numpy()
         return [
             frames if valid.all() else GeneratedSegment(frames, valid, sampler.backbone.fault)
             for frames, valid in zip(atoms, is_valid, strict=True)

@@ -106,7 +106,7 @@ class Interpolator:
                 rigids, torsions = sampler.flow.config.tokenizer.decode(tokens, *ends)
                 torsions = sampler.backbone.settled(first, torsions[:, 1:-1])
                 placed = sampler.backbone.place_between(first, second, rigids[:, 1:-1], torsions, share)
-            result[members, 1:-1] = placed.atoms.double().cpu().numpy() + keys.centres[0]
+            result[members, 1:-1] = placed.atoms.cpu().double().numpy() + keys.centres[0]
             return placed.is_valid.all(dim=1).cpu().numpy()
 
         for members in batches(paths, n_frames * len(chain.sequence)):

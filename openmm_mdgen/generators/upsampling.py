@@ -141,7 +141,7 @@ class Upsampler:
         first, second = keys.templates[k], keys.templates[k + 1]
         placed = self.sampler.backbone.place_between(first, second, rigids, torsions, share)
         pose = between(from_pose, to_pose, share.double())  # turns about the molecule, not about the origin
-        there = moved(pose.inverse()[:, None], placed.atoms.double().cpu()).numpy()
+        there = moved(pose.inverse()[:, None], placed.atoms.cpu().double()).numpy()
         along = share.double().numpy()[:, None]
         centres = (1 - along) * keys.centres[k] + along * keys.centres[k + 1]
         return there + centres[:, None], bool(placed.is_valid.all())
