@@ -24,12 +24,12 @@ from openmm_mdgen.analysis.folders import replicas as replicas_in
 from openmm_mdgen.analysis.interpolation import PathReference
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
-from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.exploration import Exploration, Kinetics, Plan
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.structures import load_structure
 from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.md.systems import relaxed
+from openmm_mdgen.progress import progress_bar
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("sequence", help="one-letter codes, such as CACS")

@@ -20,9 +20,9 @@ from openmm.app import DCDReporter, PDBFile
 from openmm_mdgen import Integrate, MDGenSimulation
 from openmm_mdgen.analysis import mean_torsion_distances, torsion_distances, torsions
 from openmm_mdgen.analysis.folders import read_md
-from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.systems import implicit_system, langevin
+from openmm_mdgen.progress import progress_bar
 
 STEPS_PER_PS = 250  # of 4 fs
 

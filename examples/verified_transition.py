@@ -30,10 +30,10 @@ from openmm import app
 from openmm_mdgen import TrajectoryGenerator
 from openmm_mdgen.analysis import Definitions
 from openmm_mdgen.analysis.interpolation import PathReference
-from openmm_mdgen.commands.terminal import progress_bar
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.md.systems import implicit_system, langevin, relaxed
+from openmm_mdgen.progress import progress_bar
 from openmm_mdgen.steering import (
     TorsionSpace,
     TransitionPath,

@@ -10,11 +10,13 @@ Writes frames.png, hybrid.png and equivalent.png beside this file; a few minutes
 """
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 from openmm import Platform, unit
 
 from openmm_mdgen import Alternate, Gate, MDGenSimulation, TrajectoryGenerator
@@ -59,7 +61,7 @@ def draw_frames(topology, positions) -> None:
     below.plot(fine.time, psi(fine), "-", color=ACCEPTED, lw=0.8, label="filled in, each 0.1 ps")
     below.plot(rollouts[0].time[:11], psi(rollouts[0][:11]), "o", color=REAL, ms=5, label="frames, each 10 ps")
     below.set(xlabel="time (ps)", ylabel="psi of PHE 2 (degrees)", ylim=(-95, 275))
-    below.legend(loc="lower right", fontsize=8)
+    below.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8, frameon=False)
     figure.savefig(HERE / "frames.png", dpi=130)
 
 
@@ -85,25 +87,31 @@ def draw_hybrid() -> None:
     simulation.context.setPositions(positions)
     simulation.context.setVelocitiesToTemperature(350, 1)
     simulation.step(5 * 25_000)  # five times 100 ps
-    figure = Figure(figsize=(8, 2.6), layout="constrained")
-    axes = figure.subplots()
     labels = {REAL: "real MD", ACCEPTED: "generated, accepted", REJECTED: "generated, rejected"}
-    tries: dict[int, int] = {}
+    tries = Counter(segment.start_step for segment in simulation.segments if not segment.accepted)
+    rows = max(tries.values(), default=0)
+    figure = Figure(figsize=(8, 1.5 + 0.5 * rows), layout="constrained")
+    axes = figure.subplots()
+    drawn: Counter[int] = Counter()
     for segment in simulation.segments:
         colour = REAL if segment.kind == "integrated" else ACCEPTED if segment.accepted else REJECTED
         row = 0
         if not segment.accepted:
-            tries[segment.start_step] = row = tries.get(segment.start_step, 0) + 1
+            drawn[segment.start_step] += 1
+            row = drawn[segment.start_step]
         begin, length = segment.start_step / 250, segment.steps / 250
         axes.barh(-row, length, left=begin, color=colour, edgecolor="white", label=labels.pop(colour, None))
         if segment.reason_kind:
             axes.text(
                 begin + length / 2, -row, segment.reason_kind, ha="center", va="center", fontsize=7, color="white"
             )
-    rows = max(tries.values(), default=0)
     axes.set_yticks([0, *(-k for k in range(1, rows + 1))], ["the run", *(f"draw {k}" for k in range(1, rows + 1))])
-    axes.set(xlabel=f"time of the simulation of {WITH_PROLINE} (ps)", ylim=(-rows - 0.6, 1.4))
-    axes.legend(loc="upper center", ncols=3, fontsize=8, frameon=False)
+    axes.set(
+        xlabel=f"time of the simulation of {WITH_PROLINE} (ps)",
+        xlim=(0, simulation.currentStep / 250),
+        ylim=(-rows - 0.5, 0.5),
+    )
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
     figure.savefig(HERE / "hybrid.png", dpi=130)
     for segment in simulation.segments:
         print(segment)
@@ -124,6 +132,7 @@ def draw_equivalent_time(folder: Path) -> None:
     crossing = found.time.limit if isinstance(found.time, OutOfReach) else found.time
     axes.axvline(crossing / 1000, color="0.5", lw=0.8, ls="--", label=f"equivalent MD time: {told(found.time)}")
     axes.set(xlabel="length (ns)", ylabel="distance to long MD", title=WITH_MD, ylim=(0, None))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.legend(fontsize=8)
     figure.savefig(HERE / "equivalent.png", dpi=130)
     print(found, found.distance)

@@ -55,10 +55,12 @@ def _section(command: Any, context: Any) -> str:
 
 def _groups(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
     """Rows under the headings that ``--help`` has too."""
+    from openmm_mdgen.commands.from_settings import help_record
+
     choices = getattr(command.callback, "choices", {})
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
+        record = help_record(parameter, context)
         if record is None or parameter.name == "help":
             continue
         names, told = record[0], _cell(record[1])

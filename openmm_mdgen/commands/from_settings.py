@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -76,13 +77,24 @@ class GroupedCommand(TyperCommand):
             if parameter.name in choices:
                 names = ", ".join(choices[parameter.name]())
                 setattr(parameter, "help", f"{vars(parameter)['help']} Choices: {names}.")  # noqa: B010
-            record = parameter.get_help_record(ctx)
+            record = help_record(parameter, ctx)
             if record is not None:
                 heading = "Arguments" if parameter.param_type_name == "argument" else "Options"
                 groups.setdefault(getattr(parameter, "rich_help_panel", None) or heading, []).append(record)
         for heading, records in groups.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+
+
+def help_record(parameter: Any, context: Any) -> tuple[str, str] | None:
+    """Names of an option with the kind of its value, and its help with default and range, in words."""
+    record = parameter.get_help_record(context)
+    if record is None:
+        return None
+    names, told = record
+    names = re.sub(r"<list\[(\w+)\]>", r"<\1>", re.sub(r"<(\w+) range>", r"<\1>", names))
+    told = re.sub(r"([\d.]+)<=x<=([\d.]+)\]", r"from \1 to \2]", told)
+    return names, re.sub(r"x>=(\d+)(?:\.0)?\]", r"at least \1]", told)
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:

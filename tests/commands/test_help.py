@@ -36,6 +36,12 @@ def test_every_option_has_a_help_that_stands_alone(name):
     assert poor == {}
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_ranges_and_kinds_of_values_are_told_in_words(name):
+    told = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).output
+    assert not re.search(r"\brange>|<list|<=x|x>=|<=", told)
+
+
 def started(*words, **options):
     return subprocess.run([sys.executable, "-m", "openmm_mdgen", *words], capture_output=True, text=True, **options)
 
