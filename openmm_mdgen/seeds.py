@@ -12,6 +12,7 @@ from openmm_mdgen.errors import MDGenError
 
 _LOG = logging.getLogger(__name__)
 _OPENMM_LARGEST = 2**31 - 1
+_TRY = (0, 0)  # a spawn key that nothing else has
 
 
 def valid_seed(seed: Any) -> int:
@@ -60,6 +61,11 @@ def named_seed(seed: int, replica: int, name: str) -> int:
 def derived_seed(seed: int, index: int, spawn_key: tuple[int, ...]) -> int:
     """Seed of what belongs to segment number `index`, such as velocities or a landing, told apart by `spawn_key`."""
     return int(np.random.SeedSequence((seed, index), spawn_key=spawn_key).generate_state(1)[0] >> 1)
+
+
+def seed_of_try(seed: int, number: int) -> int:
+    """Seed of a start that is drawn for the `number`-th time, 0 being the first: that has the seed itself."""
+    return seed if number == 0 else derived_seed(seed, number, _TRY)
 
 
 def openmm_seed(seed: int) -> int:

@@ -18,14 +18,7 @@ from openmm_mdgen.analysis.bond_checks import BondChecks
 from openmm_mdgen.analysis.chain_checks import ChainChecks
 from openmm_mdgen.analysis.layout import Layout
 from openmm_mdgen.analysis.undefined import NotDefined, attempt
-from openmm_mdgen.geometry.bonds import (
-    ALPHA_CENTRE,
-    CLASH,
-    SIDE_CHAIN_CENTRES,
-    BondGraph,
-    lengths,
-    triple_products,
-)
+from openmm_mdgen.geometry.bonds import CLASH, BondGraph, Stereocentres, lengths, mirrored
 
 BREAK = 0.2  # nm, of a peptide bond (0.133 nm)
 OPEN = 0.25  # nm, of a disulfide bond (0.205 nm)
@@ -113,7 +106,8 @@ class GeometryCounter:
         self._links = _numbered(layout.link_atoms(), number, 2)
         self._bridges = _numbered(layout.bridge_atoms(), number, 2)
         self._alphas = _numbered(layout.alpha_links() if not len(self._links) else [], number, 2)
-        self._centres = _numbered(_stereocentres(layout), number, 4)
+        centres = Stereocentres.of((residue.name, residue.atoms) for residue in layout.sequence)
+        self._centres = _numbered(centres.atoms.tolist(), number, 4)
         self._chain = ChainChecks.of(layout)
         self._bonded = BondChecks.of(topology, layout)
         self._n_frames, self._totals = 0, dict.fromkeys(SHARES, 0)
@@ -134,7 +128,7 @@ class GeometryCounter:
         whole = (lengths(xyz, self._links) <= BREAK).all(axis=1)
         whole &= (lengths(xyz, self._bridges) <= OPEN).all(axis=1)
         whole &= (lengths(xyz, self._alphas) <= ALPHA_BREAK).all(axis=1)
-        chiral = (triple_products(xyz, self._centres) > 0).all(axis=1)
+        chiral = ~mirrored(xyz, self._centres).any(axis=1)
         held |= {"without_clash": clear, "without_break": whole, "right_chirality": chiral}
         held["valid"] = clear & whole & chiral
         self._n_frames += len(xyz)
@@ -195,16 +189,6 @@ def _by_element(tuples: np.ndarray, symbols: list[str]) -> dict[str, np.ndarray]
         elements = [symbols[k] for k in members]
         groups.setdefault("-".join(min(elements, elements[::-1])), []).append(members)
     return {name: np.array(groups[name]) for name in sorted(groups)}
-
-
-def _stereocentres(layout: Layout) -> list[tuple[int, ...]]:
-    """Each centre and three of its neighbours."""
-    centres = []
-    for residue in layout.sequence:
-        for centre in (ALPHA_CENTRE, SIDE_CHAIN_CENTRES.get(residue.name)):
-            if centre and residue.atoms.keys() >= set(centre):
-                centres.append(tuple(residue.atoms[name] for name in centre))
-    return centres
 
 
 def _numbered(tuples: Sequence[tuple[int, ...]], number: dict[int, int], size: int) -> np.ndarray:

@@ -75,7 +75,7 @@ def benchmark(
 
     from openmm_mdgen.analysis.folders import replicas as replicas_in
     from openmm_mdgen.generators.registry import loaded
-    from openmm_mdgen.md.structures import load_structure
+    from openmm_mdgen.md.structures import structure_of
     from openmm_mdgen.md.systems import named_platform
     from openmm_mdgen.report.benchmark import COUNTED, LongMD, Plan, compare, rows, worth_markdown
     from openmm_mdgen.report.benchmark_page import draw, write_page
@@ -101,14 +101,14 @@ def benchmark(
         raise MDGenError(f"{reference} has no MD of {', '.join(missing)}: leave them or --reference out")
     starts = {}
     for name in names:
-        topology, positions = load_structure(known[name][0][0] if name in known else name, seed=seed)
-        model.check(topology)
-        starts[name] = (topology, positions, LongMD.of_files(known[name]) if name in known else None)
+        structure = structure_of(known[name][0][0] if name in known else name, seed=seed)
+        model.check(structure.topology)
+        starts[name] = structure, LongMD.of_files(known[name]) if name in known else None
 
     found, say = [], teller(json)
     say(f"seed {seed}")
-    for name, (topology, positions, long_md) in starts.items():
-        found.append(compare(name, topology, positions, long_md, plan))
+    for name, (structure, long_md) in starts.items():
+        found.append(compare(name, structure.topology, structure.minimised(), long_md, plan))
         say(str(found[-1]))
     for text in [
         "",

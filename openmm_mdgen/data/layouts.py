@@ -21,7 +21,7 @@ import numpy as np
 
 from openmm_mdgen.data.recordings import Recording, StoredPositions
 from openmm_mdgen.data.temperatures import stated_temperature
-from openmm_mdgen.data.trajectories import TrajectoryFiles, torn_frames
+from openmm_mdgen.data.trajectories import TrajectoryFiles, mirrored_residue, torn_frames
 from openmm_mdgen.errors import DataError
 from openmm_mdgen.geometry import residues
 from openmm_mdgen.trajectory_formats import ENDINGS, SHOWN, trajectory_named
@@ -160,6 +160,8 @@ def _array(path: Path, sequence: str, interval: float) -> Recording:
             )
         if torn_frames(atoms, sequence).any():
             raise DataError(f"{path}: in frame {frame} (from 0) the chain has a gap or is split across a periodic box")
+        if mirrored := mirrored_residue(atoms, sequence):
+            raise DataError(f"{path}: in frame {frame} (from 0) {mirrored[1]}")
     return Recording(path.stem, sequence, positions, interval, temperature=stated_temperature([path.parent]))
 
 

@@ -25,6 +25,7 @@ from openmm_mdgen.data.temperatures import stated_temperature
 from openmm_mdgen.errors import DataError, MDGenError
 from openmm_mdgen.files import PROTOCOL_FILE, replacing, write_json
 from openmm_mdgen.geometry import residues
+from openmm_mdgen.geometry.bonds import Stereocentres
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.times import RECORDED
 from openmm_mdgen.times import even_interval as interval_of_even
@@ -101,6 +102,7 @@ class TrajectoryFiles:
             self._check_protocol(n_frames, self._stated_interval(untimed))
         else:
             self._check_protocol(n_frames, float(last[0] - times[0]) / (n_frames - 1))
+        self._resolved(xyz[0, self._chain[1]])
 
     def recording(self) -> Recording:
         """Open the trajectory, after its heavy atoms have been kept as an array if they are not yet.
@@ -140,6 +142,13 @@ class TrajectoryFiles:
             return ProteinChain.from_openmm(topology.subset(heavy).to_openmm()), heavy, topology.n_atoms
         except Exception as error:  # mdtraj raises what its readers raise
             raise DataError(f"{self.topology}: {error}") from error
+
+    def _resolved(self, first: np.ndarray) -> ProteinChain:
+        """The chain as the heavy atoms of the first frame have it, of L amino acids alone."""
+        try:
+            return self._chain[0].resolved(first)
+        except MDGenError as error:
+            raise DataError(f"{self.trajectory}, first frame, with {self.topology}: {error}") from error
 
     def _stated(self) -> dict[str, Any]:
         """What the file ``protocol.json`` says; nothing where there is none."""
@@ -191,14 +200,11 @@ class TrajectoryFiles:
         return about if present else None
 
     def _keep(self) -> None:
-        sources, (chain, heavy, _) = self._sources(), self._chain
+        sources, heavy = self._sources(), self._chain[1]
         with TrajectoryReader(self.trajectory) as file:
             first = file.read(1, heavy)[0][0]
             n_frames = len(file)
-        try:
-            chain = chain.resolved(first)
-        except MDGenError as error:
-            raise DataError(f"{self.trajectory}, first frame, with {self.topology}: {error}") from error
+        chain = self._resolved(first)
         try:
             self.array.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.array) as temporary:
@@ -252,7 +258,7 @@ class TrajectoryFiles:
             )
         xyz = xyz - xyz[:, chain.atom_indices].mean(axis=1, keepdims=True)
         atoms = chain.atom14(xyz).float().numpy()
-        torn = torn_frames(atoms, chain.sequence)
+        torn, mirrored = torn_frames(atoms, chain.sequence), mirrored_residue(atoms, chain.sequence)
         before = chain.before(xyz)
         if before is not None:
             row = np.zeros_like(atoms[:, :1])
@@ -264,6 +270,8 @@ class TrajectoryFiles:
                 f"{self.trajectory}: in frame {first + int(torn.argmax())} (from 0) the molecule is torn. If it is "
                 "split across the periodic box, make it whole first (e.g. mdtraj's image_molecules)."
             )
+        if mirrored is not None:
+            raise DataError(f"{self.trajectory}: in frame {first + mirrored[0]} (from 0) {mirrored[1]}")
         return atoms
 
     def _cut_short(self, why: str) -> DataError:
@@ -302,6 +310,37 @@ def torn_frames(positions: np.ndarray, sequence: str) -> np.ndarray:
     filled = residues.ATOM14_MASK[residues.aatype_from_sequence(sequence)] > 0
     reach = np.linalg.norm(positions - ca[:, :, None], axis=-1) * filled
     return (bonds > _LONGEST_PEPTIDE_BOND).any(1) | (reach > _LONGEST_REACH).any((1, 2))
+
+
+def mirrored_residue(positions: np.ndarray, sequence: str) -> tuple[int, str] | None:
+    """Find the first frame with a residue that is no L amino acid, or whose CB is mirrored.
+
+    Parameters
+    ----------
+    positions : (F, L, 14, 3) array, ångström
+    sequence : str
+        L one-letter codes.
+
+    Returns
+    -------
+    tuple of int and str, or None
+        The frame's number, and what is wrong with it, in words.
+    """
+    names = [residues.ONE_TO_THREE[letter] for letter in sequence]
+    places = (
+        {atom: residues.N_SLOTS * i + k for k, atom in enumerate(residues.ATOM14_NAMES[name]) if atom}
+        for i, name in enumerate(names)
+    )
+    centres, points = Stereocentres.of(zip(names, places, strict=True)), positions.reshape(len(positions), -1, 3)
+    found = centres.mirrored(points).any(axis=1)
+    if not found.any():
+        return None
+    frame = int(found.argmax())
+    residue, what = next(iter(centres.epimers(points[frame]).items()))
+    return frame, (
+        f"{names[residue]} {residue + 1} of {sequence} is {what}. Only L amino acids are learnt: leave this trajectory "
+        "out, or make it again"
+    )
 
 
 def even_interval(times: np.ndarray, path: Path) -> float:

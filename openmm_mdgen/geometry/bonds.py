@@ -6,7 +6,7 @@ else in any unit. Numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -28,8 +28,8 @@ SIDE_CHAIN_CENTRES = {
 }
 # The same for carbons whose last two neighbours are chemically equal: files differ in which of them has which name.
 METHYL_CENTRES = {
-    "VAL": ("CB", "CA", "CG1", "CG2"),
-    "LEU": ("CG", "CB", "CD1", "CD2"),
+    "VAL": ("CB", "CA", "CG2", "CG1"),
+    "LEU": ("CG", "CB", "CD2", "CD1"),
 }
 
 _SIDE_CHAIN_BONDS = {
@@ -126,3 +126,55 @@ def triple_products(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """(..., c) triple products of three neighbours about their centre (c, 4): the sign tells mirror images apart."""
     a, b, c = (points[..., centres[:, k], :] - points[..., centres[:, 0], :] for k in (1, 2, 3))
     return (a * np.cross(b, c)).sum(-1)
+
+
+def mirrored(points: np.ndarray, centres: np.ndarray, *, doubt: float = 0.0) -> np.ndarray:
+    """(..., c) bool: which stereocentres (c, 4) of points (..., n, 3) are mirror images of those of L amino acids.
+
+    This is the one rule of handedness. Flat ones count as mirrored; where a structure is still to be minimised, `doubt`
+    gives the triple product, in the unit of the points cubed, by which a centre may be flat or turned.
+    """
+    return ~(triple_products(points, centres) > -doubt)
+
+
+@dataclass(frozen=True, eq=False)
+class Stereocentres:
+    """The carbons by which L amino acids differ from others: CA, and CB of isoleucine and threonine."""
+
+    owners: tuple[tuple[int, str, str], ...]  # (c,): the residue's number among those given and its name, the carbon
+    atoms: np.ndarray  # (c, 4) int: the carbon and three of its neighbours, in the order of `stereocentres`
+
+    @classmethod
+    def of(cls, residues: Iterable[tuple[str, Mapping[str, int]]]) -> Stereocentres:
+        """Of residues by their standard names, each with its atoms by name; centres that lack an atom are left out."""
+        owners, atoms = [], []
+        for number, (name, places) in enumerate(residues):
+            for centre in stereocentres(name):
+                if centre != METHYL_CENTRES.get(name) and places.keys() >= set(centre):
+                    owners.append((number, name, centre[0]))
+                    atoms.append([places[atom] for atom in centre])
+        return cls(tuple(owners), np.array(atoms, dtype=np.int64).reshape(-1, 4))
+
+    def mirrored(self, points: np.ndarray, *, doubt: float = 0.0) -> np.ndarray:
+        """(..., c) bool, as the function of that name has it."""
+        return mirrored(points, self.atoms, doubt=doubt)
+
+    def epimers(self, points: np.ndarray, *, doubt: float = 0.0) -> dict[int, str]:
+        """Residues with a mirrored centre in points (n, 3), by their numbers, and what each of them is, in words."""
+        found: dict[int, list[str]] = {}
+        for (number, _, carbon), is_mirrored in zip(self.owners, self.mirrored(points, doubt=doubt), strict=True):
+            if is_mirrored:
+                found.setdefault(number, []).append(carbon)
+        named = {number: name for number, name, _ in self.owners}
+        return {number: epimer(named[number], carbons) for number, carbons in found.items()}
+
+
+_ALLO = {"ILE": ("alloisoleucine", "isoleucine"), "THR": ("allothreonine", "threonine")}
+
+
+def epimer(residue: str, carbons: Collection[str]) -> str:
+    """What a standard residue is in which these carbons, CA or CB, are mirrored."""
+    if "CA" in carbons:
+        return "a D amino acid: its CA is the mirror image of that of L amino acids"
+    allo, usual = _ALLO[residue]
+    return f"{allo}: its CB is the mirror image of that of {usual}"

@@ -18,7 +18,7 @@ from openmm import app
 
 from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError
-from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.peptides import BuiltPeptide
 from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
@@ -110,7 +110,7 @@ class PeptideBuilder:
 
     def _template(self, sequence: str) -> tuple[app.Topology, AllAtomTemplate]:
         if sequence not in self._templates:
-            topology, positions = build_peptide(sequence, seed=self.seed)
-            chain = ProteinChain.from_openmm(topology)
-            self._templates[sequence] = topology, AllAtomTemplate.measure(chain, relaxed(topology, positions))
+            built = BuiltPeptide.of(sequence, seed=self.seed)
+            chain = ProteinChain.from_openmm(built.topology)
+            self._templates[sequence] = built.topology, AllAtomTemplate.measure(chain, built.minimised())
         return self._templates[sequence]

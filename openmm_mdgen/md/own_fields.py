@@ -16,7 +16,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.md.drafts import Draft
 from openmm_mdgen.md.minimisation import Iterations, Lines
 from openmm_mdgen.md.prepared import Prepared, WholeStructure
@@ -114,7 +114,13 @@ class PreparedInOwnField(Prepared):
         context = openmm.Context(structure.system, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
         context.setPositions(structure.positions)
         openmm.LocalEnergyMinimizer.minimize(context, reporter=Iterations(Lines("minimising the start")))
-        return positions_of(context)[self.atoms]
+        found = positions_of(context)[self.atoms]
+        self.stereochemistry.require_kept(self.positions, found)
+        return found
+
+    def drawn_anew(self, fault: str) -> PreparedInOwnField:
+        """There is no other: the files have all atoms."""
+        raise StateError(f"{self.field.path}: the start cannot be used: {fault}, when it was minimised: mend it")
 
     def to_minimise(self) -> WholeStructure:
         """The whole structure in its own force field; warns where that has no solvent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import random
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,14 @@ import numpy as np
 from openmm import app, unit
 
 from openmm_mdgen.arguments import between, require
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.geometry.residues import RESTYPES
 from openmm_mdgen.md.drafts import Draft
 from openmm_mdgen.md.hydrogens import protonate
+from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.systems import require_parameters
 from openmm_mdgen.molecule.names import CAP_ALIASES
-from openmm_mdgen.seeds import valid_seed
+from openmm_mdgen.seeds import seed_of_try, valid_seed
 
 if TYPE_CHECKING:
     import Bio.PDB
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _BASINS = ((-63, -42), (-120, 130), (-70, 145), (-140, 160), (-90, 0), (-80, 80))
 _PROLINE_PHI = -65
 _SPREAD = 12  # standard deviation within a basin
-
+_MOST_TRIES = 10
 
 _N_CAPS, _C_CAPS = ("ACE",), ("NME", "NH2")  # those that amber14 has parameters for
 
@@ -89,7 +91,8 @@ class CappedSequence:
 def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app.Topology, unit.Quantity]:
     """Build a peptide in a conformation drawn at random.
 
-    Each residue starts in a backbone basin drawn uniformly. Its atoms may still overlap: minimise before use.
+    Each residue starts in a backbone basin drawn uniformly. Its atoms may still overlap: minimise before use. Now and
+    then minimising turns a residue into its mirror image, which `relaxed` refuses: `BuiltPeptide` builds anew then.
 
     Parameters
     ----------
@@ -124,6 +127,59 @@ def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app
     topology, positions, _ = protonate(draft, ph=ph, seed=seed)
     require_parameters(topology)
     return topology, positions * unit.nanometer
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltPeptide(Prepared):
+    """A peptide that was built from its sequence, and is built anew where its start comes out wrong.
+
+    Atoms of built structures overlap now and then, or a hydrogen is on the wrong side of its carbon. Minimising such a
+    structure can push atoms through each other, which turns a residue into its mirror image, or a peptide bond from
+    trans to cis. Then the peptide is built from another seed, which depends on the given one and the number of the try
+    alone (`seeds.seed_of_try`); a warning says so.
+    """
+
+    sequence: str
+    ph: float
+    first_seed: int  # as given
+    tries: int = 1  # how many times it was built
+
+    @classmethod
+    def of(cls, sequence: str, *, ph: float = 7.0, seed: int = 0, tries: int = 1) -> BuiltPeptide:
+        """Build it; parameters and errors as in `build_peptide`, of whose structures this is the `tries`-th."""
+        topology, positions = build_peptide(sequence, ph=ph, seed=seed_of_try(seed, tries - 1))
+        return cls(topology, positions.value_in_unit(unit.nanometer), (), sequence, ph, seed, tries)
+
+    @property
+    def seed(self) -> int:
+        """The seed from which this structure was built."""
+        return seed_of_try(self.first_seed, self.tries - 1)
+
+    def at_try(self, tries: int) -> BuiltPeptide:
+        """The structure of another try."""
+        if tries == self.tries:
+            return self
+        return BuiltPeptide.of(self.sequence, ph=self.ph, seed=self.first_seed, tries=tries)
+
+    def fault(self, positions: np.ndarray) -> str:
+        """What is wrong with a start; a peptide is built with trans peptide bonds alone."""
+        wrong = self.stereochemistry
+        return "; ".join(wrong.mirrored(positions) + wrong.not_trans(positions))
+
+    def drawn_anew(self, fault: str) -> BuiltPeptide:
+        """The next structure; raises `StateError` after ten that came out wrong."""
+        if self.tries == _MOST_TRIES:
+            raise StateError(
+                f"{self.sequence}, seed {self.first_seed}: none of {_MOST_TRIES} structures that were built can be "
+                f"used, in the last one {fault}: give another seed, or a structure file"
+            )
+        other = self.at_try(self.tries + 1)
+        warnings.warn(
+            f"{self.sequence}, seed {self.seed}: minimised, {fault}, since atoms of the built structure overlapped; it "
+            f"is built anew from seed {other.seed}",
+            stacklevel=2,
+        )
+        return other
 
 
 def _heavy_atoms(sequence: CappedSequence, rng: random.Random) -> io.StringIO:

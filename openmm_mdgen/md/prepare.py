@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openmm import unit
-
 from openmm_mdgen.arguments import between, require
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import require_file
 from openmm_mdgen.md.completion import add_heavy_atoms
 from openmm_mdgen.md.hydrogens import protonate
 from openmm_mdgen.md.own_fields import is_topology_file, prepare_in_own_field
-from openmm_mdgen.md.peptides import CappedSequence, build_peptide
+from openmm_mdgen.md.peptides import BuiltPeptide, CappedSequence
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.readers import kind_of, read_draft, stem_of
 from openmm_mdgen.md.recognition import (
@@ -185,5 +183,4 @@ def _built(source: str, ph: float, seed: int) -> Prepared:
             f"{source!r} is neither a PDB file (.pdb), nor another file of a structure (.cif, .gro), nor a sequence of "
             f"one-letter codes such as AKLV or ACE-AKLV-NME ({error})"
         ) from error
-    topology, built = build_peptide(source, ph=ph, seed=seed)
-    return Prepared(topology, built.value_in_unit(unit.nanometer), ())
+    return BuiltPeptide.of(source, ph=ph, seed=seed)

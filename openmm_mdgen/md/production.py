@@ -32,21 +32,23 @@ from openmm_mdgen.md.blocks import Blocks
 from openmm_mdgen.md.conditions import MDProtocol
 from openmm_mdgen.md.ends import End, end_file, remove_older
 from openmm_mdgen.md.engines import Engine, OwnFieldSystem, SolvatedSystem, advance
+from openmm_mdgen.md.equilibration import Equilibration
 from openmm_mdgen.md.growing import Timing
-from openmm_mdgen.md.heating import HOT, restrained
 from openmm_mdgen.md.own_fields import PreparedInOwnField
 from openmm_mdgen.md.packed_system import Molecule, PackedSystem
+from openmm_mdgen.md.peptides import BuiltPeptide
 from openmm_mdgen.md.planning import MDSystem, planned
 from openmm_mdgen.md.prepare import NEUTRAL_PH
 from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.structures import write_pdb
-from openmm_mdgen.md.systems import langevin, named_platform, positions_of
+from openmm_mdgen.md.systems import named_platform, positions_of
 from openmm_mdgen.md.trajectory_files import frames_of, in_chunks, without_box, writing
 
 __all__ = ["MDSystem", "grouped", "planned", "simulate"]
 
 _FRAMES_A_BLOCK = 100
 _END = "end.npz"  # in the folder of a group: where its last block ended
+_STARTS = "starts.json"  # likewise: which starts had to be built anew
 
 
 def simulate(
@@ -188,11 +190,10 @@ class _Group:
         with self._only_run():
             n_done = min(len(self.blocks) * _FRAMES_A_BLOCK, self.n_new)
             progress(len(self.systems) * (self.first + n_done))
-            prepared = [system.structure.prepared(ph=system.ph, seed=system.seed) for system in self.systems]
-            molecules = [Molecule(one.topology, np.array(one.positions, dtype=np.float64)) for one in prepared]
+            prepared = [self._prepared(system) for system in self.systems]
             if n_done < self.n_new:
-                self._produce(self._engine(prepared, molecules), progress)
-            self._write_systems(molecules)
+                self._produce(prepared, progress)
+            self._write_systems([one.topology for one in prepared])
         shutil.rmtree(self.folder)
 
     def _only_run(self) -> AbstractContextManager[object]:
@@ -202,16 +203,24 @@ class _Group:
         except Timeout:
             raise BusyError(f"another run works in {self.out}: wait for it, or choose another folder") from None
 
-    def _produce(self, engine: Engine, progress: Callable[[int], None]) -> None:
-        simulation = self._simulation(engine, engine.system)
+    def _produce(self, prepared: Sequence[Prepared], progress: Callable[[int], None]) -> None:
+        equilibration = Equilibration(self.protocol, self.platform, self.threads, self.seed)
         start = len(self.blocks)
+        if start or self.first:
+            engine = self._engine(prepared)
+            simulation = equilibration.simulation(engine, engine.system)
         if start:
             simulation.context.loadCheckpoint(self.blocks.checkpoint())
         elif self.first:
             end = End.joined([End.load(end_file(self.out / s.name, self.first)) for s in self.systems])
             end.put(engine, simulation.context)
         else:
-            simulation.context.setState(self._equilibrated(engine))
+            prepared, engine, state = equilibration.started(prepared, self._engine)
+            built = {s.name: p for s, p in zip(self.systems, prepared, strict=True) if isinstance(p, BuiltPeptide)}
+            anew = {name: {"tries": p.tries, "seed": p.seed} for name, p in built.items() if p.tries > 1}
+            write_json(self.folder / _STARTS, anew)
+            simulation = equilibration.simulation(engine, engine.system)
+            simulation.context.setState(state)
         for block in range(start, -(-self.n_new // _FRAMES_A_BLOCK)):
             n_frames = min(_FRAMES_A_BLOCK, self.n_new - block * _FRAMES_A_BLOCK)
             frames = np.stack([self._next_frame(engine, simulation) for _ in range(n_frames)])
@@ -221,55 +230,29 @@ class _Group:
             self.blocks.write(block, frames, before, simulation.context.createCheckpoint())
             progress(n_frames * len(self.systems))
 
-    def _engine(self, prepared: Sequence[Prepared], molecules: Sequence[Molecule]) -> Engine:
+    def _prepared(self, system: MDSystem) -> Prepared:
+        """A system's structure: the one that its run began with, where that had to be built anew."""
+        prepared = system.structure.prepared(ph=system.ph, seed=system.seed)
+        tries = self._starts().get(system.name, {}).get("tries", 1)
+        return prepared.at_try(tries) if isinstance(prepared, BuiltPeptide) else prepared
+
+    def _starts(self) -> dict[str, dict[str, int]]:
+        """Which built structure the runs of some systems began with, where it was not the first."""
+        if (self.folder / _STARTS).exists():
+            return dict(json.loads((self.folder / _STARTS).read_text()))
+        if not self.first:
+            return {}
+        made = {s.name: json.loads((self.out / s.name / PROTOCOL_FILE).read_text()) for s in self.systems}
+        return {name: protocol["start"] for name, protocol in made.items() if "start" in protocol}
+
+    def _engine(self, prepared: Sequence[Prepared]) -> Engine:
+        molecules = [Molecule(one.topology, np.array(one.positions, dtype=np.float64)) for one in prepared]
         if isinstance(prepared[0], PreparedInOwnField):
             return OwnFieldSystem(prepared[0], self.protocol, seed=self.seed)
         if self.protocol.solvent == "explicit":
             return SolvatedSystem(molecules[0], self.protocol, seed=self.seed)
         batched = self.platform == "CPU" and can_compile()
         return PackedSystem(molecules, hydrogen_mass=self.protocol.hydrogen_mass, batched=batched)
-
-    def _simulation(self, engine: Engine, system: openmm.System, *, temperature: float | None = None) -> app.Simulation:
-        protocol = self.protocol
-        integrator = langevin(
-            temperature=temperature or protocol.temperature,
-            friction=protocol.friction,
-            step_size=protocol.step_size,
-            seed=self.seed,
-        )
-        properties = {"Threads": str(self.threads)} if self.platform == "CPU" else {}
-        return app.Simulation(
-            engine.topology, system, integrator, openmm.Platform.getPlatformByName(self.platform), properties
-        )
-
-    def _equilibrated(self, engine: Engine) -> openmm.State:
-        steps = round(self.protocol.equilibration / self.protocol.step_size)
-        simulation = self._simulation(engine, engine.stages[0])
-        simulation.context.setPositions(engine.positions)
-        simulation.minimizeEnergy()
-        simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
-        if self.protocol.heating:
-            self._heat(engine, simulation)
-        advance(engine, simulation.context, steps)
-        for system in engine.stages[1:]:
-            # Without parameters, those of a barostat among them, which the stage before may not have.
-            state = simulation.context.getState(positions=True, velocities=True)
-            simulation = self._simulation(engine, system)
-            simulation.context.setState(state)
-            advance(engine, simulation.context, steps)
-        return simulation.context.getState(positions=True, velocities=True)
-
-    def _heat(self, engine: Engine, simulation: app.Simulation) -> None:
-        """Heat what was minimised, then let it settle at the protocol's temperature."""
-        steps = round(self.protocol.heating / self.protocol.step_size)
-        minimised = positions_of(simulation.context)
-        hot = self._simulation(engine, restrained(engine.stages[0], engine.topology, minimised), temperature=HOT)
-        hot.context.setPositions(minimised)
-        hot.context.setVelocitiesToTemperature(HOT, self.seed)
-        advance(engine, hot.context, steps)
-        simulation.context.setPositions(positions_of(hot.context))
-        simulation.context.setVelocitiesToTemperature(self.protocol.temperature, self.seed)
-        advance(engine, simulation.context, steps)
 
     def _next_frame(self, engine: Engine, simulation: app.Simulation) -> np.ndarray:
         advance(engine, simulation.context, self.protocol.steps_per_frame)
@@ -287,18 +270,18 @@ class _Group:
         molecules = [positions[atoms] - positions[atoms].mean(axis=0) for atoms in engine.slices]
         return np.concatenate(molecules).astype(np.float32)
 
-    def _write_systems(self, molecules: Sequence[Molecule]) -> None:
+    def _write_systems(self, topologies: Sequence[app.Topology]) -> None:
         """Write the blocks as one trajectory for each system."""
-        sizes = [molecule.topology.getNumAtoms() for molecule in molecules]
+        sizes = [topology.getNumAtoms() for topology in topologies]
         ends = np.cumsum(sizes)
         slices = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
         timing = Timing(self.protocol.frame_interval, 1, 1)
         with ExitStack() as stack:
             writers = []
-            for system, molecule in zip(self.systems, molecules, strict=True):
+            for system, topology in zip(self.systems, topologies, strict=True):
                 path = system.trajectory(self.out)
                 path.parent.mkdir(exist_ok=True)
-                write = stack.enter_context(writing(path, without_box(molecule.topology), timing))
+                write = stack.enter_context(writing(path, without_box(topology), timing))
                 for frames in in_chunks(frames_of(path, self.first)):
                     write(frames)
                 writers.append(write)
@@ -306,18 +289,19 @@ class _Group:
                 for write, atoms in zip(writers, slices, strict=True):
                     write(frames[:, atoms])
                 if number == 0 and not self.first:
-                    self._write_topologies(molecules, [frames[0, atoms] for atoms in slices])
+                    self._write_topologies(topologies, [frames[0, atoms] for atoms in slices])
         if (self.folder / _END).exists():  # blocks of older versions come without it
             folders = [self.out / system.name for system in self.systems]
             End.load(self.folder / _END).share_out(folders, slices, self.protocol.n_frames)
         self._describe()
 
-    def _write_topologies(self, molecules: Sequence[Molecule], frames: Sequence[np.ndarray]) -> None:
-        for system, molecule, frame in zip(self.systems, molecules, frames, strict=True):
-            write_pdb(system.trajectory(self.out).with_suffix(".pdb"), molecule.topology, frame.astype(float))
+    def _write_topologies(self, topologies: Sequence[app.Topology], frames: Sequence[np.ndarray]) -> None:
+        for system, topology, frame in zip(self.systems, topologies, frames, strict=True):
+            write_pdb(system.trajectory(self.out).with_suffix(".pdb"), topology, frame.astype(float))
 
     def _describe(self) -> None:
         """Say how the systems were made; they are finished then."""
+        starts = self._starts()
         for system in self.systems:
             description = _description(system, self.protocol) | {
                 "n_frames": self.protocol.n_frames,
@@ -325,6 +309,7 @@ class _Group:
                 "openmm": openmm.version.version,
                 "platform": self.platform,
                 "group_seed": self.seed,
+                **({"start": starts[system.name]} if system.name in starts else {}),
                 **({"lengthened_from": self.first} if self.first else {}),
             }
             write_json(self.out / system.name / PROTOCOL_FILE, description)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from openmm_mdgen.errors import UnsupportedTopologyError
+from openmm_mdgen.geometry.bonds import Stereocentres
 from openmm_mdgen.md.drafts import Draft, DraftAtom, DraftResidue
+from openmm_mdgen.md.recognition import parent
 
 _LONGEST_BOND = 0.25  # nm between C and N, as for training data: longer ones are gaps
 _LONGEST_STEP = 0.3  # nm between atoms of a residue, over which one atom may be missing
@@ -13,7 +15,7 @@ _SHORTEST_N_CA, _LONGEST_N_CA = 0.05, 0.5  # nm; a unit that is wrong makes a fa
 _CROSS_LINK = 0.17  # nm: amides and esters are shorter
 _NUCLEOPHILES = {"LYS": "NZ", "SER": "OG", "THR": "OG1", "TYR": "OH"}
 _CARBONYLS = {"ASP": "CG", "ASN": "CG", "GLU": "CD", "GLN": "CD"}
-_FLAT = 5e-4  # nm^3, of the triple product about CA, which is 0.0026 in an ideal residue
+_FLAT = 5e-4  # nm^3, of the triple product about a carbon that is still to be minimised; 0.0026 in an ideal residue
 
 
 def make_whole(draft: Draft) -> list[str]:
@@ -62,7 +64,7 @@ def _to_nearest_image(step: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def check_chains(draft: Draft) -> None:
-    """Refuse gaps in a chain, D residues, cross-links, unknown ends, and coordinates that cannot be right.
+    """Refuse gaps in a chain, D and allo residues, cross-links, unknown ends, and coordinates that cannot be right.
 
     Raises
     ------
@@ -76,8 +78,7 @@ def check_chains(draft: Draft) -> None:
     _check_unit(draft)
     for first, second in draft.pairs():
         _check_link(first, second)
-    for residue in draft.residues:
-        _check_handedness(residue)
+    _check_handedness(draft)
     _check_cross_links(draft)
     for chain in draft.chains():
         _check_ends(chain)
@@ -150,14 +151,13 @@ def _is_jump(first: DraftResidue, second: DraftResidue) -> bool:
     return all(n.lstrip("-").isdigit() for n in numbers) and int(second.number) - int(first.number) > 1
 
 
-def _check_handedness(residue: DraftResidue) -> None:
-    atoms = [residue.find(name) for name in ("CA", "N", "C", "CB")]
-    if residue.name == "GLY" or any(atom is None for atom in atoms):
-        return
-    centre, *others = (atom.position for atom in atoms if atom is not None)
-    n, c, cb = (position - centre for position in others)
-    if np.dot(n, np.cross(c, cb)) < -_FLAT:
-        raise UnsupportedTopologyError(
-            f"{residue} is a D amino acid: its CA is the mirror image of that of L amino acids, the only ones that are "
-            "known"
-        )
+def _check_handedness(draft: Draft) -> None:
+    """Refuse D residues, and alloisoleucine and allothreonine, whatever their names."""
+    listed: list[tuple[str, dict[str, int]]] = []
+    points: list[np.ndarray] = []
+    for residue in draft.residues:
+        places = {atom.name: len(points) + k for k, atom in enumerate(residue.atoms)}
+        listed.append((parent(residue.name) or residue.name, places))
+        points += [atom.position for atom in residue.atoms]
+    for number, what in Stereocentres.of(listed).epimers(np.array(points), doubt=_FLAT).items():
+        raise UnsupportedTopologyError(f"{draft.residues[number]} is {what}; only the 20 usual L amino acids are known")

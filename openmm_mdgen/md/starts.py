@@ -79,6 +79,10 @@ def make_start(
     if found is not None:
         return Start(found.positions[whole.atoms], (f"the start kept in {kept} is used again: its {found}",))
     start = minimise(whole.system, whole.positions, minimiser, threads=threads, watch=watching())
+    while fault := prepared.fault(start.positions[whole.atoms]):
+        prepared = prepared.drawn_anew(fault)
+        whole = prepared.to_minimise()
+        start = minimise(whole.system, whole.positions, minimiser, threads=threads, watch=watching())
     require_sound(prepared.topology, whole.system, start, whole.atoms)
     _write(kept, key, start)
     enough = "" if start.has_converged else "; bonds and contacts are sound, so it is used"

@@ -15,7 +15,8 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import replacing, require_file
 from openmm_mdgen.geometry.residues import RESTYPES
 from openmm_mdgen.md.hydrogens import with_hydrogens
-from openmm_mdgen.md.peptides import build_peptide
+from openmm_mdgen.md.peptides import BuiltPeptide
+from openmm_mdgen.md.prepared import Prepared
 from openmm_mdgen.md.systems import force_field, require_parameters
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.positions import as_topology, in_nanometre
@@ -46,11 +47,17 @@ def load_structure(source: str | Path, *, seed: int = 0) -> tuple[app.Topology, 
     MDGenError
         If `source` is neither a file nor a sequence.
     """
+    found = structure_of(source, seed=seed)
+    return found.topology, found.positions * unit.nanometer
+
+
+def structure_of(source: str | Path, *, seed: int = 0) -> Prepared:
+    """What `load_structure` reads or builds, which can be minimised; parameters and errors are the same."""
     require("source", source, isinstance(source, str | Path), "the name of a PDB file, or a sequence such as AKLV")
     if Path(source).suffix.lower() in _PDB_SUFFIXES:
         return _read_pdb(Path(source), seed)
     if isinstance(source, str) and source and set(source) <= set(RESTYPES):
-        return build_peptide(source, seed=seed)
+        return BuiltPeptide.of(source, seed=seed)
     raise MDGenError(
         f"{str(source)!r} is neither a PDB file (its name ends in .pdb) nor a sequence of one-letter codes "
         f"out of {RESTYPES}"
@@ -81,7 +88,7 @@ def write_pdb(path: str | Path, topology: app.Topology, positions: np.ndarray) -
         app.PDBFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
 
 
-def _read_pdb(path: Path, seed: int) -> tuple[app.Topology, unit.Quantity]:
+def _read_pdb(path: Path, seed: int) -> Prepared:
     require_file(path)
     try:
         pdb = app.PDBFile(str(path))
@@ -92,4 +99,4 @@ def _read_pdb(path: Path, seed: int) -> tuple[app.Topology, unit.Quantity]:
     if force_field().getUnmatchedResidues(topology):
         topology, positions = with_hydrogens(topology, positions, seed)
         require_parameters(topology)
-    return topology, positions
+    return Prepared(topology, np.array(positions.value_in_unit(unit.nanometer)), ())

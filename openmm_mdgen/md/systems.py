@@ -7,7 +7,7 @@ to hydrogen constrained, 350 K, friction 0.3 per ps; hydrogens weigh 3 Da, which
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from openmm import app, unit
 
 from openmm_mdgen.arguments import not_negative, positive
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
+from openmm_mdgen.md.stereochemistry import Stereochemistry
 from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, minimisable, usable
 from openmm_mdgen.seeds import valid_seed
 
@@ -228,6 +229,8 @@ def relaxed(topology: app.Topology, positions: unit.Quantity | np.ndarray) -> np
     ------
     UnsupportedTopologyError
         If the force field has no parameters for a residue.
+    StateError
+        If atoms overlap so that an L amino acid becomes its mirror image; names the residue.
     MDGenError
         If these are no positions of the topology's atoms.
     """
@@ -252,15 +255,25 @@ def relaxed_frames(
 
     Raises
     ------
+    StateError
+        If atoms overlap so that an L amino acid becomes its mirror image; names the residue.
     MDGenError
         If there is no frame, or one has not the positions of the topology's atoms.
     """
     topology = as_topology(topology)
-    atoms, structures = BondedAtoms(topology), []
-    for frame in frames:
-        structures.append(minimisable("positions", atoms, frame))
+    atoms = BondedAtoms(topology)
+    structures = [minimisable("positions", atoms, frame) for frame in frames]
     if not structures:
         raise MDGenError("there is no frame to minimise: give at least one")
+    found = minimised_frames(topology, structures, max_iterations=max_iterations)
+    known = Stereochemistry.of(topology)
+    for before, after in zip(structures, found, strict=True):
+        known.require_kept(before, after)
+    return found
+
+
+def minimised_frames(topology: app.Topology, frames: Sequence[np.ndarray], *, max_iterations: int = 0) -> np.ndarray:
+    """Minimise positions (n_atoms, 3) in nm as `relaxed_frames` does, whatever comes of them."""
     context = openmm.Context(
         implicit_system(topology),
         openmm.VerletIntegrator(0.001),
@@ -268,7 +281,7 @@ def relaxed_frames(
         {"Threads": "1"},
     )
     found = []
-    for positions in structures:
+    for positions in frames:
         context.setPositions(positions)
         openmm.LocalEnergyMinimizer.minimize(context, maxIterations=max_iterations)
         found.append(positions_of(context))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +18,9 @@ from torch import Tensor
 
 from openmm_mdgen.errors import StateError, UnsupportedTopologyError
 from openmm_mdgen.geometry import residues
-from openmm_mdgen.geometry.atom14 import atom14_from_rigids, torsion_mask
-from openmm_mdgen.geometry.bonds import METHYL_CENTRES, BondGraph, stereocentres, triple_products
+from openmm_mdgen.geometry.atom14 import torsion_mask
+from openmm_mdgen.geometry.bonds import METHYL_CENTRES, BondGraph, epimer, mirrored, stereocentres
 from openmm_mdgen.geometry.residues import PHI_GROUP, PSI_GROUP
-from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule import caps
 from openmm_mdgen.molecule.bonding import bonding_of
@@ -220,13 +219,13 @@ class ProteinChain:
             three = residues.ONE_TO_THREE[letter]
             for centre in stereocentres(three):
                 slots = [residues.ATOM14_NAMES[three].index(name) for name in centre]
-                ideal = triple_products(_ideal_residues()[self.aatype[i], slots], _ONE_CENTRE)
-                if ideal * triple_products(positions[atom14_index[i, slots]], _ONE_CENTRE) > 0:
+                if not mirrored(positions[atom14_index[i, slots]], _ONE_CENTRE):
                     continue
                 if centre != METHYL_CENTRES.get(three):
                     raise UnsupportedTopologyError(
                         f"{self.residue_labels[i]}, atom {centre[0]}: mirrored or flat. The model knows L amino acids "
-                        "only: this is a D amino acid, or the structure is broken; check it, or minimise it first."
+                        f"only: this is {epimer(three, centre[:1])}, or the structure is broken; check it, or minimise "
+                        "it first."
                     )
                 atom14_index[i, slots[2:]] = atom14_index[i, slots[:1:-1]]
         return replace(chain, atom14_index=atom14_index)
@@ -333,11 +332,3 @@ def _group_on(parent: str, root: str, *, is_free: bool) -> int:
         if root == axis_end:
             return 4 + k
     return _heavy_group(parent, root)
-
-
-@cache
-def _ideal_residues() -> np.ndarray:
-    """(20, 14, 3) ångström: each residue with ideal geometry and all torsions zero."""
-    n = residues.UNKNOWN
-    torsions = torch.tensor([0.0, 1.0]).expand(n, residues.N_TORSIONS, 2)
-    return atom14_from_rigids(torch.arange(n), Rigid.identity((n,), torsions), torsions).numpy()

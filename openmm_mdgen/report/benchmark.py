@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import openmm
 from openmm import app
 
@@ -21,7 +22,6 @@ from openmm_mdgen.analysis.results import with_reasons
 from openmm_mdgen.analysis.sources import Source, sound_torsions
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.analysis.undefined import attempt
-from openmm_mdgen.md.systems import relaxed
 from openmm_mdgen.report.table import Row, distances, markdown_table, undefined
 from openmm_mdgen.report.timed_exploration import explore
 from openmm_mdgen.report.timed_runs import PackedMD, RealMD, TimedRun, generate
@@ -165,14 +165,15 @@ class Comparison:
         return with_reasons(facts | runs)
 
 
-def compare(name: str, topology: app.Topology, positions: object, reference: LongMD | None, plan: Plan) -> Comparison:
+def compare(name: str, topology: app.Topology, start: np.ndarray, reference: LongMD | None, plan: Plan) -> Comparison:
     """Run all methods on one peptide, and measure what they made.
 
     Parameters
     ----------
     name : str
     topology : openmm.app.Topology
-    positions : (n_atoms, 3) Quantity or array, nm
+    start : (n_atoms, 3) nm
+        Minimised.
     reference : LongMD, optional
         Default: the MD that follows this run's own.
     plan : Plan
@@ -181,7 +182,6 @@ def compare(name: str, topology: app.Topology, positions: object, reference: Lon
     -------
     Comparison
     """
-    start = relaxed(topology, positions)
     engine = RealMD(topology, start, plan.generator.temperature, plan.platform, plan.seed)
     made: dict[str, TimedRun | NotDefined] = {"md": engine.run(plan.seconds)}
     longer: Callable[[float], TimedRun] = engine.run

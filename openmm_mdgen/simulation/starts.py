@@ -23,6 +23,7 @@ from openmm_mdgen.md.minimisation import (
     require_sound,
     without_constraints,
 )
+from openmm_mdgen.md.stereochemistry import Stereochemistry
 from openmm_mdgen.simulation.side_systems import same_every_time
 from openmm_mdgen.simulation.states import positions_in
 from openmm_mdgen.simulation.warn import warn
@@ -100,8 +101,11 @@ class Minimised:
     ) -> np.ndarray:
         """The minimised structure."""
         if is_peptide(topology):
-            return self._to_the_end(system, context, properties)
-        return self._watched(topology, system, context, properties)
+            found = self._to_the_end(system, context, properties)
+        else:
+            found = self._watched(topology, system, context, properties)
+        Stereochemistry.of(topology).require_kept(positions_in(context.getState(positions=True)), found)
+        return found
 
     def _to_the_end(self, system: openmm.System, context: openmm.Context, properties: dict[str, str]) -> np.ndarray:
         platform = context.getPlatform()

@@ -112,6 +112,15 @@ def test_a_mirrored_residue_is_refused_with_its_file(tmp_path):
     mirrored = mdtraj.Trajectory(trajectory.xyz * [1, 1, -1], trajectory.topology, time=trajectory.time)
     with pytest.raises(MDGenError, match=r"SLA\.xtc.*mirrored"):
         read_recording(*write(tmp_path, "SLA", mirrored))
+    with pytest.raises(MDGenError, match=r"SLA\.xtc, first frame, .*mirrored"):
+        TrajectoryFiles(tmp_path / "SLA.pdb", tmp_path / "SLA.xtc").check()  # before any trajectory is read
+
+
+def test_a_residue_that_is_mirrored_later_is_refused_with_its_frame(tmp_path):
+    trajectory = numbered("SLA")[:5]
+    trajectory.xyz[3] *= [1, 1, -1]
+    with pytest.raises(MDGenError, match=r"SLA\.xtc: in frame 3 \(from 0\) SER 1 of SLA is a D amino acid.*leave this"):
+        read_recording(*write(tmp_path, "SLA", trajectory))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +231,7 @@ def broken(change, dtype=np.float16):
         (broken(lambda x: x / 10, np.float32), "have to be in ångström"),
         (broken(lambda x: np.where(np.arange(10)[:, None, None, None] == 9, np.nan, x)), "frame 9 .*not finite"),
         (broken(lambda x: x + np.float16(40) * (x != 0) * (np.arange(3) == 2)[:, None, None]), "has a gap"),
+        (broken(lambda x: x * np.array([1, 1, -1], np.float16)), "in frame 0 .*SER 1 of SLA is a D amino acid"),
     ],
 )
 def test_arrays_of_another_kind_are_refused(tmp_path, array, message):

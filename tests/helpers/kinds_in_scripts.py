@@ -9,7 +9,7 @@ from openmm import app, unit
 import spellings as sp
 from molecule_kinds import OWN_FIELDS, Case, Kind, Structure
 from openmm_mdgen.geometry.residues import THREE_TO_ONE
-from pdb_texts import mirrored, renamed, ring
+from pdb_texts import exchanged, mirrored, renamed, ring
 
 
 def read(text: str) -> Structure:
@@ -122,10 +122,11 @@ KINDS = [
         {
             "name": scripted(lambda: renamed(sp.peptide("AKLV"), 3, "DLE")),
             "geometry": scripted(lambda: mirrored(sp.peptide("AKLV"), 3)),
+            "allothreonine": scripted(lambda: exchanged(sp.peptide("AKTV"), 3, "OG1", "CG2")),
             "nucleic acid": scripted(lambda: "".join(sp.atoms(sp.peptide("AKLV"))) + "TER\n" + sp.nucleotide("DA")),
             "unknown": scripted(lambda: renamed(sp.peptide("AKLV"), 3, "XYZ")),
         },
-        refused="DLE 3: D-LEU|LEU 3, atom CA: mirrored|a nucleic acid|XYZ 3, atom CA: not one of the 20",
+        refused="DLE 3: D-LEU|3, atom C[AB]: mirrored|a nucleic acid|XYZ 3, atom CA: not one of the 20",
     ),
     Kind(
         "Disulfides and cyclic peptides",

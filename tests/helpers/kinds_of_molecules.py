@@ -4,7 +4,7 @@ from openmm import app
 
 import spellings as sp
 from molecule_kinds import FOUR, OWN_FIELDS, Case, File, Kind, pdb
-from pdb_texts import hydroxyproline, mirrored, peptide_with, renamed, ring
+from pdb_texts import exchanged, hydroxyproline, mirrored, peptide_with, renamed, ring
 
 EACH = {"each_chain": True}
 KINDS = [
@@ -48,6 +48,17 @@ KINDS = [
             "geometry": pdb(lambda: mirrored(sp.peptide("AKLV"), 3)),
         },
         refused="(DLE|dle) 3 is D-LEU|LEU 3 is a D amino acid",
+    ),
+    Kind(
+        "Alloisoleucine, allothreonine",
+        "IIL and ALO, or ILE and THR with a mirrored CB",
+        "refused: only the 20 usual amino acids are known",
+        {
+            "name": pdb(lambda: renamed(exchanged(sp.peptide("ATLV"), 2, "OG1", "CG2"), 2, "ALO")),
+            "threonine": pdb(lambda: exchanged(sp.peptide("ATLV"), 2, "OG1", "CG2")),
+            "isoleucine": pdb(lambda: exchanged(sp.peptide("AILV"), 2, "CG1", "CG2")),
+        },
+        refused="THR 2 is allothreonine: its CB is the mirror image|ILE 2 is alloisoleucine: its CB is the mirror",
     ),
     Kind(
         "Disulfide",

@@ -94,6 +94,19 @@ def mirrored(text, number):
     return "".join(made)
 
 
+def exchanged(text, number, first, second):
+    """PDB text in which two atoms of a residue have changed places."""
+    lines = text.splitlines(keepends=True)
+    one, other = (
+        next(k for k, line in enumerate(lines) if line[22:26].strip() == str(number) and line[12:16].strip() == name)
+        for name in (first, second)
+    )
+    here, there = lines[one][30:54], lines[other][30:54]
+    lines[one] = lines[one][:30] + there + lines[one][54:]
+    lines[other] = lines[other][:30] + here + lines[other][54:]
+    return "".join(lines)
+
+
 def moved(lines, shift, chain):
     return "".join(line[:21] + chain + line[22:30] + f"{float(line[30:38]) + shift:8.3f}" + line[38:] for line in lines)
 

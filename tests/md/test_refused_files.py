@@ -13,6 +13,7 @@ from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.prepare import prepare
 from pdb_texts import (
     beside,
+    exchanged,
     mirrored,
     moved,
     peptide_with,
@@ -29,6 +30,7 @@ def residues_of(prepared):
 
 
 PEPTIDE = text_of(*build_peptide("AKLVG", seed=1))
+THREONINE = text_of(*build_peptide("ATG", seed=1))
 ATOMS = [line for line in PEPTIDE.splitlines(keepends=True) if line.startswith("ATOM")]
 
 
@@ -49,6 +51,11 @@ REFUSED = {
     ),
     "D residue by its name": (renamed(PEPTIDE, 3, "DLE"), "DLE 3 is D-LEU"),
     "D residue by its geometry": (mirrored(PEPTIDE, 3), "LEU 3 is a D amino acid"),
+    "allothreonine": (
+        exchanged(THREONINE, 2, "OG1", "CG2"),
+        "THR 2 is allothreonine: its CB is the mirror image of that of threonine; only the 20 usual L amino acids",
+    ),
+    "D-allothreonine": (mirrored(exchanged(THREONINE, 2, "OG1", "CG2"), 2), "THR 2 is a D amino acid"),
     "nucleic acid": (
         PEPTIDE.replace("END", moved(ATOMS[:3], 40, "B").replace("ALA", " DA") + "END"),
         "DA 1 is of a nucleic acid",
