@@ -58,13 +58,13 @@ def draw_ramachandran(axes, title: str, trajectory: mdtraj.Trajectory) -> None:
 sequence, folder = options.sequence, options.folder
 folder.mkdir(parents=True, exist_ok=True)
 dcd, md_dcd, pdb, png = (folder / f"quickstart{end}" for end in (".dcd", "_md.dcd", ".pdb", ".png"))
-torch.set_num_threads(1)  # the network is small: threads would wait for each other
-cpu = Platform.getPlatformByName("CPU")
+torch.set_num_threads(1)  # network and molecule are small: threads would wait for each other
+cpu, one_thread = Platform.getPlatformByName("CPU"), {"Threads": "1"}
 
 # A structure, amber14 with GBn2, and a short real simulation from its energy minimum.
 topology, positions = build_peptide(sequence, seed=1)
 system = implicit_system(topology)
-md = MDGenSimulation(topology, system, langevin(seed=1), cpu, schedule=Integrate())
+md = MDGenSimulation(topology, system, langevin(seed=1), cpu, one_thread, schedule=Integrate())
 md.context.setPositions(positions)
 md.minimizeEnergy()
 minimum = md.context.getState(positions=True).getPositions()
@@ -74,7 +74,7 @@ md.context.setVelocitiesToTemperature(350, 1)
 md_speed = simulate(md, md_dcd, MD_PS, 1)
 
 # The same script with frames that are generated.
-simulation = MDGenSimulation(topology, system, langevin(seed=1), cpu, {"Threads": "1"}, seed=7)
+simulation = MDGenSimulation(topology, system, langevin(seed=1), cpu, one_thread, seed=7)
 simulation.context.setPositions(minimum)
 speed = simulate(simulation, dcd, GENERATED_PS, 10)
 

@@ -23,6 +23,11 @@ N_SLOW, N_TORSIONS = 2, 3  # slow coordinates and torsions that are told
 _FEWEST_PAIRS = 10  # in a block
 
 
+def _rounded(time: float) -> str:
+    """Three digits, in plain numbers."""
+    return f"{float(f'{time:.3g}'):,g}" if abs(time) < 1000 else f"{float(f'{time:.3g}'):,.0f}"
+
+
 @dataclass(frozen=True)
 class Timescale:
     """A relaxation time in ps; not defined where frames a lag time apart are not correlated, or all alike."""
@@ -32,8 +37,10 @@ class Timescale:
     high: float  # infinite where it does not decay
 
     def __str__(self) -> str:
-        time = "none" if isinstance(self.time, NotDefined) else f"{self.time:.3g} ps"
-        return f"{time} ({self.low:.3g} to {self.high:.3g} ps)"
+        if isinstance(self.time, NotDefined) and not self.high:
+            return "none"
+        time = "none" if isinstance(self.time, NotDefined) else f"{_rounded(self.time)} ps"
+        return f"{time} ({_rounded(self.low)} to {_rounded(self.high)} ps)"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 def _shown(value: Any) -> str:
     """A value in words; without values that say nothing."""
     if isinstance(value, dict):
-        return "; ".join(f"{name} {_shown(one)}" for name, one in value.items() if one is not None)
+        return "; ".join(f"{name} {_shown(one)}" for name, one in value.items() if one not in (None, []))
     if isinstance(value, list | tuple):
         return ", ".join(map(_shown, value))
     if isinstance(value, bool):

@@ -330,8 +330,9 @@ def _check_outputs(outputs: Outputs, inputs: list[Path], earlier: Earlier | None
     if earlier is None:
         check_outputs([("--out", path) for path in outputs.unfinished], inputs=inputs, force=force)
     ours = set() if earlier is None else set(earlier.manifest.outputs)
-    check_outputs([("--out", path) for path in outputs.all if path.name in ours], inputs=inputs, force=True)
-    check_outputs([("--out", path) for path in outputs.all if path.name not in ours], inputs=inputs, force=force)
+    named = (*outputs.trajectories, outputs.topology)  # what the user has named comes first in messages
+    check_outputs([("--out", path) for path in named if path.name in ours], inputs=inputs, force=True)
+    check_outputs([("--out", path) for path in named if path.name not in ours], inputs=inputs, force=force)
     outputs.require_replaceable(force=force)
 
 
@@ -367,11 +368,12 @@ def _weights_shown(model: Generator, name: str | None) -> str:
 
 
 def _spent(generator: Generator, picoseconds: float, seconds: float) -> str:
-    """What was generated in how long; network evaluations where the generator counts them."""
+    """What was generated at which temperature in how long; network evaluations where the generator counts them."""
     nanoseconds = picoseconds / 1000
-    details = [f"{nanoseconds / seconds:.2g} ns/s"] if nanoseconds else []
+    details = [f"{generator.temperature:g} K"]
+    details += [f"{nanoseconds / seconds:.2g} ns/s"] if nanoseconds else []
     evaluations = getattr(generator, "evaluations", None)
     if evaluations is not None:
         details.append(f"{evaluations} network evaluations")
     told = f"{nanoseconds:g} ns generated in {seconds:.1f} s" if nanoseconds else f"generated in {seconds:.1f} s"
-    return f"{told} ({', '.join(details)})" if details else told
+    return f"{told} ({', '.join(details)})"

@@ -95,8 +95,8 @@ def set_temperature(generator: Generator, kelvin: float | None) -> None:
     if not low <= kelvin <= high:
         raise MDGenError(
             f"temperature {kelvin:g} K: generator {getattr(generator, 'name', '') or type(generator).__name__!r} was "
-            f"trained at {in_words(known)}, and says nothing of other temperatures; ask for what it knows, or use "
-            "another"
+            f"trained at {in_words(known)}, and says nothing of other temperatures; ask for what it knows, the nearest "
+            f"being {min(max(kelvin, low), high):g}, or use another"
         )
     generator.temperature = kelvin
 

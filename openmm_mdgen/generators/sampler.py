@@ -86,8 +86,8 @@ class Sampler:
         if not low <= kelvin <= high:
             raise MDGenError(
                 f"temperature {kelvin:g} K: weights {self.info.name!r} were trained at "
-                f"{self.info.temperature_in_words}, and say nothing of others; ask for what they know, or use weights "
-                "that were trained at yours"
+                f"{self.info.temperature_in_words}, and say nothing of others; ask for what they know, the nearest "
+                f"being {min(max(kelvin, low), high):g}, or use weights that were trained at yours"
             )
         return kelvin
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from openmm import app, unit
 
 from openmm_mdgen.arguments import between, require
 from openmm_mdgen.errors import MDGenError, StateError
-from openmm_mdgen.geometry.residues import RESTYPES
+from openmm_mdgen.geometry.residues import ONE_TO_THREE, RESTYPES, THREE_TO_ONE
 from openmm_mdgen.md.drafts import Draft
 from openmm_mdgen.md.hydrogens import protonate
 from openmm_mdgen.md.prepared import Prepared
@@ -59,6 +60,7 @@ class CappedSequence:
         MDGenError
             If a letter or a cap is not known, cases are mixed, or the chain is too short.
         """
+        cls._refuse_three_letter_codes(text)
         parts = text.split("-")
         is_first_cap = len(parts) == 3 or (len(parts) == 2 and parts[0].upper() in CAP_ALIASES)
         n_cap = cls._cap(parts.pop(0), _N_CAPS, text) if is_first_cap else None
@@ -77,6 +79,21 @@ class CappedSequence:
         if len(letters) < 2 - bool(n_cap or c_cap):
             raise MDGenError(f"{text!r}: a peptide needs at least two residues, or one and a cap")
         return cls(letters.upper(), n_cap, c_cap)
+
+    @property
+    def may_be_meant_otherwise(self) -> str:
+        """What the letters may have been meant for: a residue, where they are its three-letter code, such as ALA."""
+        return THREE_TO_ONE.get(self.letters, "")
+
+    @staticmethod
+    def _refuse_three_letter_codes(text: str) -> None:
+        words = re.split(r"[-\s]+", text.strip().upper())
+        codes = [word for word in words if word in THREE_TO_ONE]
+        if len(codes) > 1 and all(word in THREE_TO_ONE or word in CAP_ALIASES for word in words):
+            letters = "".join(map(THREE_TO_ONE.__getitem__, codes))
+            caps = ["" if word in THREE_TO_ONE else word for word in (words[0], words[-1])]
+            meant = "-".join(filter(None, (caps[0], letters, caps[1])))
+            raise MDGenError(f"{text!r} is written in three-letter codes: write one-letter codes, {meant}")
 
     @staticmethod
     def _cap(name: str, known: tuple[str, ...], text: str) -> str:
@@ -122,7 +139,15 @@ def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app
     """
     require("sequence", sequence, isinstance(sequence, str), "one-letter codes such as 'AKLV' or 'ACE-AKLV-NME'")
     ph, seed = between("ph", ph, 0, 14), valid_seed(seed)
-    heavy = app.PDBFile(_heavy_atoms(CappedSequence.parse(sequence), random.Random(seed)))
+    read = CappedSequence.parse(sequence)
+    if read.may_be_meant_otherwise:
+        spelt = "-".join(ONE_TO_THREE[letter] for letter in read.letters)
+        warnings.warn(
+            f"{sequence!r} is read letter by letter, as {spelt}: for one residue of that name write "
+            f"{read.may_be_meant_otherwise} and its caps, such as ACE-{read.may_be_meant_otherwise}-NME",
+            stacklevel=2,
+        )
+    heavy = app.PDBFile(_heavy_atoms(read, random.Random(seed)))
     draft = Draft.of(heavy.topology, heavy.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
     topology, positions, _ = protonate(draft, ph=ph, seed=seed)
     require_parameters(topology)

@@ -5,7 +5,7 @@ import pytest
 
 from openmm_mdgen.analysis import NotDefined, UndefinedError
 from openmm_mdgen.analysis.memory import mean_cosine, memories
-from openmm_mdgen.analysis.slow_times import Coordinates, slow_times, timescale
+from openmm_mdgen.analysis.slow_times import Coordinates, Timescale, slow_times, timescale
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from torsion_walks import jumps, well_angles
 
@@ -71,3 +71,16 @@ def test_memory_is_the_mean_cosine_of_the_angle_turned():
     assert found["10 ps"].generated == 1 and found["490 ps"].reference < found["10 ps"].reference < 1
     short = TorsionSeries.joined([TorsionSeries(NAMES, md.angles[:40], 10.0)] * 20)
     assert "no trajectory is longer than 490 ps" in str(memories(short, md)["490 ps"].generated)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (Timescale(816.2, 511.4, 1464.0), "816 ps (511 to 1,460 ps)"),
+        (Timescale(0.1234, 0.0, 1234567.0), "0.123 ps (0 to 1,230,000 ps)"),
+        (Timescale(NotDefined("not correlated"), 0.0, 0.0), "none"),
+        (Timescale(NotDefined("not correlated"), 0.0, 12.0), "none (0 to 12 ps)"),
+    ],
+)
+def test_times_are_told_in_plain_numbers(found, told):
+    assert str(found) == told

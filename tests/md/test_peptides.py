@@ -230,3 +230,10 @@ def test_a_box_is_large_enough_for_its_cutoff_when_the_barostat_shrinks_it():
     assert edge >= 2.4 and force.getCutoffDistance() == 1.0 * unit.nanometer
     with pytest.raises(MDGenError, match="box of 1.5 nm is too small"):
         solvated(topology, nanometers(positions), edge=1.5)
+
+
+def test_letters_that_spell_a_residue_are_said_to_be_read_one_by_one():
+    """ACE-ALA-NME is how many write alanine dipeptide, and here it is Ala-Leu-Ala between caps."""
+    with pytest.warns(UserWarning, match="'ACE-ALA-NME' is read letter by letter, as ALA-LEU-ALA: .*ACE-A-NME"):
+        topology, _ = build_peptide("ACE-ALA-NME")
+    assert [residue.name for residue in topology.residues()] == ["ACE", "ALA", "LEU", "ALA", "NME"]

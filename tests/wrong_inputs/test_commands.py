@@ -84,7 +84,7 @@ RUN = rows(
     run AKLV --time 10ps --out out.txt -> --out out.txt | name a file that ends in .dcd
     run AKLV --time 10ps --out . -> --out . is a folder | name a file in it
     run AKLV --time 10ps --out text.txt/x.dcd -> text.txt is a file | name another folder
-    run AKLV --time 10ps --out absent/x.dcd -> absent: no such folder | make it first
+    run AKLV --time 10ps --out absent/x.dcd -> --out absent/x.dcd: absent: no such folder | make it first
     run AKLV --time 10ps --out a.dcd -> exists | pass --force
     run a.pdb --time 10ps --out a.dcd --force -> is an input | choose another name
     run AKLV --extend 10ps -> no run at --out to add to | give --time
@@ -94,6 +94,8 @@ RUN = rows(
     run AKLV --time 10ps --positions a.pdb -> goes with no structure | for AMBER's .prmtop
     run AKLV --time 10ps --nosuch -> No such option: --nosuch | Possible options
     run AKXV --time 10ps -> 'X' in 'AKXV' | the 20 amino acids
+    run ALA-LYS-NME --time 10ps -> in three-letter codes | write one-letter codes, AK-NME
+    run AKLV --time 10ps --temperature 298.15 -> trained at 300 to 350 K | the nearest being 300
     run AKLv --time 10ps -> mixes upper and lower case | write all letters in one case
     run A --time 10ps -> at least two residues | or one and a cap
     run AKLVAKLVAKLVAKLV --time 10ps -> a chain of 16 residues | train some for this length
