@@ -8,6 +8,8 @@ one heavy atom together and by the shorter way, as methyl, ammonium and hydroxyl
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -15,6 +17,27 @@ from torch import Tensor
 
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.molecule.template import AllAtomTemplate
+
+
+@dataclass(frozen=True, eq=False)
+class Geometries:
+    """The bond lengths and angles of a structure, or for each of some frames what lies between those of two."""
+
+    first: AllAtomTemplate
+    second: AllAtomTemplate | None = None
+    share: Tensor | None = None  # (F,): 0 where a frame has the geometry of the first, 1 where it has the second's
+
+    def among(self, frames: Tensor) -> Geometries:
+        """Those of some frames."""
+        return self if self.share is None else Geometries(self.first, self.second, self.share[frames])
+
+    def place(self, rigids: Rigid, torsions: Float[Tensor, "F L 7 2"]) -> Float[Tensor, "F n 3"]:
+        """Atoms, in nm."""
+        one = self.first.place(rigids, torsions)
+        if self.second is None or self.share is None:
+            return one
+        return blended(self.first.chain, one, self.second.place(rigids, torsions), self.share.to(torsions))
 
 
 def blended(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from openmm_mdgen.geometry.rigid import Rigid, exact_device
 from openmm_mdgen.geometry.units import to_angstrom
+from openmm_mdgen.molecule.blending import Geometries
 from openmm_mdgen.molecule.contacts import ALLOWED, at_once, close_pairs, contacts
 from openmm_mdgen.molecule.levers import Levers
 from openmm_mdgen.molecule.template import AllAtomTemplate
@@ -49,16 +50,22 @@ def relieve_clashes(
 
 
 def relieve_side_chains(
-    template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tensor, "*batch L 7 2"]
+    template: AllAtomTemplate,
+    rigids: Rigid,
+    torsions: Float[Tensor, "*batch L 7 2"],
+    *,
+    geometries: Geometries | None = None,
 ) -> Float[Tensor, "*batch L 7 2"]:
     """Torsions with which side chains overlap less, on backbones that stay where they are.
 
-    Half a disulfide keeps its chi1, and so does proline its ring.
+    Half a disulfide keeps its chi1, and so does proline its ring. Atoms are placed with the template's geometry, or
+    with those of each frame.
     """
+    geometries = geometries or Geometries(template)
     places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3))
 
     def placed(frames: Tensor, turned: Tensor) -> Tensor:
-        return to_angstrom(template.place(places[frames.to(torsions.device)].to(turned), turned))
+        return to_angstrom(geometries.among(frames).place(places[frames.to(torsions.device)].to(turned), turned))
 
     return _relieved(template, torsions, _side_chain_levers(template), placed)
 

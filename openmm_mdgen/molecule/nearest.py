@@ -6,6 +6,7 @@ Axes: any batch axes (frames), ``L`` residues, ``K`` links between them: L - 1, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from openmm_mdgen.geometry.rigid import Rigid, exact_device
 from openmm_mdgen.geometry.units import to_angstrom
 from openmm_mdgen.molecule.backbone import laid_over
+from openmm_mdgen.molecule.blending import Geometries
 from openmm_mdgen.molecule.clashes import relieve_side_chains
 from openmm_mdgen.molecule.closures import Closures
 from openmm_mdgen.molecule.contacts import ALLOWED, Pairs, close_pairs, contacts
@@ -94,24 +96,10 @@ def nearest_apart(template: AllAtomTemplate, rigids: Rigid, torsions: Float[Tens
     batch, length = torsions.shape[:-3], torsions.shape[-3]
     if length == 1:
         return nearest_chain(template, rigids, torsions)
-    device = exact_device(torsions)
-    flat = Rigid(rigids.rotation.reshape(-1, length, 3, 3), rigids.translation.reshape(-1, length, 3))
-    flat, pairs = flat.to(device).to(torch.float64), torsions.reshape(-1, length, 7, 2).to(device, torch.float64)
-    near = nearest_chain(template, flat, pairs)
-    near.torsions.copy_(relieve_side_chains(template, near.rigids, near.torsions))
-    kind, skeleton = Kind.of(template, device), Skeleton.of(template).to(device).each(None)
-    contact = contacts(template.chain).to(pairs)
-    for part in near.is_valid.nonzero()[:, 0].split(max(1, _OF_OVERLAPS_AT_ONCE // length)):
-        for _ in range(_TURNS):
-            atoms = to_angstrom(template.place(near.rigids[part], near.torsions[part]))
-            depth, close = close_pairs(atoms, contact, _WATCHED)
-            clashing = (depth > ALLOWED).nonzero()[:, 0]
-            if len(clashing) == 0:
-                break
-            close, atoms, part = close.among(clashing, len(part)), atoms[clashing], part[clashing]
-            asked = _Asked.of(kind, skeleton, flat[part], pairs[part])
-            apart = _given_way(template, asked, near.among(part), atoms, close)
-            near.replace(part, apart)
+    flat, asked = _flat(rigids, torsions)
+    near, skeleton = nearest_chain(template, flat, asked), Skeleton.of(template).to(asked.device).each(None)
+    every = torch.arange(len(asked), device=asked.device)
+    _get_apart(near, every, Geometries(template), lambda frames: skeleton, flat, asked)
     return _shaped(near, batch, torsions)
 
 
@@ -122,9 +110,60 @@ def nearest_between(
     torsions: Float[Tensor, "*batch T L 7 2"],
     share: Float[Tensor, " T"],
 ) -> Nearest:
-    """Chains whose bond lengths and angles go from those of one structure (share 0) to those of another (1)."""
+    """Chains as `nearest_apart` gives them, whose bond lengths and angles go from one structure's to another's.
+
+    Parameters
+    ----------
+    first, second : AllAtomTemplate
+    rigids, torsions
+        As in `nearest_chain`.
+    share : Tensor
+        0 where a frame has the geometry of the first structure, 1 where it has that of the second. Those frames are
+        taken for the structures themselves: overlaps in them are left as they are.
+
+    Returns
+    -------
+    Nearest
+    """
     between_them = Skeleton.of(first).towards(Skeleton.of(second), share.double().cpu())
-    return _nearest(first, between_them, rigids, torsions, per_frame=len(share))
+    batch, length, n_shares = torsions.shape[:-3], torsions.shape[-3], len(share)
+    if length == 1:
+        return _nearest(first, between_them, rigids, torsions, per_frame=n_shares)
+    flat, asked = _flat(rigids, torsions)
+    near = _nearest(first, between_them, flat, asked, per_frame=n_shares)
+    each = share.to(asked)[torch.arange(len(asked), device=asked.device) % n_shares]
+    between_them = between_them.to(asked.device)
+    inside = ((each > 0) & (each < 1)).nonzero()[:, 0]
+    if len(inside):
+        _get_apart(
+            near, inside, Geometries(first, second, each), lambda k: between_them.each(k % n_shares), flat, asked
+        )
+    return _shaped(near, batch, torsions)
+
+
+def _get_apart(
+    near: Nearest,
+    frames: Tensor,
+    geometries: Geometries,
+    skeleton_of: Callable[[Tensor], Skeleton],
+    rigids: Rigid,
+    torsions: Tensor,
+) -> None:
+    """Let the atoms of chains get out of each other's way in some frames, given what all chains were fitted to."""
+    template, length = geometries.first, torsions.shape[-3]
+    own = geometries.among(frames)
+    near.torsions[frames] = relieve_side_chains(template, near.rigids[frames], near.torsions[frames], geometries=own)
+    kind, contact = Kind.of(template, torsions.device), contacts(template.chain).to(torsions)
+    for part in frames[near.is_valid[frames]].split(max(1, _OF_OVERLAPS_AT_ONCE // length)):
+        for _ in range(_TURNS):
+            atoms = to_angstrom(geometries.among(part).place(near.rigids[part], near.torsions[part]))
+            depth, close = close_pairs(atoms, contact, _WATCHED)
+            clashing = (depth > ALLOWED).nonzero()[:, 0]
+            if len(clashing) == 0:
+                break
+            close, atoms, part = close.among(clashing, len(part)), atoms[clashing], part[clashing]
+            asked = _Asked.of(kind, skeleton_of(part), rigids[part], torsions[part])
+            near.replace(part, _given_way(geometries.among(part), asked, near.among(part), atoms, close))
 
 
 def _nearest(
@@ -134,17 +173,21 @@ def _nearest(
     batch, length = torsions.shape[:-3], torsions.shape[-3]
     if length == 1:  # nothing turns
         return Nearest(rigids, torsions, torsions.new_zeros(batch), torsions.isfinite().all(-1).all(-1).all(-1))
-    # Double precision: errors of angles add up along a chain.
-    device = exact_device(torsions)
-    flat = Rigid(rigids.rotation.reshape(-1, length, 3, 3), rigids.translation.reshape(-1, length, 3))
-    flat = flat.to(device).to(torch.float64)
-    pairs = torsions.reshape(-1, length, 7, 2).to(device, torch.float64)
+    flat, pairs = _flat(rigids, torsions)
+    device = pairs.device
     kind, skeleton = Kind.of(template, device), skeleton.to(device)
     made = []
     for part in torch.arange(len(pairs), device=device).split(max(1, _RESIDUES_AT_ONCE // length)):
         own = skeleton.each(None if per_frame is None else part % per_frame)
         made.append(_fitted(kind, _Asked.of(kind, own, flat[part], pairs[part]), flat[part], pairs[part]))
     return _shaped(Nearest.cat(made), batch, torsions)
+
+
+def _flat(rigids: Rigid, torsions: Tensor) -> tuple[Rigid, Tensor]:
+    """Rigids (F, L) and torsions (F, L, 7, 2) in double precision, as errors of angles add up along a chain."""
+    device, length = exact_device(torsions), torsions.shape[-3]
+    flat = Rigid(rigids.rotation.reshape(-1, length, 3, 3), rigids.translation.reshape(-1, length, 3))
+    return flat.to(device).to(torch.float64), torsions.reshape(-1, length, 7, 2).to(device, torch.float64)
 
 
 def _shaped(near: Nearest, batch: torch.Size, like: Tensor) -> Nearest:
@@ -226,14 +269,15 @@ def _fitted(kind: Kind, asked: _Asked, rigids: Rigid, torsions: Tensor) -> Neare
     return asked.nearest(found, torsions)
 
 
-def _given_way(template: AllAtomTemplate, asked: _Asked, near: Nearest, atoms: Tensor, close: Pairs) -> Nearest:
+def _given_way(geometries: Geometries, asked: _Asked, near: Nearest, atoms: Tensor, close: Pairs) -> Nearest:
     """Chains (F, L) nearest to what was asked, from which backbones, then side chains, have got out of the way."""
     chain = asked.chain(near)
-    nodes = nodes_of(template.chain).to(atoms.device)
+    nodes = nodes_of(geometries.first.chain).to(atoms.device)
     overlaps = Overlaps.of(nodes, chain, atoms - asked.centre, close)
     found = asked.nearest(fit_apart(replace(asked.problem, overlaps=overlaps), chain), near.torsions)
     found.replace((~found.is_valid).nonzero()[:, 0], near.among(~found.is_valid))
-    found.torsions.copy_(relieve_side_chains(template, found.rigids, found.torsions))
+    turned = relieve_side_chains(geometries.first, found.rigids, found.torsions, geometries=geometries)
+    found.torsions.copy_(turned)
     return found
 
 

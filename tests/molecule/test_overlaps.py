@@ -10,12 +10,15 @@ from openmm_mdgen.geometry.atom14 import backbone_rigids
 from openmm_mdgen.geometry.bonds import TOO_CLOSE
 from openmm_mdgen.geometry.rigid import Rigid
 from openmm_mdgen.molecule.backbone import laid_over
+from openmm_mdgen.molecule.blending import Geometries
 from openmm_mdgen.molecule.contacts import close_pairs, contacts
 from openmm_mdgen.molecule.fitting import OMEGA_REACH
 from openmm_mdgen.molecule.hinges import Articulated, Geometry, Poses, wrapped
-from openmm_mdgen.molecule.nearest import nearest_apart, nearest_chain
+from openmm_mdgen.molecule.nearest import nearest_apart, nearest_between, nearest_chain
 from openmm_mdgen.molecule.overlaps import Overlaps, nodes_of
+from openmm_mdgen.molecule.placement import BackboneFitted
 from openmm_mdgen.molecule.skeleton import Skeleton, planar_omega
+from openmm_mdgen.molecule.template import AllAtomTemplate
 from structures import template_of, villin
 
 OMEGA, PHI, PSI = range(3)
@@ -47,7 +50,12 @@ def squeezed(share, n=12):
 
 def deepest(template, near):
     """(F,) nm by which atoms are nearer than the gate allows, measured with numpy."""
-    atoms, chain = template.place(near.rigids, near.torsions).numpy(), template.chain
+    return deepest_of(template.place(near.rigids, near.torsions), template.chain)
+
+
+def deepest_of(placed, chain):
+    """The same of atoms (F, n, 3) in nm."""
+    atoms = placed.numpy()
     limit = np.array(TOO_CLOSE)[chain.is_hydrogen[:, None].astype(int) + chain.is_hydrogen[None]]
     limit[chain.graph.near()] = 0
     return np.array([(limit - np.linalg.norm(x[:, None] - x[None], axis=-1)).max() for x in atoms])
@@ -113,6 +121,26 @@ def test_backbones_give_way_and_stay_near():
     # Each frame by itself.
     alone = nearest_apart(template, rigids[5:6], asked[5:6])
     torch.testing.assert_close(alone.rigids.translation, after.rigids.translation[5:6], rtol=0, atol=1e-4)
+
+
+def test_between_two_structures_atoms_get_out_of_the_way_too():
+    first, positions = villin()
+    bent = positions + 0.002 * np.random.default_rng(0).normal(size=positions.shape)
+    second = AllAtomTemplate.measure(first.chain, bent)
+    rigids, asked = squeezed(0.93), first.torsions.expand(12, -1, -1, -1)
+    share = torch.linspace(0, 1, 12, dtype=torch.float64)
+    near = nearest_between(first, second, rigids[None], asked[None], share)
+    placed = BackboneFitted().place_between(first, second, rigids[None], asked[None], share)
+    found = Geometries(first, second, share).place(near.rigids[0], near.torsions[0])
+    torch.testing.assert_close(placed.atoms[0], found, rtol=0, atol=1e-6)
+    depth = deepest_of(placed.atoms[0], first.chain)
+    assert (depth[[0, -1]] > 0.005).all()  # the structures themselves, which are not touched
+    assert (depth[1:-1] <= 0).mean() >= 0.9 and placed.is_valid.all()
+    before = nearest_chain(first, rigids, asked)
+    assert (near.distance[0] < before.distance + 0.15).all()
+    # What is placed by itself is what is placed with the others.
+    alone = BackboneFitted().place_between(first, second, rigids[None, 5:6], asked[None, 5:6], share[5:6])
+    torch.testing.assert_close(alone.atoms[0], placed.atoms[0, 5:6], rtol=0, atol=1e-4)
 
 
 def test_chains_without_overlap_are_not_touched():
