@@ -65,8 +65,8 @@ def design(
     top = topology_of(trajectory, top)
     table = check_folder(out) / "designs.csv"
     if out.is_dir():
-        designs = [path for path in sorted(out.iterdir()) if _may_be_replaced(path)]
-        check_outputs([("--out", path) for path in (table, *designs)], inputs=[trajectory, top], force=force)
+        there = [path for path in sorted(out.iterdir()) if _may_be_replaced(path)]
+        check_outputs([("--out", path) for path in (table, *there)], inputs=[trajectory, top], force=force)
 
     import numpy as np
 
@@ -96,12 +96,11 @@ def design(
     )
     counts = frequencies(made)
     builder = PeptideBuilder(backbone=model.info.backbone, seed=seed % 2**31)
+    # All of them before the first is written: what is stopped meanwhile leaves nothing that is in its own way.
+    designs = {s: [d for d in made if d.sequence == s and d.trajectory is not None] for s, _ in counts}
+    built = {s: [builder.all_atoms(d) for d in ours] for s, ours in designs.items() if ours}
     out.mkdir(parents=True, exist_ok=True)
-    for sequence, _ in counts:
-        ours = [d for d in made if d.sequence == sequence]
-        if ours[0].trajectory is None:
-            continue  # weights that give sequences alone
-        peptides = [builder.all_atoms(d) for d in ours]
+    for sequence, peptides in built.items():
         write_pdb(out / f"{sequence}.pdb", peptides[0].topology, peptides[0].positions)
         frames = np.concatenate([peptide.frames for peptide in peptides])
         write_frames(out / f"{sequence}{ending}", peptides[0].topology, frames, model.frame_interval)

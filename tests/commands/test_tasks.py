@@ -1,9 +1,12 @@
 """The commands interpolate, upsample and design, from their arguments to the files they leave."""
 
 import csv
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mdtraj
@@ -14,6 +17,7 @@ from openmm import app, unit
 from called import called
 from models import small_flow
 from openmm_mdgen.commands.trajectories import write_frames
+from openmm_mdgen.md.designed_peptides import PeptideBuilder
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.structures import write_pdb
 from openmm_mdgen.model import checkpoints
@@ -253,6 +257,28 @@ def test_readers_print_nothing(data, tmp_path):
     words = [sys.executable, "-c", script, str(data / "md.dcd"), str(data / "md.pdb")]
     done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
     assert done.stdout == "9\n" and done.stderr == ""
+
+
+def test_a_design_that_is_stopped_leaves_nothing_in_its_own_way(command, data, tmp_path, monkeypatch):
+    whole, asked = PeptideBuilder.all_atoms, []
+
+    def stopped(self, design):
+        asked.append(design.sequence)
+        if len(asked) == 6:  # the last one
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)  # in which Python hears the signal
+        return whole(self, design)
+
+    monkeypatch.setattr(PeptideBuilder, "all_atoms", stopped)
+    words = ("design", data / "md.dcd", "--top", data / "md.pdb", "--samples", 6, "--seed", 1, "--out", "d")
+    code, out, errors = command(*words)
+    assert (code, out) == (130, "") and len(set(asked)) > 1
+    assert errors == (
+        "stopped by Ctrl-C: output files that were not complete have been removed; to begin again, give the same "
+        "command\n"
+    )
+    assert not (tmp_path / "d").exists()
+    assert command(*words)[0] == 0 and (tmp_path / "d" / "designs.csv").exists()
 
 
 def test_designs_never_replace_what_was_there(command, data, tmp_path):
