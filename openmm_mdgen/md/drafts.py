@@ -69,6 +69,7 @@ class Draft:
     residues: list[DraftResidue]
     box: np.ndarray | None = None  # (3, 3) nm, box vectors as rows
     open_end: DraftResidue | None = None  # the last residue of a file that may have been cut short
+    stated: dict[str, list[str]] = field(default_factory=dict)  # residues that the file says chains have, by name
 
     def chains(self) -> list[list[DraftResidue]]:
         """Residues of each chain."""

@@ -24,6 +24,7 @@ from openmm_mdgen.md.readers import kind_of, read_draft, stem_of
 from openmm_mdgen.md.recognition import (
     join_bonded,
     keep_protein,
+    missing_residues,
     replace_at_starts,
     require_one_chain,
     split_chains,
@@ -148,6 +149,7 @@ def prepare(
     notes += replace_at_starts(draft)
     if not each_chain:
         require_one_chain(draft, notes)
+    notes += missing_residues(draft)
     notes += make_whole(draft)
     check_chains(draft)
     notes += add_heavy_atoms(draft, seed)

@@ -143,10 +143,13 @@ def _read_pdb(text: str) -> tuple[Draft, list[str]]:
     models = sum(line.startswith("MODEL ") for line in lines)
     rows: list[_Row] = []
     first, segment, box, ended = "", 0, None, ""
+    stated: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
         record = line[:6].rstrip()
         if record == "CRYST1":
             box = _unit_cell(line[k:m] for k, m in pairwise(_CRYST1))
+        elif record == "SEQRES":
+            stated.setdefault(line[11:12], []).extend(line[19:70].split())
         elif record in _ENDS:
             ended = record
             if record == "ENDMDL":
@@ -161,7 +164,7 @@ def _read_pdb(text: str) -> tuple[Draft, list[str]]:
             ended = ""
             rows.append(_pdb_row(line, number, segment))
     draft, notes = _collected(rows, box, models)
-    draft.open_end = draft.residues[-1] if rows and not ended else None
+    draft.open_end, draft.stated = draft.residues[-1] if rows and not ended else None, stated
     return draft, notes
 
 
@@ -246,6 +249,12 @@ def _read_cif(text: str) -> tuple[Draft, list[str]]:
         rows.append(_Row(chain, segment, residue, number, insertion, atom, element, xyz[k], alternate))
     cell = [table.get(f"_cell.{name}", ["?"])[0] for name in _CELL]
     draft, notes = _collected(rows, _unit_cell(cell), len(set(models)))
+    places: dict[tuple[str, str], str] = {}  # the first residue of each place: there may be several kinds
+    scheme = (table.get(f"_pdbx_poly_seq_scheme.{name}", []) for name in ("pdb_strand_id", "seq_id", "mon_id"))
+    for chain, number, residue in zip(*scheme, strict=True):
+        places.setdefault((chain, number), residue)
+    for (chain, _), residue in places.items():
+        draft.stated.setdefault(chain, []).append(residue)
     if text.rstrip().splitlines()[-1].startswith(("ATOM", "HETATM")):  # nothing closes the table
         draft.open_end = draft.residues[-1]
     return draft, notes

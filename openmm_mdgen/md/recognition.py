@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 
 from pdbfixer.pdbfixer import substitutions
 
@@ -260,3 +261,29 @@ def _name_cap_atoms(residue: DraftResidue) -> None:
 
 def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{n} {name}" for name, n in counts.most_common(4)) or "no residue"
+
+
+def missing_residues(draft: Draft) -> list[str]:
+    """Tell of residues that a file says its chains have (SEQRES), and gives no atoms of.
+
+    Chains are aligned by the names of their residues; what differs by name alone is not told.
+    """
+    told = []
+    for chain in dict.fromkeys(residue.chain for residue in draft.residues):
+        there = [residue for residue in draft.residues if residue.chain == chain]
+        stated = draft.stated.get(chain, [])
+        ours, theirs = [_stands_for(r.name) for r in there], [_stands_for(name) for name in stated]
+        for kind, first, last, start, end in SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
+            lacking = last - first - (end - start)
+            if kind == "equal" or lacking <= 0:
+                continue
+            where = f"before {there[end]}" if end < len(there) else f"after {there[-1]}"
+            number = "" if end == start else f"{lacking} of "
+            told.append(f"{number}{few(stated[first:last])} {where}")
+    if not told:
+        return []
+    return [f"the file names residues that it has no atoms of, and the chain is without them: {'; '.join(told)}"]
+
+
+def _stands_for(name: str) -> str:
+    return names.CAP_ALIASES.get(name.upper()) or parent(name) or name

@@ -4,7 +4,7 @@ from openmm import app
 
 import spellings as sp
 from molecule_kinds import FOUR, OWN_FIELDS, Case, File, Kind, pdb
-from pdb_texts import exchanged, hydroxyproline, mirrored, peptide_with, renamed, ring
+from pdb_texts import exchanged, hydroxyproline, mirrored, peptide_with, renamed, ring, with_seqres
 
 EACH = {"each_chain": True}
 KINDS = [
@@ -150,6 +150,13 @@ KINDS = [
             ),
         },
         refused="nm apart: (residues are missing|the chain is broken, or residues are missing)",
+    ),
+    Kind(
+        "Residues that the file names and has no atoms of",
+        "SEQRES, or mmCIF's pdbx_poly_seq_scheme, longer than the chain",
+        "works: a line tells which residues the chain is without; model them if they matter",
+        {"ends": pdb(lambda: with_seqres(sp.peptide("AKLV"), "GLY MET ALA LYS LEU VAL SER"), FOUR)},
+        told="has no atoms of, and the chain is without them: GLY, MET before ALA 1; SER after VAL 4",
     ),
     Kind(
         "Alternate locations",

@@ -107,6 +107,14 @@ def exchanged(text, number, first, second):
     return "".join(lines)
 
 
+def with_seqres(text, residues, chain="A"):
+    """PDB text that states the residues of a chain, thirteen a line as the format has it."""
+    names = residues.split()
+    parts = [names[k : k + 13] for k in range(0, len(names), 13)]
+    lines = (f"SEQRES {n:3d} {chain} {len(names):4d}  {' '.join(part)}\n" for n, part in enumerate(parts, 1))
+    return "".join(lines) + text
+
+
 def moved(lines, shift, chain):
     return "".join(line[:21] + chain + line[22:30] + f"{float(line[30:38]) + shift:8.3f}" + line[38:] for line in lines)
 

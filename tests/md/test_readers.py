@@ -15,7 +15,7 @@ from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.md.peptides import build_peptide
 from openmm_mdgen.md.prepare import prepare
 from openmm_mdgen.md.readers import read_draft
-from pdb_texts import moved, text_of, write
+from pdb_texts import moved, text_of, with_seqres, write
 
 TOPOLOGY, POSITIONS = build_peptide("AKLV", seed=1)
 NM = np.array(POSITIONS.value_in_unit(unit.nanometer))
@@ -216,3 +216,41 @@ def test_a_file_is_read_however_its_lines_end_and_its_name_is_written(name, tmp_
     prepared = prepare(tmp_path / name)
     assert prepared.notes == () and residues_of(prepared) == "ALA LYS LEU VAL"
     np.testing.assert_allclose(prepared.positions, NM, atol=6e-5)
+
+
+LACKING = "the file names residues that it has no atoms of, and the chain is without them: "
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("ALA LYS LEU VAL", None),
+        ("GLY MET ALA LYS LEU VAL", "GLY, MET before ALA 1"),
+        ("ALA LYS LEU VAL SER", "SER after VAL 4"),
+        ("ALA LYS GLY LEU VAL", "GLY before LEU 3"),  # though its neighbours are bonded, as after an edit
+        ("ALA ALA LYS LEU VAL VAL", "ALA before ALA 1; VAL after VAL 4"),
+        ("MSE GLY ALA LYS LEU VAL", "MSE, GLY before ALA 1"),
+        ("SER LYS LEU VAL", None),  # a residue that was replaced is not missing
+        ("GLY SER LYS LEU VAL", "1 of GLY, SER before LYS 2"),
+        ("ALA MLY LEU VAL", None),
+        (" ".join(["GLY"] * 20 + "ALA LYS LEU VAL".split()), "GLY, GLY, GLY, GLY, GLY, GLY and 14 more before ALA 1"),
+    ],
+)
+def test_residues_that_a_pdb_file_names_and_lacks_are_told(stated, told, tmp_path):
+    prepared = prepare(write(tmp_path, with_seqres(sp.peptide("AKLV"), stated)))
+    assert prepared.notes == (() if told is None else (LACKING + told,))
+
+
+def test_residues_that_an_mmcif_file_names_and_lacks_are_told(tmp_path):
+    rows = ((1, "GLY"), (2, "ALA"), (3, "LYS"), (3, "ARG"), (4, "LEU"), (5, "VAL"), (6, "NH2"))  # two kinds at 3
+    table = "".join(f"A {k} {name}\n" for k, name in rows)
+    names = "".join(f"_pdbx_poly_seq_scheme.{name}\n" for name in ("pdb_strand_id", "seq_id", "mon_id"))
+    text = sp.cif("AKLV") + f"loop_\n{names}{table}#\n"
+    prepared = prepare(write(tmp_path, text, "given.cif"))
+    assert prepared.notes == (LACKING + "GLY before ALA 1; NH2 after VAL 4",)
+
+
+def test_each_chain_is_compared_with_what_is_said_of_it(tmp_path):
+    text = with_seqres(with_seqres(sp.two(), "ALA LYS LEU VAL"), "ALA LYS LEU VAL GLY", "B")
+    told = prepare(write(tmp_path, text), each_chain=True).notes
+    assert [note for note in told if note.startswith(LACKING)] == [LACKING + "GLY after VAL 4"]
