@@ -9,10 +9,10 @@ import mdtraj
 import numpy as np
 from openmm import app
 
-from openmm_mdgen.arguments import require, valid_count
+from openmm_mdgen.arguments import valid_count
 from openmm_mdgen.errors import GenerationError
 from openmm_mdgen.molecule.positions import BondedAtoms, as_topology, box_of, one_structure
-from openmm_mdgen.protocol import Generator, draw
+from openmm_mdgen.protocol import Generator, draw, require_generator
 from openmm_mdgen.seeds import segment_seed, valid_seed
 
 _TRIES = 10  # segments in a row without a frame that is valid
@@ -49,10 +49,7 @@ def generated_frames(
         If ten segments in a row have no valid frame.
     """
     n_frames, seed, topology = valid_count("n_frames", n_frames), valid_seed(seed), as_topology(topology)
-    is_right = isinstance(generator, Generator) and not isinstance(generator, type)
-    require(
-        "generator", generator, is_right, "an object with the members of protocol.Generator, such as loaded weights"
-    )
+    require_generator(generator)
     generator.check(topology)
     current = one_structure("positions", BondedAtoms(topology), positions, box_of(topology))
     propagator = generator.propagator(topology, current)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from openmm_mdgen.arguments import require
 from openmm_mdgen.errors import MDGenError, StateError, UnsupportedTopologyError
 from openmm_mdgen.molecule.caps import is_hydrogen
 from openmm_mdgen.molecule.positions import as_topology, in_nanometre
@@ -28,6 +27,7 @@ from openmm_mdgen.protocol import (
     Propagator,
     TemperaturePropagator,
     draw,
+    require_generator,
     temperature_range,
 )
 from openmm_mdgen.seeds import segment_seed
@@ -79,8 +79,7 @@ class EachChain:
     """
 
     def __init__(self, generator: Generator) -> None:
-        is_right = isinstance(generator, Generator) and not isinstance(generator, type)
-        require("generator", generator, is_right, "an object with the members of protocol.Generator")
+        require_generator(generator)
         self.generator = generator
         self.drawn_frames = self.overlapping_frames = 0
 
