@@ -63,7 +63,7 @@ class Rigid:
     @staticmethod
     def identity(batch: Sequence[int], like: Tensor) -> Rigid:
         """No motion, with these batch axes, of the type and on the device of `like`."""
-        return Rigid(torch.eye(3).to(like).expand(*batch, 3, 3), like.new_zeros(*batch, 3))
+        return Rigid(torch.eye(3, dtype=like.dtype, device=like.device).expand(*batch, 3, 3), like.new_zeros(*batch, 3))
 
     @staticmethod
     def stack(rigids: Sequence[Rigid]) -> Rigid:

@@ -43,8 +43,10 @@ def relieve_clashes(
     Peptide bonds keep their omega, and prolines their ring. Without `turns_caps` a capped first residue keeps its phi.
     """
 
+    here = _exact(template, torsions)
+
     def placed(_: Tensor, turned: Tensor) -> Tensor:
-        return to_angstrom(template.place(template.chain_rigids(turned), turned))
+        return to_angstrom(here.place(here.chain_rigids(turned), turned))
 
     return _relieved(template, torsions, _levers(template, turns_caps=turns_caps), placed)
 
@@ -61,13 +63,18 @@ def relieve_side_chains(
     Half a disulfide keeps its chi1, and so does proline its ring. Atoms are placed with the template's geometry, or
     with those of each frame.
     """
-    geometries = geometries or Geometries(template)
+    geometries = geometries or Geometries(_exact(template, torsions))
     places = Rigid(rigids.rotation.flatten(0, -4), rigids.translation.flatten(0, -3))
 
     def placed(frames: Tensor, turned: Tensor) -> Tensor:
         return to_angstrom(geometries.among(frames).place(places[frames.to(torsions.device)].to(turned), turned))
 
     return _relieved(template, torsions, _side_chain_levers(template), placed)
+
+
+def _exact(template: AllAtomTemplate, torsions: Tensor) -> AllAtomTemplate:
+    """The template where overlaps are lifted, so that the steps copy nothing there."""
+    return template.at(torsions.new_empty(0, dtype=torch.float64, device=exact_device(torsions)))
 
 
 def _relieved(template: AllAtomTemplate, torsions: Tensor, levers: Levers, placed: Placing) -> Tensor:
@@ -79,15 +86,14 @@ def _relieved(template: AllAtomTemplate, torsions: Tensor, levers: Levers, place
         return torsions
     device = exact_device(torsions)
     contact, levers = contacts(template.chain).to(device), levers.to(device)
-    relieved = torsions.flatten(0, -4).to(device, torch.float64, copy=True)
+    relieved = torsions.flatten(0, -4).to(device).to(torch.float64, copy=True)
     for clashing in torch.arange(len(relieved), device=device).split(at_once(len(contact), math.inf)):
         for _ in range(_STEPS):
             atoms = placed(clashing, relieved[clashing])
             depth, pairs = close_pairs(atoms, contact, 0.0)
-            is_deep = depth > ALLOWED
-            if not is_deep.any():
+            deep = (depth > ALLOWED).nonzero()[:, 0]
+            if len(deep) == 0:
                 break
-            deep = is_deep.nonzero()[:, 0]
             pairs, clashing = pairs.among(deep, len(clashing)), clashing[deep]
             distance, slopes = levers.slopes(atoms[deep], pairs)
             turn = _turn(pairs.frame, pairs.limit - distance, slopes, len(deep))
@@ -101,7 +107,7 @@ def _turn(frame: Tensor, depth: Tensor, slopes: Tensor, n_frames: int) -> Tensor
     The minimum of (depth - slopes turn)^2 + damping turn^2 is solved for in the space of a frame's pairs, of which
     there are few: turn = slopes^T (slopes slopes^T + damping)^-1 depth; or in that of turns, where these are fewer.
     """
-    counts = torch.bincount(frame, minlength=n_frames)
+    counts = frame.new_zeros(n_frames).scatter_add_(0, frame, torch.ones_like(frame))
     order = torch.argsort(frame, stable=True)
     place = torch.empty_like(frame)
     place[order] = torch.arange(len(frame), device=frame.device) - (counts.cumsum(0) - counts)[frame[order]]

@@ -99,7 +99,9 @@ class Closures:
         """Nine rows: where N, CA and C of the last body are, less where those of the first are."""
         last, first = points[-1], points[0]  # (3, 3, F)
         n_frames = points.shape[-1]
-        along = torch.eye(3).to(points)[None, :, :, None].expand(3, 3, 3, n_frames)  # of each atom: coordinates
+        along = torch.eye(3, dtype=points.dtype, device=points.device)[None, :, :, None].expand(
+            3, 3, 3, n_frames
+        )  # of each atom: coordinates
         loads = torch.stack(
             [load_of(last[:, None].expand_as(along), along), -load_of(first[:, None].expand_as(along), along)], dim=2
         )
@@ -179,11 +181,11 @@ def _twists(chain: Chain, rows: Rows, turns: Tensor, first: Tensor) -> tuple[Ten
     twist = torch.cat([chain.first[:, None], first], dim=1)
     planned = torch.cat([chain.turn[:, :, None], turns], dim=2)
     at = {0: twist}
-    last = int(wanted.max())
-    for link in range(last):
+    bodies = wanted.tolist()
+    for link in range(max(bodies)):
         for hinge in range(3):
             angle = planned[link, hinge] - (chain.gain[link, hinge][:, None] * twist).sum(0)
             twist = twist + chain.axes[link, hinge][:, None] * angle
         twist = torch.cat([twist[:, :1] + chain.misses[link][:, None], twist[:, 1:]], dim=1)
         at[link + 1] = twist
-    return torch.stack([at[int(body)] for body in wanted]), number
+    return torch.stack([at[body] for body in bodies]), number

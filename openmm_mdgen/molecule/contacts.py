@@ -34,7 +34,8 @@ class Pairs:
 
     def where(self, holds: Tensor) -> Pairs:
         """Those for which (P,) holds."""
-        return Pairs(self.frame[holds], self.first[holds], self.second[holds], self.limit[holds])
+        kept = holds.nonzero()[:, 0]  # once: each indexing by a mask waits for the device
+        return Pairs(self.frame[kept], self.first[kept], self.second[kept], self.limit[kept])
 
     def among(self, frames: Tensor, n_frames: int) -> Pairs:
         """Those of some frames of `n_frames`, numbered anew."""
@@ -70,7 +71,7 @@ def close_pairs(atoms: Tensor, contact: Tensor, within: float) -> tuple[Tensor, 
     pairs has minus `within` as its deepest overlap.
     """
     reach = torch.where(contact > 0, contact + within, 0.0).square() + _UNSURE
-    reach[~(contact > 0).triu(diagonal=1)] = -math.inf
+    reach.masked_fill_(~(contact > 0).triu(diagonal=1), -math.inf)
     reach, found = reach.to(torch.float32), []
     for part in torch.arange(len(atoms), device=atoms.device).split(at_once(len(contact), math.inf)):
         # Squares of distances by a product of matrices in single precision: most pairs are far apart, and this tells

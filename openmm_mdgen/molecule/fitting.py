@@ -203,9 +203,10 @@ def _descended(problem: Problem, best: Articulated, rounds: int = _ROUNDS) -> tu
         nearest = here.above_floor(found.clamp_max(before))
         is_settled[frames] = ends | (nearest < _NEAR**2 * here.points[..., 0].numel() / 3)
         damping[frames] = damping[frames] * torch.where(is_better, 1 / _EASED, _RAISED)
-        better = frames[is_better]
-        cost[better] = found[is_better]
-        best.replace(better, moved.among(is_better.nonzero()[:, 0]))
+        among = is_better.nonzero()[:, 0]  # once: each indexing by a mask waits for the device
+        better = frames[among]
+        cost[better] = found[among]
+        best.replace(better, moved.among(among))
     return best, is_settled
 
 
@@ -280,7 +281,7 @@ def _bodies(problem: Problem, chain: Articulated) -> tuple[Tensor, Tensor]:
     points, gaps = problem.geometry.points(chain.bodies), problem.gaps(chain)
     outer = (points[:, :, :, None] * points[:, :, None]).sum(1)
     square = points.square().sum((1, 2))
-    one = torch.eye(3).to(points)[..., None]
+    one = torch.eye(3, dtype=points.dtype, device=points.device)[..., None]
     inertia = points.new_zeros(len(points), 6, 6, points.shape[-1])
     inertia[:, :3, :3] = square[:, None, None] * one - outer
     inertia[:, :3, 3:] = skewed(points.sum(1))

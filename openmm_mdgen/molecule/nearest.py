@@ -187,7 +187,7 @@ def _flat(rigids: Rigid, torsions: Tensor) -> tuple[Rigid, Tensor]:
     """Rigids (F, L) and torsions (F, L, 7, 2) in double precision, as errors of angles add up along a chain."""
     device, length = exact_device(torsions), torsions.shape[-3]
     flat = Rigid(rigids.rotation.reshape(-1, length, 3, 3), rigids.translation.reshape(-1, length, 3))
-    return flat.to(device).to(torch.float64), torsions.reshape(-1, length, 7, 2).to(device, torch.float64)
+    return flat.to(device).to(torch.float64), torsions.reshape(-1, length, 7, 2).to(device).to(torch.float64)
 
 
 def _shaped(near: Nearest, batch: torch.Size, like: Tensor) -> Nearest:

@@ -85,7 +85,21 @@ class AllAtomTemplate:
         rings = atom14[_prolines(chain)]
         ring_bonds = (rings[:, _CD] - rings[:, _N]).norm(dim=-1)
         links = PeptideLinks.measure(aatype, atom14, groups[:, PSI_GROUP], before if chain.is_cyclic else None)
-        return cls(chain, default, _per_atom(chain, groups).inverse().apply(atoms), own, ring_bonds, links)
+        placed = _per_atom(torch.as_tensor(_group_of_atom(chain)), groups)
+        return cls(chain, default, placed.inverse().apply(atoms), own, ring_bonds, links)
+
+    def at(self, like: Tensor) -> AllAtomTemplate:
+        """The template in the type and on the device of a tensor: many calls with such tensors copy nothing there."""
+        if (self.positions.device, self.positions.dtype) == (like.device, like.dtype):
+            return self
+        return replace(
+            self,
+            default=self.default.to(like),
+            positions=self.positions.to(like),
+            torsions=self.torsions.to(like),
+            ring_bonds=self.ring_bonds.to(like),
+            links=PeptideLinks(self.links.rigids.to(like)),
+        )
 
     def chain_rigids(self, torsions: Float[Tensor, "*batch L 7 2"]) -> Rigid:
         """Backbone rigids (..., L) from torsions, with the structure's own peptide bonds; the first at the origin."""
@@ -108,9 +122,8 @@ class AllAtomTemplate:
         """
         like = rigids.translation
         groups = _groups(self.chain, rigids, self._usable(torsions.to(like)), self.default.to(like))
-        per_atom = _per_atom(
-            self.chain, _bend_rings(self.chain, groups, self.positions.to(like), self.ring_bonds.to(like))
-        )
+        bent = _bend_rings(self.chain, groups, self.positions.to(like), self.ring_bonds.to(like))
+        per_atom = _per_atom(self._group_of_atom, bent)
         # Sum of products: many times faster than one small matrix product per atom.
         turned = (per_atom.rotation * self.positions.to(like)[:, None, :]).sum(-1)
         return to_nm(_with_ring_hydrogens(self._ring_corners, turned + per_atom.translation))
@@ -153,14 +166,22 @@ class AllAtomTemplate:
         )
 
     @cached_property
+    def _group_of_atom(self) -> Tensor:
+        return torch.as_tensor(_group_of_atom(self.chain)).to(self.positions.device)
+
+    @cached_property
+    def _exists(self) -> Tensor:
+        """(L, 7, 1) bool: which torsions do."""
+        return (self.chain.torsion_mask[..., None] > 0).to(self.positions.device)
+
+    @cached_property
     def _ring_corners(self) -> tuple[_RingCorner, ...]:
         return _ring_corners(self)
 
     def _usable(self, torsions: Tensor) -> Tensor:
         """(..., L, 7, 2) of unit length."""
         length = torsions.norm(dim=-1, keepdim=True)
-        exists = self.chain.torsion_mask.to(torsions.device)[..., None] > 0
-        own = ~exists | (length < _SHORTEST_PAIR)
+        own = ~self._exists.to(torsions.device) | (length < _SHORTEST_PAIR)
         return torch.where(own, self.torsions.to(torsions), torsions / length.clamp_min(_SHORTEST_PAIR))
 
 
@@ -184,9 +205,14 @@ def _with_cap_frame(default: Rigid, atom14: Tensor, before: Tensor, torsions: Te
     return default.replaced((0, OMEGA_GROUP), phi.inverse() @ omega)
 
 
-def _per_atom(chain: ProteinChain, groups: Rigid) -> Rigid:
+def _group_of_atom(chain: ProteinChain) -> np.ndarray:
+    """(n,) int: the number of each atom's group among those of all residues."""
+    return chain.atom_residue * residues.N_GROUPS + chain.atom_group
+
+
+def _per_atom(group_of_atom: Tensor, groups: Rigid) -> Rigid:
     """The group of each atom in space, (..., L, 8) to (..., n)."""
-    index = torch.as_tensor(chain.atom_residue * residues.N_GROUPS + chain.atom_group).to(groups.translation.device)
+    index = group_of_atom.to(groups.translation.device)
     return Rigid(
         groups.rotation.flatten(-4, -3).index_select(-3, index),
         groups.translation.flatten(-3, -2).index_select(-2, index),
