@@ -1,12 +1,14 @@
 """How much memory a batch of trajectories takes, and how much there is.
 
 The numbers of the formula are fits from above to peaks of the resident memory that were measured on a CPU, with
-networks of width 96 and 384 and chains of 4 to 162 residues: the estimate was 1.1 to 1.4 times the peak. On a GPU,
-where other kernels run, it was not measured. Axes: ``B`` trajectories, ``T`` frames, ``L`` residues. Bytes.
+networks of width 96 and 384 and chains of 4 to 162 residues: the estimate was 1.1 to 1.4 times the peak; and 1.5 to 2.1
+times where overlaps are lifted, in chains of 4 to 76 residues. On a GPU, where other kernels run, it was not measured.
+Axes: ``B`` trajectories, ``T`` frames, ``L`` residues. Bytes.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +18,16 @@ import torch
 
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.model.network import NetworkConfig
+from openmm_mdgen.molecule.contacts import at_once
+from openmm_mdgen.molecule.nearest import frames_pushed_at_once
 
 _FLOAT = 4
 _FEATURES, _TOKENS = 14, 32  # tensors (B, T, L, width) and (B, T, L, channels) that are alive at once in a layer
 _POINTS = 8  # tensors (B, L, L, heads, points) of point attention; of each key frame, or of all frames if interleaved
 _ATOMS_PER_RESIDUE = 20  # 15 to 17 in proteins, 24 at most
 _PLACED = 150  # of each atom and frame: group matrices, and positions in two precisions
-_OVERLAPS, _FRAMES_OF_OVERLAPS = 80, 500  # of each pair of atoms and frame where overlaps are lifted; frames at once
+_PAIR = 10  # of each pair of atoms in the frames in which overlaps are looked for at once
+_FOLLOWED, _NEIGHBOURS = 80, 32  # of each pair that a fitted chain is pushed apart by; pairs that an atom makes
 _BESIDES = 64 * 2**20  # buffers of libraries
 _LARGE = 2**30
 _NEARLY_ALL = 0.8
@@ -65,9 +70,7 @@ class Memory:
             warnings.warn(f"{what}: {self}. Should it run out: {remedy}", stacklevel=3)
 
 
-def needed(
-    network: NetworkConfig, n_trajectories: int, n_frames: int, n_residues: int, *, lifts_overlaps: bool
-) -> int:  # fmt: skip
+def needed(network: NetworkConfig, n_trajectories: int, n_frames: int, n_residues: int, *, backbone: str) -> int:
     """Peak memory of one batch beside the weights, in bytes.
 
     Parameters
@@ -75,8 +78,8 @@ def needed(
     network : NetworkConfig
     n_trajectories, n_frames, n_residues : int
         B, T and L.
-    lifts_overlaps : bool
-        Whether overlaps of atoms are lifted where they are placed, as in chains that are built from torsions.
+    backbone : str
+        How atoms are placed, one of `placement.BACKBONES`: overlaps are lifted in all chains but those of rigids.
     """
     frames = n_trajectories * n_frames
     features = frames * n_residues * (_FEATURES * network.width + _TOKENS * network.token_width)
@@ -84,8 +87,9 @@ def needed(
     points = _POINTS * sets * n_residues**2 * network.ipa_heads * network.ipa_points
     n_atoms = _ATOMS_PER_RESIDUE * n_residues
     placed = _PLACED * frames * n_atoms
-    if lifts_overlaps:
-        placed += _OVERLAPS * min(frames, _FRAMES_OF_OVERLAPS) * n_atoms**2
+    pairs = _PAIR * min(frames, at_once(n_atoms, math.inf)) * n_atoms**2
+    followed = _FOLLOWED * min(frames, frames_pushed_at_once(n_residues)) * n_atoms * _NEIGHBOURS
+    placed += {"rigids": 0, "torsions": pairs, "fitted": max(pairs, followed)}[backbone]
     return max(_FLOAT * (features + points), placed) + _BESIDES
 
 

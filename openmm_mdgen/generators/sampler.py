@@ -178,8 +178,8 @@ class Sampler:
             Default: those of a segment.
         """
         frames = self.info.n_frames if n_frames is None else n_frames
-        lifts = self.info.backbone == "torsions"
-        size = needed(self.flow.config.network, n_trajectories, frames, n_residues, lifts_overlaps=lifts)
+        network = self.flow.config.network
+        size = needed(network, n_trajectories, frames, n_residues, backbone=self.info.backbone)
         return Memory(size, available(self.device))
 
     def type_probabilities(self, frames: Frames) -> Float[Tensor, "B L 20"]:

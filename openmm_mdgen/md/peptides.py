@@ -200,8 +200,8 @@ class BuiltPeptide(Prepared):
             )
         other = self.at_try(self.tries + 1)
         warnings.warn(
-            f"{self.sequence}, seed {self.seed}: minimised, {fault}, since atoms of the built structure overlapped; it "
-            f"is built anew from seed {other.seed}",
+            f"{self.sequence}, seed {self.seed}: minimised, {fault}, since atoms of the built structure were in each "
+            f"other's way; it is built anew from seed {other.seed}",
             stacklevel=2,
         )
         return other

@@ -141,6 +141,11 @@ def nearest_between(
     return _shaped(near, batch, torsions)
 
 
+def frames_pushed_at_once(length: int) -> int:
+    """How many frames of a chain of L residues are held in memory with the pairs of atoms that are pushed apart."""
+    return max(1, _OF_OVERLAPS_AT_ONCE // length)
+
+
 def _get_apart(
     near: Nearest,
     frames: Tensor,
@@ -154,7 +159,7 @@ def _get_apart(
     own = geometries.among(frames)
     near.torsions[frames] = relieve_side_chains(template, near.rigids[frames], near.torsions[frames], geometries=own)
     kind, contact = Kind.of(template, torsions.device), contacts(template.chain).to(torsions)
-    for part in frames[near.is_valid[frames]].split(max(1, _OF_OVERLAPS_AT_ONCE // length)):
+    for part in frames[near.is_valid[frames]].split(frames_pushed_at_once(length)):
         for _ in range(_TURNS):
             atoms = to_angstrom(geometries.among(part).place(near.rigids[part], near.torsions[part]))
             depth, close = close_pairs(atoms, contact, _WATCHED)

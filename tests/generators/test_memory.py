@@ -77,13 +77,17 @@ def test_the_estimate_is_near_the_measured_peak(replicas, n_frames):
 
 def test_more_of_anything_needs_more():
     network = NetworkConfig(position_embedding=False, max_residues=256)
-    base = needed(network, 1, 250, 100, lifts_overlaps=False)
-    assert needed(network, 2, 250, 100, lifts_overlaps=False) > 1.8 * base
-    assert needed(network, 1, 500, 100, lifts_overlaps=False) > 1.8 * base
-    assert needed(network, 1, 250, 200, lifts_overlaps=False) > 1.8 * base
-    assert needed(network, 1, 250, 100, lifts_overlaps=True) > base
+    base = needed(network, 1, 250, 100, backbone="rigids")
+    assert needed(network, 2, 250, 100, backbone="rigids") > 1.8 * base
+    assert needed(network, 1, 500, 100, backbone="rigids") > 1.8 * base
+    assert needed(network, 1, 250, 200, backbone="rigids") > 1.8 * base
+    few = NetworkConfig(position_embedding=False, max_residues=256, width=32, n_layers=1)  # placing is what takes it
+    kinds = [needed(few, 1, 250, 35, backbone=kind) for kind in ("rigids", "torsions", "fitted")]
+    assert kinds == sorted(set(kinds))  # overlaps are lifted, and pairs are followed
+    rigid, fitted = (needed(few, 1, 5000, 35, backbone=kind) for kind in ("rigids", "fitted"))
+    assert fitted - rigid < 2**29  # piece by piece
     interleaved = NetworkConfig(position_embedding=False, max_residues=256, interleave_ipa=True)
-    assert needed(interleaved, 1, 250, 100, lifts_overlaps=False) > 2 * base
+    assert needed(interleaved, 1, 250, 100, backbone="rigids") > 2 * base
 
 
 def test_what_does_not_fit_is_refused_and_what_hardly_does_is_warned_of(recwarn):
