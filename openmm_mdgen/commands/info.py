@@ -12,7 +12,7 @@ import typer
 from openmm_mdgen.commands.options import Force, Json
 from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
 
-_WIDTH, _INDENT = 100, 18
+_WIDTH, _INDENT = 100, 20
 
 
 def info(
@@ -50,7 +50,7 @@ def _plain(value: Any) -> Any:
 def _lines(facts: dict[str, Any]) -> list[str]:
     lines = []
     for label, value in facts.items():
-        if value is None:
+        if value is None or value in ([], ()):
             continue
         text = f"{label.replace('_', ' '):<{_INDENT}}{_shown(value)}"
         lines += textwrap.wrap(text, _WIDTH, subsequent_indent=" " * _INDENT, break_long_words=False) or [text]

@@ -89,6 +89,11 @@ def _moved(weights: str | None) -> None:
         )
 
 
+def _named_otherwise(weights: str | None) -> None:
+    if weights is not None:
+        raise MDGenError(f"--generator is for commands that generate: weights to begin with are --init {weights}")
+
+
 @with_settings
 def train(
     folders: Folders,
@@ -101,6 +106,7 @@ def train(
     run: RunOptions,
     config: ConfigFile = None,
     fine_tune: Annotated[str | None, typer.Option(callback=_moved, is_eager=True, hidden=True)] = None,
+    generator: Annotated[str | None, typer.Option(callback=_named_otherwise, is_eager=True, hidden=True)] = None,
 ) -> None:
     """Train a model on trajectories of peptides or proteins."""
     require_training()

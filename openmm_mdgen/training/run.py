@@ -199,7 +199,9 @@ def _begun(
     flow = new_flow(config, windows)
     capped = [r.name for r in windows.recordings if r.n_cap or r.c_cap]
     if capped and not config.termini:
-        rank_zero_info(f"{len(capped)} of the chains are capped ({capped[0]}), which --termini would tell the network")
+        rank_zero_info(
+            f"{len(capped)} of {len(windows.recordings)} chains carry caps ({capped[0]}): --termini tells them apart"
+        )
     if init is not None:
         flow, missing = warm_started(flow, init)
         if missing:

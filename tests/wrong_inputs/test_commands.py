@@ -222,6 +222,7 @@ TRAINING = rows(
     train md --out run --split empty.csv -> has columns none | it needs name, seqres, or both
     train md --out run --validation-split empty.csv -> go with --split | the CSV of those to train on
     train md --out run --array-interval 1ps -> arrays do not hold their sequences | as --split
+    train md --out run --generator forward_peptide -> for commands that generate | --init forward_peptide
     train md --out run --fine-tune forward_peptide -> a command of its own | openmm-mdgen fine-tune
     {SMALL} --width 7 --heads 2 -> width 7 | a multiple of twice the 2 heads
     {SMALL} --width 16 --heads 2 --hours 0 -> hours is 0.0 | a number above 0
