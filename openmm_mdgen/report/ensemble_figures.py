@@ -24,6 +24,7 @@ _COLOURS = ("#eceff2", "#a6375e", "#e3b022")  # of `SECONDARY`
 _WIDE = 7.4  # inches
 _MOST_LABELS = 40  # residues, of which more are numbered by tens
 _BINS = 40
+_NAMES_ABOVE_EACH_OTHER = 14  # in a panel of secondary structure over time
 
 
 def fluctuations_by_residue(pair: EnsemblePair, second: EnsemblePair | None) -> str:
@@ -62,7 +63,7 @@ def secondary_over_time(pair: EnsemblePair) -> str:
                 axes.axvline(border - 0.5, color="0.3", lw=0.8)
             axes.set_title(title + (f", {len(side.runs)} trajectories" if len(side.runs) > 1 else ""), loc="left")
             axes.set_ylabel("residue")
-            _residue_ticks(side.labels, axes.set_yticks)
+            _residue_ticks(side.labels, axes.set_yticks, step=-(-n_residues // _NAMES_ABOVE_EACH_OTHER))
         panels[1].set_xlabel("frame, evenly spaced in time")
         kinds = [Patch(color=colour, label=kind) for colour, kind in zip(_COLOURS, SECONDARY, strict=True)]
         figure.legend(handles=kinds, loc="outside upper right", ncols=3)
@@ -173,10 +174,11 @@ def _residues_along(axes: Axes, labels: tuple[str, ...]) -> None:
         axes.set_xlabel("residue")
 
 
-def _residue_ticks(labels: tuple[str, ...], place: Callable[..., object], *, names: bool = True) -> None:
-    """All residues by name where there is room, else each fifth or tenth by its number."""
+def _residue_ticks(labels: tuple[str, ...], place: Callable[..., object], *, names: bool = True, step: int = 1) -> None:
+    """Every residue, or each of some step, by name where there is room, else each fifth or tenth by its number."""
     if len(labels) <= _MOST_LABELS and names:
-        place(range(len(labels)), [label.capitalize() for label in labels], fontsize=7)
+        shown = range(0, len(labels), step)
+        place(shown, [labels[k].capitalize() for k in shown], fontsize=7)
         return
     step = 5 if len(labels) <= _MOST_LABELS else 10 * -(-len(labels) // (200 if names else 100))
     shown = range(step - 1, len(labels), step)

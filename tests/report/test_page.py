@@ -86,6 +86,13 @@ def test_every_figure_is_a_drawing_that_can_be_read(page):
         assert drawing.tag.endswith("svg") and len(list(drawing.iter())) > 50
 
 
+def test_what_is_wider_than_a_phone_scrolls_by_itself(page):
+    """Tables, and figures of many panels: each in something that scrolls, so that the page does not."""
+    before = [(tag, attributes.get("class")) for tag, attributes in page.tags]
+    assert all(before[k - 1] == ("div", "wide") for k, (tag, _) in enumerate(before) if tag == "table")
+    assert sum(one == ("figure", "wide") for one in before) >= 4  # torsions, decorrelation, bonds, angles
+
+
 def test_the_evaluation_s_numbers_are_shown(page, evaluation):
     for distances in (evaluation.jsd, evaluation.replicate_jsd):
         for value in (distances.torsions_all, distances.tica_0, distances.msm, *distances.per_torsion.values()):
