@@ -117,14 +117,26 @@ class Peptide:
 
 
 def of_real_md(peptide: Peptide) -> dict[str, dict[str, Any]]:
-    """The rows of real MD: its other half, and beginnings of that of some lengths."""
+    """The rows of real MD: its other half, and beginnings of that of some lengths, of as few runs as have them."""
     rows = {}
     for label, length in LENGTHS.items():
-        n_frames = round(length / peptide.interval)
-        run = max(peptide.other_half, key=len)
-        if 2 <= n_frames <= run.n_frames:
-            rows[label] = {"distances": distances(_evaluated([run[:n_frames]], peptide))}
+        beginning = _beginning(peptide.other_half, round(length / peptide.interval))
+        if beginning:
+            rows[label] = {"distances": distances(_evaluated(beginning, peptide))}
     return rows | {OTHER_HALF: {"distances": distances(_evaluated(peptide.other_half, peptide))}}
+
+
+def _beginning(runs: Sequence[mdtraj.Trajectory], n_frames: int) -> list[mdtraj.Trajectory]:
+    """Beginnings of runs, the longest first, with so many frames together; empty where there are not as many."""
+    if not 2 <= n_frames <= sum(run.n_frames for run in runs):
+        return []
+    pieces = []
+    for run in sorted(runs, key=len, reverse=True):
+        pieces.append(run[:n_frames])
+        n_frames -= pieces[-1].n_frames
+        if n_frames == 0:
+            break
+    return pieces
 
 
 def of_weights(generator: Generator, peptide: Peptide, plan: CardPlan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,15 @@ def test_the_rows_of_md_are_its_other_half_and_beginnings_of_that(rows):
     assert list(rows) == [*labels, "replay"]
     apart = [rows[label]["distances"]["torsions (all)"] for label in labels]
     assert apart[0] > apart[1] > apart[2] > 0
+
+
+def test_a_length_that_no_run_has_is_taken_from_several(rows, vsa):
+    (run,) = vsa.other_half
+    short = [run[start : start + 120] for start in range(0, 480, 120)]  # 0.6 ns each
+    found = of_real_md(replace(vsa, other_half=short))
+    assert list(found) == ["MD, 100 ps", "MD, 1 ns", OTHER_HALF]
+    whole = rows["MD, 1 ns"]["distances"]["torsions (all)"]
+    assert found["MD, 1 ns"]["distances"]["torsions (all)"] == pytest.approx(whole, abs=1e-12)
 
 
 def test_tables_hold_all_weights_and_say_who_refused(rows, vsa):
