@@ -7,6 +7,7 @@ NAME.growing.nc.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -135,7 +136,10 @@ def without_box(topology: app.Topology) -> app.Topology:
 @contextmanager
 def _writing_hdf5(path: Path, topology: app.Topology, timing: Timing) -> Iterator[Callable[[np.ndarray], None]]:
     cell, counted = _cell(topology), count()
-    with HDF5TrajectoryFile(str(path), "w") as file:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The .h5 extension is recommended")  # other endings serve too
+        opened = HDF5TrajectoryFile(str(path), "w")
+    with opened as file:
         file.topology = mdtraj.Topology.from_openmm(topology)
 
         def write(frames: np.ndarray) -> None:
