@@ -1,6 +1,7 @@
 """Topologies of AMBER and CHARMM with positions from a second file; made by ParmEd, read by OpenMM.
 
-``asepgv`` has a phosphoserine, whose parameters are made up beyond those of amber14.
+``asepgv`` has a phosphoserine, ``atpoptra`` a phosphothreonine and a phosphotyrosine. Their parameters in AMBER's files
+are made up beyond those of amber14; those in CHARMM's files are of charmm36, without its Urey-Bradley terms.
 """
 
 import json
@@ -18,11 +19,21 @@ from called import called
 from openmm_mdgen.errors import MDGenError, UnsupportedTopologyError
 from openmm_mdgen.md.prepare import prepare
 from openmm_mdgen.molecule.chain import ProteinChain
+from openmm_mdgen.molecule.template import AllAtomTemplate
+from structures import random_torsions
 
 DATA = Path(__file__).parent.parent / "data" / "own_fields"
 AMBER = DATA / "ahlv.prmtop", DATA / "ahlv.rst7"
 CHARMM = DATA / "isha.psf", DATA / "isha.crd", (DATA / "isha.rtf", DATA / "isha.prm")
 SEP = DATA / "asepgv.prmtop", DATA / "asepgv.rst7"
+PHOSPHO = {
+    "amber": {"source": DATA / "atpoptra.prmtop", "positions": DATA / "atpoptra.rst7"},
+    "charmm": {
+        "source": DATA / "atpoptra.psf",
+        "positions": DATA / "atpoptra.crd",
+        "parameters": (DATA / "atpoptra.rtf", DATA / "atpoptra.prm"),
+    },
+}
 WET = DATA / "wet.prmtop", DATA / "wet.rst7"
 
 
@@ -76,6 +87,64 @@ def test_a_modified_residue_stays_in_its_own_force_field():
     system = app.AmberPrmtopFile(str(SEP[0])).createSystem(implicitSolvent=app.OBC2)
     assert energy(system, found) < energy(system, prepared.positions) - 10
     assert np.abs(bond_lengths(prepared.topology, found)).max() < 0.17
+
+
+@pytest.mark.parametrize("kind", PHOSPHO)
+def test_phosphorylated_threonine_and_tyrosine_stay_and_move_with_their_side_chains(kind):
+    prepared = prepare(**PHOSPHO[kind])
+    assert [r.name for r in prepared.topology.residues()] == ["ALA", "TPO", "PTR", "ALA"] and prepared.notes == ()
+    found = prepared.minimised()
+    assert prepared.fault(found) == "" and np.abs(bond_lengths(prepared.topology, found)).max() < 0.18
+    template = AllAtomTemplate.measure(ProteinChain.from_openmm(prepared.topology), found)
+    assert "".join(template.chain.sequence) == "ATYA" and len(template.chain.atom_indices) == len(found)
+    torsions = random_torsions(1, 4, 0).double()[0]
+    moved = template.place(template.chain_rigids(torsions), torsions).numpy()
+    atoms = {(a.residue.name, a.name): a.index for a in prepared.topology.atoms()}
+    for name, carrier in (("TPO", "OG1"), ("PTR", "OH")):
+        phosphate = [atoms[name, atom] for atom in (carrier, "P", "O1P", "O2P", "O3P")]
+        one, other = (np.linalg.norm(x[phosphate][:, None] - x[phosphate], axis=-1) for x in (found, moved))
+        np.testing.assert_allclose(other, one, atol=1e-4)
+        assert np.linalg.norm(moved[phosphate] - found[phosphate], axis=-1).min() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("TPO", "THR"), ("PTR", "TYR"), ("TPO", "T1P"), ("PTR", "Y1P")],
+    ids=["a patch keeps the name", "of tyrosine too", "a charge less", "of tyrosine likewise"],
+)
+def test_names_that_charmm_has_for_phosphorylated_residues_are_known(written, name, tmp_path):
+    path = tmp_path / "x.psf"
+    path.write_text(PHOSPHO["charmm"]["source"].read_text().replace(f" {written} ", f" {name} "))
+    prepared = prepare(**{**PHOSPHO["charmm"], "source": path})
+    assert ProteinChain.from_openmm(prepared.topology).sequence == "ATYA"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda text: text.replace(" TPO ", " XPO "), "XPO 2 is an amino acid that is not known"),
+        (lambda text: text.replace(" TPO ", " DTH "), "DTH 2 is D-THR"),
+    ],
+)
+def test_residues_of_a_psf_that_are_not_known_are_refused(changed, message, tmp_path):
+    path = tmp_path / "x.psf"
+    path.write_text(changed(PHOSPHO["charmm"]["source"].read_text()))
+    with pytest.raises(UnsupportedTopologyError, match=message):
+        prepare(**{**PHOSPHO["charmm"], "source": path})
+
+
+def test_allothreonine_in_a_prmtop_is_refused_though_it_carries_a_phosphate(tmp_path):
+    files = PHOSPHO["amber"]
+    positions = np.array(app.AmberInpcrdFile(str(files["positions"])).positions.value_in_unit(unit.nanometer))
+    topology = app.AmberPrmtopFile(str(files["source"])).topology
+    [places] = [{a.name: a.index for a in r.atoms()} for r in topology.residues() if r.name == "TPO"]
+    pair = [places["OG1"], places["CG2"]]
+    positions[pair] = positions[pair[::-1]]
+    path = tmp_path / "x.pdb"
+    with open(path, "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+    with pytest.raises(UnsupportedTopologyError, match="TPO 2 is allothreonine: its CB"):
+        prepare(files["source"], positions=path)
 
 
 def test_charmm_files_are_minimised_in_their_own_force_field():
