@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from openmm_mdgen.commands.lists import SUMMARY
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import PROTOCOL_FILE, read_arrays, sha256_of
 from openmm_mdgen.manifest import OF_FOLDER, Manifest, find
@@ -173,6 +175,30 @@ def _simulated_folder(path: Path) -> Facts:
     return {"what": "real MD that simulate made", "systems": len(finished), "names": finished, **progress}
 
 
+def _folder_of_a_list(path: Path) -> Facts:
+    """Of ``run LIST.csv``, by its summary."""
+    summary = path / SUMMARY
+    if not summary.is_file():
+        return {}
+    with open(summary, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if not {"name", "state", "trajectory"} <= set(reader.fieldnames or ()):
+            return {}
+        states = {row["name"]: row["state"] for row in reader}
+    failed = {name: state for name, state in states.items() if state != "finished"}
+    return {"what": "runs of a list", "runs": len(states), "finished": len(states) - len(failed), "failed": failed}
+
+
+def _folder_of_runs(path: Path) -> Facts:
+    """With runs in it, each with a manifest of its own."""
+    read = {file.name: Manifest.read(file) for file in sorted(path.glob("*.manifest.json"))}
+    found = {name: manifest for name, manifest in read.items() if manifest is not None}
+    if len(found) == 1:
+        return {"what": "the folder of a run", **_manifest(*found.values())}
+    states = {name: "finished" if one.is_finished else "not finished" for name, one in found.items()}
+    return {"what": "a folder of outputs with manifests", "manifests": states} if found else {}
+
+
 def _explored_folder(path: Path) -> Facts:
     plan = path / "plan.json"
     if not plan.is_file() or not list(path.glob("topology.pdb")):
@@ -191,6 +217,8 @@ _FILES: tuple[Callable[[Path], Facts], ...] = (
 _FOLDERS: tuple[Callable[[Path], Facts], ...] = (
     _training_folder,
     _simulated_folder,
+    _folder_of_a_list,
     _explored_folder,
     _manifest_folder,
+    _folder_of_runs,
 )

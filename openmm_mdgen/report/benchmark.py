@@ -130,7 +130,9 @@ class Run:
     def __str__(self) -> str:
         distance = self.distance if isinstance(self.distance, str) else f"{self.distance:.3f}"
         made = f"{self.nanoseconds:.3g} ns in {self.seconds:.1f} s ({self.speed:.3g} ns/s)"
-        return f"{made}, distance {distance}, worth {_worth(self.worth)} of MD"
+        worth = self.worth
+        told_worth = f"worth unknown: {worth.why}" if isinstance(worth, NotDefined) else f"worth {worth} of MD"
+        return f"{made}, distance {distance}, {told_worth}"
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,10 @@ class Comparison:
     def __str__(self) -> str:
         lines = "".join(f"\n  {METHODS[method]}: {_told(run)}" for method, run in list(self.runs.items())[1:])
         packing = f"\n  packed MD is {self.packing}" if self.packing else ""
+        ratio = f"{float(f'{self.ratio:.3g}'):,g}"  # in plain numbers
         return (
-            f"{self.name}: real MD {_told(self.runs['md'])}{lines}{packing}\n  generation is {self.ratio:.3g} times as "
-            f"fast as real MD; distances to {self.reference}"
+            f"{self.name}: real MD {_told(self.runs['md'])}{lines}{packing}\n  generation is {ratio} times as fast as "
+            f"real MD; distances to {self.reference}"
         )
 
     def as_dict(self) -> dict:

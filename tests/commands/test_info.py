@@ -68,6 +68,19 @@ def test_a_trajectory_tells_how_it_was_made(command, info, weights):
     assert "checkpoint of a run" in facts["what"] and facts["frames"] == 4
 
 
+def test_folders_of_runs_and_of_lists_are_known(command, info, weights, tmp_path):
+    (tmp_path / "list.csv").write_text("name,seqres\none,AKGS\ntwo,AKGSA\n")
+    words = ("run", "list.csv", "--time", "30ps", "--seed", 3, "--generator", weights, "--workers", 1, "--out", "runs")
+    assert command(*words)[0] == 2
+    facts = info("runs")
+    assert (facts["what"], facts["runs"], facts["finished"]) == ("runs of a list", 2, 1)
+    assert "5 residues" in facts["failed"]["two"]
+    facts = info("runs/one")
+    assert facts["what"] == "the folder of a run" and facts["about"]["frames"] == 3
+    shutil.copy("runs/one/one.manifest.json", "runs/one/other.manifest.json")
+    assert info("runs/one")["manifests"] == {"one.manifest.json": "finished", "other.manifest.json": "finished"}
+
+
 def test_weights_starts_states_and_training_runs_are_known(info, weights, tmp_path):
     facts = info(BUNDLED)
     assert facts["what"] == "weights" and facts["task"] == "forward_simulation" and len(facts["sha256"]) == 64
