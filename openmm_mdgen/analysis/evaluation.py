@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -117,6 +118,7 @@ def evaluate(
     measured = [one.measure() for one in opened.generated]
     real = [one.measure() for one in opened.reference[:n_real]]
     repeated = [one.measure() for one in opened.reference[n_real:]]
+    _warn_of_mirrored(opened.reference, [*real, *repeated])
     comparable = partial(_comparable, definitions=definitions)
 
     series = comparable(real)
@@ -300,6 +302,17 @@ def _states(labels: np.ndarray, states: StateModel, ours: Described, lagtime: fl
         never_visited=tuple(np.flatnonzero((shares[0] == 0) & (shares[1] > 0)).tolist()),
         flux_correlation=attempt(flux_correlation, own, states.coarse),
     )
+
+
+def _warn_of_mirrored(files: Sequence[Opened], measured: Sequence[Measurement]) -> None:
+    """Warn of real MD that is of another molecule than it says, as of a start that came out wrong."""
+    for opened, found in zip(files, measured, strict=True):
+        if (right := found.geometry.right_chirality) < 1:
+            warnings.warn(
+                f"{opened.layout.file}: in {1 - right:.0%} of its frames a residue is mirrored, no L amino acid, so it "
+                "is MD of another molecule. Leave it out, or make it again",
+                stacklevel=3,
+            )
 
 
 def _validity(ours: Geometry, theirs: Geometry) -> Validity:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 
 import mdtraj
 import numpy as np
@@ -65,6 +66,15 @@ def moved(evaluation):
         elif value > (0.1 if name == "flux" else 0.15):
             found.add(name)
     return found
+
+
+def test_a_mirrored_reference_is_warned_of(reference):
+    mirrored = mdtraj.Trajectory(reference.xyz[:500] * [1, 1, -1], reference.topology, time=reference.time[:500])
+    with pytest.warns(UserWarning, match="the reference: in 100% of its frames a residue is mirrored.*make it again"):
+        evaluate(reference[:500], mirrored, **OPTIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(mirrored, reference[:500], **OPTIONS)  # what is generated is counted, and told in its row
 
 
 def shift(angles, reference):

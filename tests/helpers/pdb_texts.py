@@ -95,15 +95,22 @@ def mirrored(text, number):
 
 
 def exchanged(text, number, first, second):
-    """PDB text in which two atoms of a residue have changed places."""
+    """PDB text in which two atoms of a residue have changed places, each with its own hydrogens."""
     lines = text.splitlines(keepends=True)
-    one, other = (
-        next(k for k, line in enumerate(lines) if line[22:26].strip() == str(number) and line[12:16].strip() == name)
-        for name in (first, second)
-    )
-    here, there = lines[one][30:54], lines[other][30:54]
-    lines[one] = lines[one][:30] + there + lines[one][54:]
-    lines[other] = lines[other][:30] + here + lines[other][54:]
+
+    def found(*names):
+        inside = (k for k, line in enumerate(lines) if line[22:26].strip() == str(number))
+        return [k for k in inside if lines[k][12:16].strip() in names]
+
+    def at(k):
+        return np.array([float(lines[k][j : j + 8]) for j in (30, 38, 46)])
+
+    places = {name: at(*found(name)) for name in (first, second)}
+    for here, there in ((first, second), (second, first)):
+        carried = [here, f"H{here[1:]}", *(f"H{here[1:]}{k}" for k in (1, 2, 3))]
+        for k in found(*carried):
+            point = at(k) + places[there] - places[here]
+            lines[k] = lines[k][:30] + "".join(f"{value:8.3f}" for value in point) + lines[k][54:]
     return "".join(lines)
 
 
