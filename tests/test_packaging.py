@@ -59,6 +59,17 @@ def test_the_recipe_is_of_this_version_with_its_command():
     assert RECIPE["about"]["license"] == project["license"]
 
 
+def test_the_recipe_is_read_and_rendered_by_its_own_tool():
+    rattler_build = pytest.importorskip("rattler_build")
+    path = ROOT / "recipe" / "recipe.yaml"
+    [rendered] = rattler_build.Stage0Recipe.from_file(path).render()
+    assert str(rendered.recipe.package.name) == "openmm_mdgen"
+    assert str(rendered.recipe.package.version) == openmm_mdgen.__version__
+    wrong = path.read_text(encoding="utf-8").replace("run_constraints:", "run_constraint:")
+    with pytest.raises(rattler_build.RecipeParseError):  # so what it takes is what the format has
+        rattler_build.Stage0Recipe.from_yaml(wrong)
+
+
 def test_versions_of_python_are_claimed_and_checked_alike():
     claimed = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["project"]["classifiers"]))
     assert claimed == ["3.10", "3.11", "3.12", "3.13"]
