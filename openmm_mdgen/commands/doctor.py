@@ -10,6 +10,7 @@ import typer
 
 from openmm_mdgen.commands.options import Force, Json
 from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
+from openmm_mdgen.commands.terminal import line_width
 
 if TYPE_CHECKING:
     from openmm_mdgen.commands.installation import Check
@@ -52,11 +53,11 @@ def _lines(check: Check) -> list[str]:
         told.append(check.reason)
     word = _WORDS[False] if check.is_needed and check.works is None else _WORDS[check.works]
     line = f"  {word:<7}{check.name:<26} {'; '.join(told)}".rstrip()
-    return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * _INDENT, break_on_hyphens=False)
+    return textwrap.wrap(line, line_width(_WIDTH), subsequent_indent=" " * _INDENT, break_on_hyphens=False)
 
 
 def _verdict(failing: list[Check]) -> list[str]:
     if not failing:
         return ["all that is needed works"]
     names = ", ".join(f"{check.group}: {check.name}" for check in failing)
-    return textwrap.wrap(f"needed and does not work: {names}", _WIDTH)
+    return textwrap.wrap(f"needed and does not work: {names}", line_width(_WIDTH))

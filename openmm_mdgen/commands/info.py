@@ -11,8 +11,10 @@ import typer
 
 from openmm_mdgen.commands.options import Force, Json
 from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
+from openmm_mdgen.commands.terminal import line_width
 
 _WIDTH, _INDENT = 100, 20
+_UNITS = {"temperature": " K", "frame_interval": " ps"}
 
 
 def info(
@@ -48,19 +50,25 @@ def _plain(value: Any) -> Any:
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
-    lines = []
+    lines, width = [], line_width(_WIDTH)
     for label, value in facts.items():
         if value is None or value in ([], ()):
             continue
-        text = f"{label.replace('_', ' '):<{_INDENT}}{_shown(value)}"
-        lines += textwrap.wrap(text, _WIDTH, subsequent_indent=" " * _INDENT, break_long_words=False) or [text]
+        text = f"{label.replace('_', ' '):<{_INDENT}}{_shown(value)}{_unit(label, value)}"
+        lines += textwrap.wrap(text, width, subsequent_indent=" " * _INDENT, break_long_words=False) or [text]
     return lines
+
+
+def _unit(name: object, value: Any) -> str:
+    """The unit of a number that is stored without it, after a space."""
+    return _UNITS.get(str(name), "") if isinstance(value, int | float) else ""
 
 
 def _shown(value: Any) -> str:
     """A value in words; without values that say nothing."""
     if isinstance(value, dict):
-        return "; ".join(f"{name} {_shown(one)}" for name, one in value.items() if one not in (None, []))
+        told = ((name, one) for name, one in value.items() if one not in (None, []))
+        return "; ".join(f"{name} {_shown(one)}{_unit(name, one)}" for name, one in told)
     if isinstance(value, list | tuple):
         return ", ".join(map(_shown, value))
     if isinstance(value, bool):

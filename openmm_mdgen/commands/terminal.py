@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from openmm_mdgen.md.prepared import Prepared
 
 _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
+_NARROWEST = 50  # columns: below that lines are left to the terminal
 _MICRO = str.maketrans("µμ", "uu")  # the micro sign and the Greek letter
+
+
+def line_width(most: int) -> int:
+    """Columns that lines of text may take: those of the terminal, if they are fewer than usual."""
+    return max(_NARROWEST, min(most, shutil.get_terminal_size((most, 0)).columns))
 
 
 def parse_time(option: str, text: str, *, may_be_zero: bool = False, bare_is_ps: bool = False) -> float:

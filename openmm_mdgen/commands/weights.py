@@ -11,6 +11,7 @@ import typer
 from openmm_mdgen.commands.from_settings import GroupedCommand
 from openmm_mdgen.commands.options import Force, Json
 from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
+from openmm_mdgen.commands.terminal import line_width
 from openmm_mdgen.commands.words import GroupOfCommands
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import sha256_of
@@ -94,7 +95,7 @@ def _table(entries: list[Entry]) -> list[str]:
     lines.append("")
     for licence, citation in dict.fromkeys((entry.licence, entry.citation) for entry in entries):
         names = [entry.name for entry in entries if (entry.licence, entry.citation) == (licence, citation)]
-        lines += textwrap.wrap(f"Licence: {licence}. Citation: {citation} ({', '.join(names)}).", _WIDTH)
+        lines += textwrap.wrap(f"Licence: {licence}. Citation: {citation} ({', '.join(names)}).", line_width(_WIDTH))
     return lines
 
 
@@ -136,10 +137,10 @@ def _page(entry: Entry, checksum: str | None) -> list[str]:
         "licence": entry.licence,
         "citation": entry.citation,
     }
-    lines = []
+    lines, width = [], line_width(_WIDTH)
     for label, value in values.items():
         indented = f"{label:<13}{value}"
-        lines += textwrap.wrap(indented, _WIDTH, subsequent_indent=" " * 13, break_long_words=False) or [indented]
+        lines += textwrap.wrap(indented, width, subsequent_indent=" " * 13, break_long_words=False) or [indented]
     return lines
 
 

@@ -55,7 +55,7 @@ def info(command):
     return call
 
 
-def test_a_trajectory_tells_how_it_was_made(command, info, weights):
+def test_a_trajectory_tells_how_it_was_made(command, info, weights, monkeypatch):
     words = ("run", "AKGS", "--time", "40ps", "--seed", 3, "--generator", weights, "--replicas", 2)
     assert command(*words)[0] == 0
     for name in ("traj_000.dcd", "traj_001.dcd", "traj.pdb", "traj.manifest.json"):
@@ -64,6 +64,10 @@ def test_a_trajectory_tells_how_it_was_made(command, info, weights):
         assert facts["command"].endswith(f"run AKGS --time 40ps --seed 3 --generator {weights} --replicas 2")
         assert facts["weights"]["name"] == "small" and facts["versions"]["openmm"] == version("openmm")
         assert facts["about"]["frames"] == 4 and facts["outputs"] == ["traj.pdb", "traj_000.dcd", "traj_001.dcd"]
+    monkeypatch.setenv("COLUMNS", "60")
+    _, page, _ = command("info", "traj_000.dcd")
+    assert "temperature 350 K; frame_interval 10 ps" in " ".join(page.split())
+    assert all(len(line) <= 60 or len(line.split()[-1]) > 40 for line in page.splitlines())  # checksums are not broken
     facts = info("traj.checkpoint.npz")
     assert "checkpoint of a run" in facts["what"] and facts["frames"] == 4
 
