@@ -22,6 +22,7 @@ from openmm_mdgen.analysis.metrics import Distances
 from openmm_mdgen.analysis.proteins import EnsembleComparison
 from openmm_mdgen.analysis.slow_times import SlowTime
 from openmm_mdgen.analysis.sources import LeftOut
+from openmm_mdgen.analysis.summary import summary
 from openmm_mdgen.analysis.surfaces import Surface
 from openmm_mdgen.analysis.undefined import NotDefined, attempt
 from openmm_mdgen.analysis.validity import SHARES, Geometry
@@ -110,6 +111,10 @@ class Evaluation:
     replicate_ensemble: EnsembleComparison | NotDefined  # of a second MD run
     left_out: LeftOut
     errors: dict[str, Numbers] | NotDefined  # standard errors of `numbers`, over several trajectories
+
+    def __str__(self) -> str:
+        """The numbers with their names, a line each; as ``openmm-mdgen evaluate`` prints them."""
+        return "\n".join(summary(self))
 
     def numbers(self) -> dict[str, Numbers]:
         """What errors are given of: distances, relaxation times (ps), shares of frames, measures of ensembles."""

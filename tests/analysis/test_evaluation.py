@@ -334,3 +334,9 @@ def test_the_error_of_state_populations_is_the_mean_over_states_of_the_shares_di
     apart = np.abs(found.states.generated_shares - found.states.reference_shares)
     assert found.jsd.msm_error == pytest.approx(sum(apart) / len(apart)) and found.jsd.msm_error > 0
     assert evaluate(reference, reference, **OPTIONS).jsd.msm_error == 0
+
+
+def test_an_evaluation_prints_its_numbers_with_their_names(fair):
+    lines = str(fair).splitlines()
+    assert lines[0].startswith("torsions, backbone") and f"{fair.jsd.torsions_backbone:.3f}" in lines[0]
+    assert any(line.startswith("equivalent MD time") for line in lines) and "Evaluation(" not in str(fair)

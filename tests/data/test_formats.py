@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from mdtraj.formats import NetCDFTrajectoryFile
 
 from openmm_mdgen.analysis.folders import pairs
 from openmm_mdgen.data import read_folders, read_recording
@@ -71,6 +72,18 @@ def test_a_dcd_file_without_times_takes_those_that_are_stated_beside_it(tmp_path
         read_recording(pdb, dcd)
     dcd.with_name("protocol.json").write_text(json.dumps({"frame_interval": 5}))
     assert read_recording(pdb, dcd).interval == 5.0
+
+
+def test_a_netcdf_file_without_times_does_too(tmp_path):
+    pdb, path = made(tmp_path, ".nc")
+    path.unlink()
+    with NetCDFTrajectoryFile(str(path), "w") as file:
+        file.write(10 * numbered("SLA").xyz)
+    with pytest.raises(MDGenError, match=r"SLA\.nc: the file holds no times\. State the picoseconds"):
+        read_folders([tmp_path])
+    path.with_name("protocol.json").write_text(json.dumps({"frame_interval": 5}))
+    [found] = read_folders([tmp_path])
+    assert (found.interval, found.n_frames) == (5.0, 200)
 
 
 def test_a_name_in_two_formats_is_refused(tmp_path):
