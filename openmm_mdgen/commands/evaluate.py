@@ -13,13 +13,15 @@ from openmm_mdgen.commands.comparison_options import Clusters, DefinitionsName, 
 from openmm_mdgen.commands.options import Force, Json
 from openmm_mdgen.commands.outputs import check_outputs, teller, write_numbers
 from openmm_mdgen.commands.recording import Recording
-from openmm_mdgen.commands.terminal import parse_time
+from openmm_mdgen.commands.terminal import folded, parse_time
 from openmm_mdgen.commands.trajectories import topology_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import require_file
 
 if TYPE_CHECKING:
     from openmm_mdgen.analysis.sources import Source
+
+_COLUMN = 24  # where numbers begin
 
 
 def evaluate(
@@ -147,7 +149,8 @@ def evaluate(
         write_report(report, evaluation, ours, theirs, title=title, inputs=compared)
     record.write()
     say = teller(json)
-    say(str(evaluation))
+    for line in str(evaluation).splitlines():
+        say(folded(line, _COLUMN))
 
 
 def _named(paths: list[Path]) -> str:

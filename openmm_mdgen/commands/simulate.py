@@ -19,7 +19,7 @@ from openmm_mdgen.commands.outputs import check_folder, check_inputs
 from openmm_mdgen.commands.recording import Recording
 from openmm_mdgen.commands.sources import Parameters, Positions, files_of, with_files
 from openmm_mdgen.commands.stops import going_on
-from openmm_mdgen.commands.terminal import parse_time, tell_changes, whole_multiple
+from openmm_mdgen.commands.terminal import folded, parse_time, tell_changes, whole_multiple
 from openmm_mdgen.commands.trajectories import ending_of
 from openmm_mdgen.errors import MDGenError
 from openmm_mdgen.files import PROTOCOL_FILE
@@ -259,13 +259,14 @@ def _tell_drift(out: Path, systems: list[MDSystem]) -> None:
     files = [_files(out, system) for system in systems]
     found = drifts([measure(TrajectoryFile(trajectory, topology)).torsions for topology, trajectory in files])
     for drift in found:
-        typer.echo(str(drift))
+        typer.echo(folded(str(drift), 4))
     moving = [drift.kind for drift in found if drift.is_significant]
     if moving:
-        typer.echo(
+        told = (
             f"Populations of {' and '.join(moving)} still change: heat the starts for longer (--heating), discard more "
             "(--equilibration), or read the first part of the runs with care."
         )
+        typer.echo(folded(told, 4))
 
 
 def _listed(path: Path, rows: str | None) -> list[str]:

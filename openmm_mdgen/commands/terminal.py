@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from openmm_mdgen.md.prepared import Prepared
 
 _PICOSECONDS = {"fs": Decimal("0.001"), "ps": Decimal(1), "ns": Decimal(1000), "us": Decimal(10**6)}
+_NEVER = 100_000  # columns that no line has
 _NARROWEST = 50  # columns: below that lines are left to the terminal
 _MICRO = str.maketrans("µμ", "uu")  # the micro sign and the Greek letter
 
@@ -28,6 +30,13 @@ _MICRO = str.maketrans("µμ", "uu")  # the micro sign and the Greek letter
 def line_width(most: int) -> int:
     """Columns that lines of text may take: those of the terminal, if they are fewer than usual."""
     return max(_NARROWEST, min(most, shutil.get_terminal_size((most, 0)).columns))
+
+
+def folded(line: str, indent: int) -> str:
+    """A line of a page, broken between words where it is wider than the terminal; files get it as it is."""
+    width = line_width(_NEVER)
+    broken = textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(broken)
 
 
 def parse_time(option: str, text: str, *, may_be_zero: bool = False, bare_is_ps: bool = False) -> float:

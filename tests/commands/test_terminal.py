@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from openmm_mdgen.commands.terminal import folded
 from openmm_mdgen.progress import Pace, ProgressLines, progress_bar
 
 
@@ -90,3 +91,13 @@ def test_where_no_line_can_be_drawn_anew_none_is(monkeypatch, kind, is_terminal)
     with progress_bar("generating", 10) as advance:
         advance(5)
     assert terminal.getvalue() == ""
+
+
+def test_a_line_is_broken_between_words_in_a_narrow_terminal_and_never_in_a_file(monkeypatch):
+    line = "TICA-0,1                not defined: 80 frames are too few for a lag time of 100 frames (100 ps)"
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert folded(line, 24) == line
+    monkeypatch.setenv("COLUMNS", "80")
+    first, second = folded(line, 24).splitlines()
+    assert len(first) <= 80 and second.startswith(" " * 24) and f"{first} {second.strip()}" == line
+    assert folded("", 24) == ""
