@@ -26,6 +26,9 @@ _COLOURS = {
 }
 
 
+_NARROWEST = 7.2  # inches, that the names of all methods take in two rows
+
+
 def draw(path: Path, found: list[Comparison], seconds: float) -> None:
     """Write a figure of the speeds, and of the distances after equal wall time."""
     _figure(found, seconds).savefig(path, dpi=150)
@@ -62,10 +65,16 @@ def write_page(path: Path, found: list[Comparison], facts: dict[str, object]) ->
         made=made,
         figure=uri(_figure(found, seconds)),
         references=[[c.name, c.reference, c.packing] for c in found],
-        settings=[[name, str(value)] for name, value in facts.items()],
+        settings=[[name.replace("_", " "), _in_words(value)] for name, value in facts.items()],
     )  # fmt: skip
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    return str(value)
 
 
 def _distances(run: Run) -> list[str]:
@@ -75,10 +84,10 @@ def _distances(run: Run) -> list[str]:
 def _figure(found: list[Comparison], seconds: float) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.0 + 1.4 * len(found), 3.4), layout="constrained")
+    figure = Figure(figsize=(max(_NARROWEST, 4.0 + 1.4 * len(found)), 3.4), layout="constrained")
     speeds, apart = figure.subplots(1, 2)
     place = np.arange(len(found))
-    methods = [method for method in METHODS if any(method in c.runs for c in found)]
+    methods = [method for method in METHODS if any(isinstance(c.runs.get(method), Run) for c in found)]
     width = 0.8 / len(methods)
     for k, method in enumerate(methods):
         shift = (k - (len(methods) - 1) / 2) * width
@@ -90,6 +99,7 @@ def _figure(found: list[Comparison], seconds: float) -> Figure:
     apart.set(ylabel="mean torsion distance", title=f"after {seconds:g} s of wall time each")
     for axes in (speeds, apart):
         axes.set_xticks(place, [c.name for c in found])
+        axes.set_xlim(-0.5, len(found) - 0.5)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*speeds.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
