@@ -18,6 +18,7 @@ from openmm import app, unit
 
 from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.md.drafts import DISULFIDE, Draft, DraftResidue, few, nearest
+from openmm_mdgen.md.stereochemistry import with_hydrogens_outside
 from openmm_mdgen.md.systems import force_field
 from openmm_mdgen.molecule import names
 
@@ -43,7 +44,7 @@ def with_hydrogens(
     ph: float = 7.0,
     forms: Sequence[str | None] | None = None,
 ) -> tuple[app.Topology, unit.Quantity]:
-    """Add the hydrogens that are missing, by OpenMM's Modeller.
+    """Add the hydrogens that are missing, by OpenMM's Modeller; what it leaves on the wrong side of a carbon is moved.
 
     Parameters
     ----------
@@ -67,7 +68,10 @@ def with_hydrogens(
     modeller = app.Modeller(topology, positions)
     with _python_random(seed):  # Modeller starts the minimisation of hydrogens from the global generator
         modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("Reference"))
-    return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer)) * unit.nanometer
+    made = np.array(modeller.positions.value_in_unit(unit.nanometer))
+    given = {(atom.residue.index, atom.name) for atom in topology.atoms()}
+    added = {a.index for a in modeller.topology.atoms() if (a.residue.index, a.name) not in given}
+    return modeller.topology, with_hydrogens_outside(modeller.topology, made, among=added) * unit.nanometer
 
 
 @cache

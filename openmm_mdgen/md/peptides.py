@@ -158,10 +158,9 @@ def build_peptide(sequence: str, *, ph: float = 7.0, seed: int = 0) -> tuple[app
 class BuiltPeptide(Prepared):
     """A peptide that was built from its sequence, and is built anew where its start comes out wrong.
 
-    Atoms of built structures overlap now and then, or a hydrogen is on the wrong side of its carbon. Minimising such a
-    structure can push atoms through each other, which turns a residue into its mirror image, or a peptide bond from
-    trans to cis. Then the peptide is built from another seed, which depends on the given one and the number of the try
-    alone (`seeds.seed_of_try`); a warning says so.
+    Atoms of built structures overlap now and then. Minimising such a structure can push them through each other, which
+    turns a residue into its mirror image, or a peptide bond from trans to cis. Then the peptide is built from another
+    seed, which depends on the given one and the number of the try alone (`seeds.seed_of_try`); a warning says so.
     """
 
     sequence: str

@@ -6,7 +6,7 @@ nothing turns either of them back at ordinary temperatures. Positions are ``(n_a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +77,9 @@ class Stereochemistry:
         return [f"the peptide bond before {self.followers[k]} is cis" for k in np.flatnonzero(is_cis)]
 
 
-def with_hydrogens_outside(topology: app.Topology, positions: np.ndarray) -> np.ndarray:
+def with_hydrogens_outside(
+    topology: app.Topology, positions: np.ndarray, *, among: Collection[int] | None = None
+) -> np.ndarray:
     """Positions in which no hydrogen stands between the three heavy atoms that its carbon is bonded to.
 
     OpenMM's Modeller, which adds hydrogens from random places, leaves one there now and then. When that is minimised,
@@ -88,6 +90,8 @@ def with_hydrogens_outside(topology: app.Topology, positions: np.ndarray) -> np.
     topology : openmm.app.Topology
         With its bonds.
     positions : (n_atoms, 3), nm
+    among : collection of int, optional
+        Hydrogens that may be moved. Default: all.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def with_hydrogens_outside(topology: app.Topology, positions: np.ndarray) -> np.
         arms = positions[heavy] - positions[carbon.index]
         inside = (arms / np.linalg.norm(arms, axis=1, keepdims=True)).sum(axis=0)
         arm = positions[hydrogens[0]] - positions[carbon.index]
-        if np.dot(arm, inside) > 0:
+        if np.dot(arm, inside) > 0 and (among is None or hydrogens[0] in among):
             moved[hydrogens[0]] = positions[carbon.index] - inside * (np.linalg.norm(arm) / np.linalg.norm(inside))
     return moved
 

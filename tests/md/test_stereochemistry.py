@@ -5,12 +5,13 @@ import json
 import mdtraj
 import numpy as np
 import pytest
-from openmm import unit
+from openmm import app, unit
 
 from openmm_mdgen.errors import StateError
 from openmm_mdgen.files import PROTOCOL_FILE
 from openmm_mdgen.md import peptides, prepared
 from openmm_mdgen.md.conditions import MDProtocol
+from openmm_mdgen.md.hydrogens import with_hydrogens
 from openmm_mdgen.md.minimisation import Minimiser
 from openmm_mdgen.md.peptides import BuiltPeptide, build_peptide
 from openmm_mdgen.md.prepare import prepare
@@ -140,6 +141,29 @@ def test_a_hydrogen_on_the_wrong_side_of_its_carbon_is_put_right_before_a_file_i
     with pytest.warns(UserWarning, match="since a hydrogen was on the wrong side of its carbon"):
         found = Prepared(topology, wrong, ()).drawn_anew(ALLO)
     np.testing.assert_array_equal(found.positions, right)
+
+
+def test_hydrogens_that_are_added_are_put_right_and_given_ones_are_left(monkeypatch):
+    topology, expected = built()
+    [threonine] = [{a.name: a.index for a in r.atoms()} for r in topology.residues() if r.name == "THR"]
+    whole = app.Modeller.addHydrogens
+
+    def wrong(modeller, *arguments, **options):
+        """As it is, but with HB between the neighbours of CB."""
+        found = whole(modeller, *arguments, **options)
+        xyz = np.array(modeller.positions.value_in_unit(unit.nanometer))
+        xyz[threonine["HB"]] = 2 * xyz[threonine["CB"]] - xyz[threonine["HB"]]
+        modeller.positions = xyz * unit.nanometer
+        return found
+
+    monkeypatch.setattr(app.Modeller, "addHydrogens", wrong)
+    _, positions = built()
+    np.testing.assert_allclose(positions[threonine["HB"]], expected[threonine["HB"]], atol=0.02)
+    others = np.arange(len(positions)) != threonine["HB"]
+    np.testing.assert_array_equal(positions[others], expected[others])
+    _, kept = with_hydrogens(topology, expected * unit.nanometer, 1)  # which lacks none
+    moved = np.array(kept.value_in_unit(unit.nanometer))[threonine["HB"]]
+    assert np.linalg.norm(moved - expected[threonine["HB"]]) > 0.15
 
 
 def test_reference_md_begins_with_sound_starts_and_says_which_were_built_anew(first_is_wrong, tmp_path):
