@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from openmm import app
 from openmm_mdgen.analysis.sources import measure
 from openmm_mdgen.analysis.torsions import TorsionSeries
 from openmm_mdgen.arguments import in_unit, is_quantity, not_negative, positive, require, valid_count
-from openmm_mdgen.errors import MDGenError
+from openmm_mdgen.errors import MDGenError, StateError
 from openmm_mdgen.exploration.kinetics import Kinetics
 from openmm_mdgen.files import make_folder, replacing, write_json
 from openmm_mdgen.md.conditions import whole_frames
@@ -260,7 +261,7 @@ class Exploration:
         clusters = KMeans(self.plan.runs, init_strategy="kmeans++", fixed_seed=self._seed, n_jobs=1)
         centres = clusters.fit_fetch(features).cluster_centers
         nearest = [int(((features - centre) ** 2).sum(-1).argmin()) for centre in centres]
-        return self.runs.relaxed(generated.xyz[nearest])
+        return _relaxed(self.runs, generated.xyz[nearest])
 
     def _from_pieces(self) -> np.ndarray:
         """Choose real frames from the microstates that add most to the errors."""
@@ -295,3 +296,28 @@ class Exploration:
             n += 1
         n -= n % self.plan.runs
         return [self._read(number) for number in range(n)]
+
+
+def _relaxed(runs: Runs, frames: np.ndarray) -> np.ndarray:
+    """As many relaxed frames; those that cannot be relaxed are left out, and others stand twice, with a warning.
+
+    Runs from one frame differ by their velocities, and the Markov model asks nothing of where runs start.
+    """
+    try:
+        return runs.relaxed(frames)
+    except StateError:
+        pass
+    found, faults = [], []
+    for frame in frames:
+        try:
+            found.append(runs.relaxed(frame[None])[0])
+        except StateError as error:
+            faults.append(error)
+    if not found:
+        raise faults[0]
+    warnings.warn(
+        f"{len(faults)} of {len(frames)} chosen frames could not be relaxed, and others are started from twice: "
+        f"{faults[0]}",
+        stacklevel=4,
+    )
+    return np.stack([found[k % len(found)] for k in range(len(frames))])

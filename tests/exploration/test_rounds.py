@@ -9,8 +9,9 @@ from distributed import Client, LocalCluster
 
 from openmm_mdgen.analysis import TorsionSeries, UndefinedError
 from openmm_mdgen.analysis.sources import measure
-from openmm_mdgen.errors import GenerationError, MDGenError
+from openmm_mdgen.errors import GenerationError, MDGenError, StateError
 from openmm_mdgen.exploration import Exploration, Kinetics, Plan, SharedRuns, generated_frames
+from openmm_mdgen.md.stereochemistry import Stereochemistry
 from openmm_mdgen.md.swarm import Swarm
 from openmm_mdgen.protocol import GeneratedSegment
 from openmm_mdgen.seeds import segment_seed
@@ -125,6 +126,29 @@ def test_rounds_are_kept_and_go_on(swarm, generated, tmp_path):
 
     (tmp_path / "piece_00005.xtc").unlink()
     assert Exploration(swarm, tmp_path, TINY).n_rounds == 1, "a round that was cut off counts"
+
+
+def mirrored_when_relaxed(trajectory):
+    """The frames with the hydrogen on CA of ALA among the heavy atoms around it."""
+    ca, ha, *heavy = (trajectory.topology.select(f"resSeq 1 and name {name}")[0] for name in "CA HA N C CB".split())
+    inward = (trajectory.xyz[:, heavy] - trajectory.xyz[:, [ca]]).sum(1)
+    changed = trajectory.xyz.copy()
+    changed[:, ha] = changed[:, ca] + 0.11 * inward / np.linalg.norm(inward, axis=1, keepdims=True)
+    return changed
+
+
+def test_frames_that_turn_over_when_relaxed_are_not_started_from(swarm, generated, tmp_path):
+    wrong = mdtraj.Trajectory(mirrored_when_relaxed(generated), generated.topology)
+    with pytest.raises(StateError, match="ALA 1 is a D amino acid"):
+        Exploration(swarm, tmp_path / "wrong", TINY).round(wrong[:3])
+    assert not list((tmp_path / "wrong").glob("piece_*"))
+    mixed = mdtraj.join([wrong[0], generated[1:3]])
+    exploration = Exploration(swarm, tmp_path / "mixed", TINY)
+    with pytest.warns(UserWarning, match="1 of 3 chosen frames could not be relaxed"):
+        exploration.round(mixed)
+    assert len(exploration.pieces) == 3
+    known = Stereochemistry.of(swarm.topology)
+    assert not any(known.mirrored(frame.astype(float)) for piece in exploration.pieces for frame in piece.xyz)
 
 
 def test_what_does_not_fit_the_folder_or_the_molecule_is_refused(swarm, generated, tmp_path):
