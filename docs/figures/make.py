@@ -16,7 +16,6 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 from openmm import Platform, unit
 
 from openmm_mdgen import Alternate, Gate, MDGenSimulation, TrajectoryGenerator
@@ -132,7 +131,7 @@ def draw_equivalent_time(folder: Path) -> None:
     crossing = found.time.limit if isinstance(found.time, OutOfReach) else found.time
     axes.axvline(crossing / 1000, color="0.5", lw=0.8, ls="--", label=f"equivalent MD time: {told(found.time)}")
     axes.set(xlabel="length (ns)", ylabel="distance to long MD", title=WITH_MD, ylim=(0, None))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter("{x:g}")  # not as powers of ten
     axes.legend(fontsize=8)
     figure.savefig(HERE / "equivalent.png", dpi=130)
     print(found, found.distance)
