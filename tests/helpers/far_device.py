@@ -130,10 +130,12 @@ def _count(
 
 
 class _Made(TorchFunctionMode):
-    """Tensors of numbers, and of lists in an index, which torch makes without asking anyone."""
+    """What torch does without asking anyone: tensors of numbers and of lists in an index, and lists of tensors."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if func is Tensor.tolist:
+            return args[0].cpu().tolist() if isinstance(args[0], FarTensor) else func(*args)
         if func in (Tensor.__getitem__, Tensor.__setitem__):
             index = args[1] if isinstance(args[1], tuple) else (args[1],)
             args = (args[0], tuple(map(_listed, index)), *args[2:])
