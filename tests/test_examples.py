@@ -121,7 +121,7 @@ def test_an_exploration_beside_runs_as_simulate_writes_them(example):
         run.time = np.arange(1.0, 1 + len(run))  # ps, as real MD has them
         run.save_xtc(str(folder / f"GGGG_{k}.xtc"))
     told = example("explore_then_decide.py", "GGGG", "made", "md", "--quick")
-    assert "0.24 ns of real MD in 16 runs" in told
+    assert "0.40 ns of real MD in 16 runs" in told
     table = [line for line in told.splitlines() if line.startswith("|")]
     assert table[0].startswith("| | MD, 0.392 ns | explored, then decided |") and len(table) == 5
     assert len(list(Path("made").glob("piece_*.xtc"))) == 16

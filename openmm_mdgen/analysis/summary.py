@@ -1,8 +1,11 @@
-"""What an evaluation says in words, line by line: each number with its error, or why there is none."""
+"""What an evaluation says in words, line by line: each number with its error, or why there is none.
+
+An `Evaluation` prints itself by this, so its class is not imported here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from openmm_mdgen.analysis.comparison import Number
 from openmm_mdgen.analysis.metrics import labels
@@ -10,11 +13,8 @@ from openmm_mdgen.analysis.proteins import measures
 from openmm_mdgen.analysis.undefined import NotDefined
 from openmm_mdgen.analysis.validity import SHARES
 
-if TYPE_CHECKING:
-    from openmm_mdgen.analysis.results import Evaluation
 
-
-def summary(evaluation: Evaluation) -> list[str]:
+def summary(evaluation: Any) -> list[str]:
     """Lines for the terminal: each number with its error where there is one, and a second MD run's where there is."""
     second = evaluation.replicate_jsd
     lines = [
@@ -39,7 +39,7 @@ def summary(evaluation: Evaluation) -> list[str]:
     return lines + _left_out(evaluation)
 
 
-def _kinetic_lines(evaluation: Evaluation) -> list[str]:
+def _kinetic_lines(evaluation: Any) -> list[str]:
     """The slowest relaxation times with their intervals, and how much is remembered, generated / real MD."""
     slow = [
         _line(f"relaxation, {name}", f"{found.generated} / {found.reference}", 28)
@@ -53,7 +53,7 @@ def _kinetic_lines(evaluation: Evaluation) -> list[str]:
     return [heading, *slow, *remembered]
 
 
-def _ensemble_lines(evaluation: Evaluation) -> list[str]:
+def _ensemble_lines(evaluation: Any) -> list[str]:
     """The measures of a protein's ensembles, and both measures of whether its chain holds together."""
     found, second = evaluation.ensemble, evaluation.replicate_ensemble
     if isinstance(found, NotDefined):
@@ -95,7 +95,7 @@ def _line(label: str, text: str, width: int = 24) -> str:
     return f"{label:{width - 2}}  {text}"
 
 
-def _left_out(evaluation: Evaluation) -> list[str]:
+def _left_out(evaluation: Any) -> list[str]:
     """What is not compared, kind by kind."""
     left_out = evaluation.left_out
     lines = []

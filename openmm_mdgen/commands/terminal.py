@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ def line_width(most: int) -> int:
 
 def folded(line: str, indent: int) -> str:
     """A line of a page, broken between words where it is wider than the terminal; files get it as it is."""
+    if not sys.stdout.isatty():  # whose columns an environment may name all the same
+        return line
     width = line_width(_NEVER)
     broken = textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(broken)

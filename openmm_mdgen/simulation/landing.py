@@ -108,19 +108,6 @@ class Lander:
         self._platform, self._properties = platform_beside(context.getPlatform(), properties)
         self._relaxing: openmm.Context | None = None
 
-    def check_constraints(self, frame: np.ndarray) -> None:
-        """Raise `LandingError` if a frame of real MD is far from what constraints ask of moved atoms."""
-        pairs, lengths = self._constraints
-        off = np.abs(_lengths(frame, pairs) - lengths)
-        bad = np.flatnonzero((off > self._settings.start_tolerance) & np.isin(pairs, self._moved).any(axis=1))
-        if len(bad):
-            (i, j), k = pairs[bad[0]], bad[0]
-            raise LandingError(
-                f"atoms {i} and {j} are constrained to {lengths[k]:.3f} nm, and the present positions have them "
-                f"{off[k]:.3f} nm from that: a landing cannot meet it. Remove the constraint (a restraint force does "
-                "the same softly), or set positions that meet it"
-            )
-
     def relaxed(self, frame: np.ndarray) -> tuple[np.ndarray, float]:
         """Relax bonds, angles and hydrogens of a frame while heavy atoms are held.
 
@@ -320,3 +307,34 @@ class Lander:
 
 def _lengths(frame: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.linalg.norm(frame[pairs[:, 0]] - frame[pairs[:, 1]], axis=-1)
+
+
+def require_constraints_met(
+    system: openmm.System, positions: np.ndarray, tolerance: float, atoms: np.ndarray | None = None
+) -> None:
+    """Refuse positions of real MD that are far from what constraints ask of some atoms.
+
+    Parameters
+    ----------
+    system : openmm.System
+    positions : (n_atoms, 3) nm
+    tolerance : float, nm
+    atoms : (n,) int, optional
+        Constraints with one of these are looked at; by default all are.
+
+    Raises
+    ------
+    LandingError
+        Naming the first constraint.
+    """
+    pairs, lengths = constraints_of(system)
+    off = np.abs(_lengths(positions, pairs) - lengths)
+    looked_at = np.full(len(pairs), True) if atoms is None else np.isin(pairs, atoms).any(axis=1)
+    bad = np.flatnonzero((off > tolerance) & looked_at)
+    if len(bad):
+        (i, j), k = pairs[bad[0]], bad[0]
+        raise LandingError(
+            f"atoms {i} and {j} are constrained to {lengths[k]:.3f} nm, and the present positions have them "
+            f"{off[k]:.3f} nm from that: a landing cannot meet it. Remove the constraint (a restraint force does "
+            "the same softly), or set positions that meet it"
+        )

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from openmm_mdgen.errors import StateError
 from openmm_mdgen.protocol import Generator
 from openmm_mdgen.simulation import restart
 from openmm_mdgen.simulation.advance import Reports, Stretch
@@ -13,7 +14,7 @@ from openmm_mdgen.simulation.engine import Engine, Here
 from openmm_mdgen.simulation.gate import Judge, Molecule
 from openmm_mdgen.simulation.generating import WithGenerator
 from openmm_mdgen.simulation.honoured import Honoured
-from openmm_mdgen.simulation.landing import Lander
+from openmm_mdgen.simulation.landing import Lander, require_constraints_met
 from openmm_mdgen.simulation.landing_settings import LandingSettings
 from openmm_mdgen.simulation.rollout import Rollout
 from openmm_mdgen.simulation.schedule import Phase
@@ -55,10 +56,22 @@ class OnTrial(WithGenerator):
         """Fit the generator and the trials to the molecule: what cannot be landed is refused before any MD."""
         if self.trials is None:
             here = self.engine.usable(self.engine.here())
-            relaxed = self.engine.relaxed()
+            relaxed = self._relaxed(here)
             rollout = self.rollout or self.bind(relaxed)
             self.honoured.check_system(rollout.moved)
-            self.trials = self._trials(rollout, relaxed, here)
+            self._require_constraints_met(here, rollout.moved)
+            self.trials = self._trials(rollout, relaxed)
+
+    def _relaxed(self, here: Here) -> np.ndarray:
+        """The structure relaxed; a constraint that distorts it is named rather than what it distorts."""
+        try:
+            return self.engine.relaxed()
+        except StateError:
+            self._require_constraints_met(here)
+            raise
+
+    def _require_constraints_met(self, here: Here, atoms: np.ndarray | None = None) -> None:
+        require_constraints_met(self.engine.system, here.positions, self._settings.start_tolerance, atoms)
 
     def stretch(self, phase: Phase, step_size: float, end_step: int, reports: Reports) -> Stretch:
         """As of any simulation, but that real MD goes on where a retreat was cut."""
@@ -106,13 +119,13 @@ class OnTrial(WithGenerator):
     def _retreat_end(self, step: int) -> int | None:
         return self.trials.retreat_end(step) if self.trials else None
 
-    def _trials(self, rollout: Rollout, relaxed: np.ndarray, present: Here | None) -> Trials:
+    def _trials(self, rollout: Rollout, relaxed: np.ndarray) -> Trials:
         """Trials of the molecule as it is in a relaxed structure, (n_atoms, 3) nm.
 
         Raises
         ------
         LandingError
-            If MD cannot go on from generated frames of this System, or present positions are far from its constraints.
+            If MD cannot go on from generated frames of this System.
         StateError
             If a molecule is broken across the periodic box.
         """
@@ -128,8 +141,6 @@ class OnTrial(WithGenerator):
             properties=self.engine.properties,
             settings=self._settings,
         )
-        if present:
-            lander.check_constraints(present.positions)
         deviations = self._settings.energy_deviations
         return Trials(self.gate, rollout, molecule, lander, relaxed, energy_deviations=deviations)
 
@@ -140,7 +151,7 @@ class OnTrial(WithGenerator):
         new = OnTrial(self.engine, self.generator, self.seed, self.honoured, gate=self.gate, settings=self._settings)
         new.restore(arrays)
         if new.rollout and "hybrid.relaxed" in arrays:
-            new.trials = new._trials(new.rollout, arrays["hybrid.relaxed"], present=None)
+            new.trials = new._trials(new.rollout, arrays["hybrid.relaxed"])
             new.trials.restore(arrays)
         if new.rollout and not self.rollout:
             self.warn_of_atoms_left_behind(new.rollout)

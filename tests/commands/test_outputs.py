@@ -41,7 +41,7 @@ def command(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("run AKLV --time 10ps --out /proc/a.dcd", "--out /proc/a.pdb: /proc"),
+        ("run AKLV --time 10ps --out /proc/a.dcd", "--out /proc/a.dcd: /proc"),
         ("interpolate a.pdb b.pdb --out /proc/x", "--out /proc/x: /proc"),
         ("design a.dcd --top a.pdb --out /proc/x", "--out /proc/x: /proc"),
         ("upsample a.dcd --top a.pdb --out /proc/a.dcd", "--out /proc/a.dcd: /proc"),

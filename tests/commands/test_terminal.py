@@ -95,9 +95,10 @@ def test_where_no_line_can_be_drawn_anew_none_is(monkeypatch, kind, is_terminal)
 
 def test_a_line_is_broken_between_words_in_a_narrow_terminal_and_never_in_a_file(monkeypatch):
     line = "TICA-0,1                not defined: 80 frames are too few for a lag time of 100 frames (100 ps)"
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert folded(line, 24) == line
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert folded(line, 24) == line
+    monkeypatch.setattr(sys, "stdout", Terminal())
     first, second = folded(line, 24).splitlines()
     assert len(first) <= 80 and second.startswith(" " * 24) and f"{first} {second.strip()}" == line
     assert folded("", 24) == ""
