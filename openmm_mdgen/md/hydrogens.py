@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from functools import cache
 import numpy as np
 import openmm
 from openmm import app, unit
+from openmm.app import modeller
 
 from openmm_mdgen.errors import UnsupportedTopologyError
 from openmm_mdgen.md.drafts import DISULFIDE, Draft, DraftResidue, few, nearest
@@ -22,6 +24,7 @@ from openmm_mdgen.md.stereochemistry import with_hydrogens_outside
 from openmm_mdgen.md.systems import force_field
 from openmm_mdgen.molecule import names
 
+_one_at_a_time = threading.Lock()  # while Modeller has random numbers of its own
 _LONGEST_BOND = 0.15  # nm, to hydrogen
 _ONLY_INSIDE = ("ASH", "GLH", "LYN", "CYM")  # forms for which amber14 has no parameters at a free end of a chain
 _MILD_PH = 5.0, 8.0  # between which these residues have the form of pH 7
@@ -65,13 +68,13 @@ def with_hydrogens(
     """
     variants = None if forms is None else [_WITHOUT_HYDROGEN.get(form, form) if form else None for form in forms]
     _define_hydrogens()
-    modeller = app.Modeller(topology, positions)
-    with _python_random(seed):  # Modeller starts the minimisation of hydrogens from the global generator
-        modeller.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("Reference"))
-    made = np.array(modeller.positions.value_in_unit(unit.nanometer))
+    model = app.Modeller(topology, positions)
+    with _random_of_modeller(seed):  # for the places from which hydrogens are minimised
+        model.addHydrogens(pH=ph, variants=variants, platform=openmm.Platform.getPlatformByName("Reference"))
+    made = np.array(model.positions.value_in_unit(unit.nanometer))
     given = {(atom.residue.index, atom.name) for atom in topology.atoms()}
-    added = {a.index for a in modeller.topology.atoms() if (a.residue.index, a.name) not in given}
-    return modeller.topology, with_hydrogens_outside(modeller.topology, made, among=added) * unit.nanometer
+    added = {a.index for a in model.topology.atoms() if (a.residue.index, a.name) not in given}
+    return model.topology, with_hydrogens_outside(model.topology, made, among=added) * unit.nanometer
 
 
 @cache
@@ -257,11 +260,15 @@ def _told(draft: Draft, topology: app.Topology, before: list[int], ph: float) ->
 
 
 @contextmanager
-def _python_random(seed: int) -> Iterator[None]:
-    """Seed Python's global generator for a while."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
+def _random_of_modeller(seed: int) -> Iterator[None]:
+    """Give Modeller random numbers of its own for a while.
+
+    It asks Python's global generator, which other threads ask too: those of a dask worker, for one.
+    """
+    with _one_at_a_time:
+        shared = modeller.random
+        modeller.random = random.Random(seed)
+        try:
+            yield
+        finally:
+            modeller.random = shared

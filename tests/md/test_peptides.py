@@ -2,6 +2,8 @@
 
 import io
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import openmm
@@ -88,6 +90,27 @@ def test_one_seed_gives_one_structure_and_leaves_pythons_generator_alone():
     _, other = build_peptide("AKLV", seed=8)
     np.testing.assert_array_equal(nanometers(first), nanometers(again))
     assert np.abs(nanometers(first) - nanometers(other)).max() > 0.05
+
+
+def test_one_seed_gives_one_structure_whatever_other_threads_draw():
+    """As a dask worker does, whose heartbeat draws from Python's generator too."""
+    alone = [nanometers(build_peptide("AKLV", seed=7)[1]) for _ in range(2)]
+    is_over = threading.Event()
+
+    def draw():
+        while not is_over.wait(1e-4):
+            random.random()
+
+    drawing = threading.Thread(target=draw)
+    drawing.start()
+    with ThreadPoolExecutor(2) as pool:
+        beside = list(pool.map(lambda seed: nanometers(build_peptide("AKLV", seed=seed)[1]), [7, 8, 7, 8]))
+    is_over.set()
+    drawing.join()
+    np.testing.assert_array_equal(alone[0], alone[1])
+    for found in beside[::2]:
+        np.testing.assert_array_equal(found, alone[0])
+    np.testing.assert_array_equal(beside[1], beside[3])
 
 
 def test_a_complete_file_keeps_its_atoms_and_their_order(tmp_path):
