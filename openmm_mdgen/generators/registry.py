@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from openmm_mdgen.errors import CheckpointError, MDGenError
 from openmm_mdgen.protocol import ENTRY_POINTS, Generator, temperature_range
-from openmm_mdgen.temperatures import in_words
+from openmm_mdgen.temperatures import in_words, nearest
 
 if TYPE_CHECKING:
     from openmm.app import Topology
@@ -96,7 +96,7 @@ def set_temperature(generator: Generator, kelvin: float | None) -> None:
         raise MDGenError(
             f"temperature {kelvin:g} K: generator {getattr(generator, 'name', '') or type(generator).__name__!r} was "
             f"trained at {in_words(known)}, and says nothing of other temperatures; ask for what it knows, the nearest "
-            f"being {min(max(kelvin, low), high):g}, or use another"
+            f"being {nearest(kelvin, known):g}, or use another"
         )
     generator.temperature = kelvin
 

@@ -33,6 +33,7 @@ from openmm_mdgen.model.tokens import Frames
 from openmm_mdgen.molecule.chain import ProteinChain
 from openmm_mdgen.molecule.placement import backbone_named
 from openmm_mdgen.molecule.positions import as_topology, usable
+from openmm_mdgen.temperatures import nearest
 
 if TYPE_CHECKING:
     import mdtraj
@@ -82,12 +83,12 @@ class Sampler:
     def valid_temperature(self, kelvin: float) -> float:
         """A temperature as a number of kelvin; raises `MDGenError` if the weights do not know it."""
         kelvin = positive("temperature", kelvin, "kelvin")
-        low, high = self.info.temperature_range
+        low, high = known = self.info.temperature_range
         if not low <= kelvin <= high:
             raise MDGenError(
                 f"temperature {kelvin:g} K: weights {self.info.name!r} were trained at "
                 f"{self.info.temperature_in_words}, and say nothing of others; ask for what they know, the nearest "
-                f"being {min(max(kelvin, low), high):g}, or use weights that were trained at yours"
+                f"being {nearest(kelvin, known):g}, or use weights that were trained at yours"
             )
         return kelvin
 

@@ -15,6 +15,7 @@ import torch
 from openmm import app
 
 from openmm_mdgen.geometry.atom14 import dihedral
+from openmm_mdgen.md.stereochemistry import neighbours, peptide_links, tertiary_carbons
 
 HOT = 600.0  # K
 _HOLD = 400.0  # kJ/mol: a mirrored centre or a peptide bond half turned costs 50 kT or more at 600 K
@@ -41,32 +42,18 @@ def restrained(system: openmm.System, topology: app.Topology, positions: np.ndar
     force = openmm.CustomTorsionForce("hold * (1 - cos(theta - rest))")
     force.addGlobalParameter("hold", _HOLD)
     force.addPerTorsionParameter("rest")
-    neighbours = _neighbours(topology)
-    for atom, bonded in neighbours.items():
-        heavy = [other for other in bonded if other.element is not app.element.hydrogen]
-        if atom.element is app.element.carbon and len(heavy) == 3 and len(bonded) == 4:
-            _hold(force, positions, [atom, *heavy])
-    for carbon, nitrogen in topology.bonds():
-        if carbon.element is app.element.nitrogen:
-            carbon, nitrogen = nitrogen, carbon
-        if carbon.residue is nitrogen.residue or {carbon.name, nitrogen.name} != {"C", "N"}:
-            continue
-        oxygen = next(other for other in neighbours[carbon] if other.element is app.element.oxygen)
-        carbons = [other for other in neighbours[nitrogen] if other.element is app.element.carbon]
+    around = neighbours(topology)
+    for carbon, heavy, _ in tertiary_carbons(around):
+        _hold(force, positions, [carbon, *heavy])
+    for carbon, nitrogen in peptide_links(topology):
+        oxygen = next(other for other in around[carbon] if other.element is app.element.oxygen)
+        carbons = [other for other in around[nitrogen] if other.element is app.element.carbon]
         after = next((other for other in carbons if other is not carbon), None)
         if after is not None:  # NH2 has none
             _hold(force, positions, [oxygen, carbon, nitrogen, after], planar=True)
     held = copy.deepcopy(system)
     held.addForce(force)
     return held
-
-
-def _neighbours(topology: app.Topology) -> dict[app.topology.Atom, list[app.topology.Atom]]:
-    neighbours: dict[app.topology.Atom, list[app.topology.Atom]] = {}
-    for first, second in topology.bonds():
-        neighbours.setdefault(first, []).append(second)
-        neighbours.setdefault(second, []).append(first)
-    return neighbours
 
 
 def _hold(

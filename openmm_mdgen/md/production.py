@@ -190,7 +190,8 @@ class _Group:
         with self._only_run():
             n_done = min(len(self.blocks) * _FRAMES_A_BLOCK, self.n_new)
             progress(len(self.systems) * (self.first + n_done))
-            prepared = [self._prepared(system) for system in self.systems]
+            starts = self._starts()
+            prepared = [self._prepared(system, starts.get(system.name, {})) for system in self.systems]
             if n_done < self.n_new:
                 self._produce(prepared, progress)
             self._write_systems([one.topology for one in prepared])
@@ -230,11 +231,10 @@ class _Group:
             self.blocks.write(block, frames, before, simulation.context.createCheckpoint())
             progress(n_frames * len(self.systems))
 
-    def _prepared(self, system: MDSystem) -> Prepared:
+    def _prepared(self, system: MDSystem, start: dict[str, int]) -> Prepared:
         """A system's structure: the one that its run began with, where that had to be built anew."""
         prepared = system.structure.prepared(ph=system.ph, seed=system.seed)
-        tries = self._starts().get(system.name, {}).get("tries", 1)
-        return prepared.at_try(tries) if isinstance(prepared, BuiltPeptide) else prepared
+        return prepared.at_try(start.get("tries", 1)) if isinstance(prepared, BuiltPeptide) else prepared
 
     def _starts(self) -> dict[str, dict[str, int]]:
         """Which built structure the runs of some systems began with, where it was not the first."""

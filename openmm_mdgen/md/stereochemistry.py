@@ -98,22 +98,42 @@ def with_hydrogens_outside(
     (n_atoms, 3), nm
         The same where all hydrogens are outside.
     """
-    around: dict[int, list[app.topology.Atom]] = {}
-    for first, second in topology.bonds():
-        around.setdefault(first.index, []).append(second)
-        around.setdefault(second.index, []).append(first)
     moved = np.array(positions)
-    for carbon in topology.atoms():
-        hydrogens = [a.index for a in around.get(carbon.index, []) if a.element is app.element.hydrogen]
-        heavy = [a.index for a in around.get(carbon.index, []) if a.element is not app.element.hydrogen]
-        if carbon.element is not app.element.carbon or len(hydrogens) != 1 or len(heavy) != 3:
-            continue
-        arms = positions[heavy] - positions[carbon.index]
+    for carbon, heavy, hydrogen in tertiary_carbons(neighbours(topology)):
+        arms = positions[[atom.index for atom in heavy]] - positions[carbon.index]
         inside = (arms / np.linalg.norm(arms, axis=1, keepdims=True)).sum(axis=0)
-        arm = positions[hydrogens[0]] - positions[carbon.index]
-        if np.dot(arm, inside) > 0 and (among is None or hydrogens[0] in among):
-            moved[hydrogens[0]] = positions[carbon.index] - inside * (np.linalg.norm(arm) / np.linalg.norm(inside))
+        arm = positions[hydrogen.index] - positions[carbon.index]
+        if np.dot(arm, inside) > 0 and (among is None or hydrogen.index in among):
+            moved[hydrogen.index] = positions[carbon.index] - inside * (np.linalg.norm(arm) / np.linalg.norm(inside))
     return moved
+
+
+def neighbours(topology: app.Topology) -> dict[app.topology.Atom, list[app.topology.Atom]]:
+    """The atoms that each atom is bonded to, in the order of the bonds."""
+    around: dict[app.topology.Atom, list[app.topology.Atom]] = {}
+    for first, second in topology.bonds():
+        around.setdefault(first, []).append(second)
+        around.setdefault(second, []).append(first)
+    return around
+
+
+def tertiary_carbons(
+    around: Mapping[app.topology.Atom, Sequence[app.topology.Atom]],
+) -> Iterator[tuple[app.topology.Atom, list[app.topology.Atom], app.topology.Atom]]:
+    """Carbons of three heavy neighbours and one hydrogen, with these; `around` is what `neighbours` gives."""
+    for carbon, bonded in around.items():
+        hydrogens = [atom for atom in bonded if atom.element is app.element.hydrogen]
+        heavy = [atom for atom in bonded if atom.element is not app.element.hydrogen]
+        if carbon.element is app.element.carbon and len(hydrogens) == 1 and len(heavy) == 3:
+            yield carbon, heavy, hydrogens[0]
+
+
+def peptide_links(topology: app.Topology) -> Iterator[tuple[app.topology.Atom, app.topology.Atom]]:
+    """C and N of each bond of the two between residues, caps' too."""
+    for first, second in topology.bonds():
+        c, n = (first, second) if first.name == "C" else (second, first)
+        if c.residue is not n.residue and (c.name, n.name) == ("C", "N"):
+            yield c, n
 
 
 def _label(residue: app.topology.Residue) -> str:
@@ -124,10 +144,7 @@ def _peptide_bonds(
     topology: app.Topology, atoms: Sequence[Mapping[str, app.topology.Atom]]
 ) -> Iterator[tuple[app.topology.Atom, ...]]:
     """CA, C, N, CA of each bond of C and N between two residues, by the atoms of each residue; NH2 has no carbon."""
-    for first, second in topology.bonds():
-        c, n = (first, second) if first.name == "C" else (second, first)
-        if c.residue is n.residue or (c.name, n.name) != ("C", "N"):
-            continue
+    for c, n in peptide_links(topology):
         before, after = atoms[c.residue.index], atoms[n.residue.index]
         alpha = before.get("CA") or before.get("CH3")
         other = after.get("CA") or after.get("CH3") or after.get("C")  # the last is the methyl carbon of NME
